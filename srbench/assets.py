@@ -1,0 +1,97 @@
+"""Files that a metric or model needs: found in the user's folder, else in the cache, else fetched and checked.
+
+Nothing is fetched when `--offline` (or `SRBENCH_OFFLINE=1`) is given. A failed fetch raises `UnavailableError`
+within seconds, with the line that fixes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.errors import InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from srbench.types import Asset
+
+CONNECT_TIMEOUT_S = 5
+PACKAGE = "package:"
+
+
+def locate(asset: Asset) -> Path:
+    """The asset's file on this disk, fetched if it must be.
+
+    Looks inside the package for a `package:` url; otherwise in `$SRBENCH_WEIGHTS`, then in the cache, then fetches.
+    Raises `UnavailableError` where it cannot be had and `InputError` where a file's checksum is wrong.
+    """
+    if asset.url.startswith(PACKAGE):
+        return _packaged(asset)
+    for folder in (weights_folder(), cache_folder()):
+        if folder and (folder / asset.filename).is_file():
+            return _checked(folder / asset.filename, asset)
+    return _fetch(asset)
+
+
+def digest(path: Path) -> str:
+    """sha256 (hex) of a file; remembered while the file's size and time stay the same."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_folder() -> Path | None:
+    """`$SRBENCH_WEIGHTS`, the folder of weights that is looked in first."""
+    folder = os.environ.get("SRBENCH_WEIGHTS")
+    return Path(folder).expanduser() if folder else None
+
+
+def cache_folder() -> Path:
+    """Where fetched weights are kept: `$SRBENCH_CACHE`, else the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    folder = os.environ.get("SRBENCH_CACHE")
+    return Path(folder).expanduser() if folder else user_cache_path("srbench")
+
+
+def is_offline() -> bool:
+    return os.environ.get("SRBENCH_OFFLINE", "") not in ("", "0")
+
+
+def _packaged(asset: Asset) -> Path:
+    package, _, inside = asset.url.removeprefix(PACKAGE).partition("/")
+    path = Path(str(resources.files(package))) / inside
+    if not path.is_file():
+        raise UnavailableError(f"{package} is installed without {inside}; reinstall it")
+    return path
+
+
+def _checked(path: Path, asset: Asset) -> Path:
+    if asset.sha256 and digest(path) != asset.sha256:
+        raise InputError(f"{path}: sha256 {digest(path)[:12]}…, expected {asset.sha256[:12]}…. Delete it to fetch it anew.")
+    return path
+
+
+def _fetch(asset: Asset) -> Path:
+    remedy = f"Put {asset.filename} into $SRBENCH_WEIGHTS, or fetch {asset.url}"
+    if is_offline():
+        raise UnavailableError(f"{asset.filename} is not here and offline mode forbids fetching it. {remedy}")
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    download = pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_TIMEOUT_S)
+    try:
+        found = pooch.retrieve(asset.url, f"sha256:{asset.sha256}", asset.filename, cache_folder(), downloader=download)
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: pooch's wrong checksum
+        reason = "the checksum is wrong" if isinstance(error, ValueError) else type(error).__name__
+        raise UnavailableError(f"{asset.filename} cannot be fetched ({reason}). {remedy}") from error
+    return Path(found)

@@ -1,0 +1,118 @@
+"""Conventions: everything between two images and a number that papers do differently.
+
+This is the one place that rounds, clamps, crops, treats grey and converts to Y, so no two metrics can disagree.
+`views` turns a pair of images into the pair of float64 arrays that a metric compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from srbench.errors import InputError, UsageError
+from srbench.registry import unknown
+from srbench.resize import round_to_uint8
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from srbench.types import Channel
+
+# ITU-R BT.601 for R, G, B in [0, 1]; MATLAB's rgb2ycbcr writes the studio swing, JPEG and PIL the full one.
+STUDIO_SWING = (65.481, 128.553, 24.966)
+FULL_SWING = (0.299 * 255, 0.587 * 255, 0.114 * 255)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a pair of images becomes the pair of arrays that a metric compares.
+
+    crop        border pixels cut on each side: the scale times `crop_scales`, plus `crop_more`
+    luma        `studio`: Y in 16..235 as MATLAB's rgb2ycbcr; `full`: 0..255 as JPEG
+    round_y     whether Y is rounded to whole numbers, as MATLAB does for uint8 images
+    grey        what a grey HR means: `luma`, its values are Y; `rgb`, they are R = G = B and go through the formula
+    window      SSIM's window: `gaussian` 11 taps, sigma 1.5, population covariance (Wang et al. 2004); `uniform` 7x7,
+                sample covariance (scikit-image's defaults)
+    channels    the channels on which it is defined
+    """
+
+    name: str
+    summary: str
+    crop_scales: int = 1
+    crop_more: int = 0
+    luma: Literal["studio", "full"] = "studio"
+    round_y: bool = True
+    grey: Literal["luma", "rgb"] = "luma"
+    window: Literal["gaussian", "uniform"] = "gaussian"
+    channels: tuple[Channel, ...] = ("y", "rgb")
+
+    def views(self, sr: Tensor, hr: Tensor, *, scale: int, channel: Channel) -> tuple[Tensor, Tensor]:
+        """The two arrays to compare, float64 `(n, c, h, w)` in [0, 255]; c is 1 for `y` and 3 for `rgb`.
+
+        `sr` is float in [0, 1] (clamped and rounded here) or uint8, `hr` is uint8; both `(n, 1 or 3, h, w)`, of one
+        size. Raises `InputError` where sizes differ or nothing is left after the crop, `UsageError` for a channel
+        that this convention does not define.
+        """
+        if channel not in self.channels:
+            raise UsageError(f"convention {self.name!r} is not defined on channel {channel!r}; use a metric on {self.channels}")
+        if sr.shape[-2:] != hr.shape[-2:]:
+            raise InputError(f"SR is {_size(sr)} but HR is {_size(hr)}; they must be of one size")
+        border = self.crop_scales * scale + self.crop_more
+        if min(hr.shape[-2:]) <= 2 * border:
+            raise InputError(f"nothing is left of an image of {_size(hr)} after cropping {border} pixels on each side")
+        inside = (..., slice(border, hr.shape[-2] - border), slice(border, hr.shape[-1] - border))
+        sr, hr = quantise(sr)[inside].double(), hr[inside].double()
+        if channel == "rgb":
+            return sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1)
+        grey = hr.shape[1] == 1 and self.grey == "luma"
+        return (_grey(sr), hr) if grey else (self._luma(sr), self._luma(hr))
+
+    def _luma(self, rgb: Tensor) -> Tensor:
+        coefficients = STUDIO_SWING if self.luma == "studio" else FULL_SWING
+        offset = 16.0 if self.luma == "studio" else 0.0
+        y = _weighted(rgb.expand(-1, 3, -1, -1), coefficients) / 255.0 + offset
+        return round_to_uint8(y) if self.round_y else y
+
+
+def quantise(sr: Tensor) -> Tensor:
+    """SR as an image file would hold it: uint8, clamped, halves rounded up. uint8 passes through."""
+    import torch
+
+    if sr.dtype == torch.uint8:
+        return sr
+    return round_to_uint8(sr.double() * 255.0).to(torch.uint8)
+
+
+def _grey(sr: Tensor) -> Tensor:
+    """What a colour SR of a grey HR is compared by: full-swing luma, rounded, which keeps R = G = B as it is."""
+    return sr if sr.shape[1] == 1 else round_to_uint8(_weighted(sr, FULL_SWING) / 255.0)
+
+
+def _weighted(rgb: Tensor, weights: tuple[float, float, float]) -> Tensor:
+    return rgb[:, 0:1] * weights[0] + rgb[:, 1:2] * weights[1] + rgb[:, 2:3] * weights[2]
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"
+
+
+CONVENTIONS = {
+    convention.name: convention
+    for convention in (
+        Convention("matlab", "Y rounded to uint8, `scale` pixels cropped: SelfExSR, VDSR, EDSR and most tables since"),
+        Convention("basicsr", "as matlab, Y not rounded: BasicSR, Real-ESRGAN, KAIR (+0.01 dB)", round_y=False),
+        Convention("rgb", "RGB, `scale` pixels cropped", channels=("rgb",)),
+        Convention("nocrop", "as matlab, no border cropped", crop_scales=0),
+        Convention("edsr-div2k", "RGB, `scale` + 6 pixels cropped: EDSR's code on DIV2K", crop_more=6, channels=("rgb",)),
+        Convention("skimage-default", "as matlab, SSIM with scikit-image's default 7x7 window", window="uniform"),
+        Convention("grey-as-rgb", "as matlab, grey images read as RGB (+0.09 dB on Set14)", grey="rgb"),
+        Convention("full-swing", "as matlab, Y in 0..255 as JPEG and PIL have it (-1.3 dB)", luma="full"),
+    )
+}
+
+
+def convention(name: str) -> Convention:
+    """The convention of that name; raises `UsageError` with the nearest names for an unknown one."""
+    if name not in CONVENTIONS:
+        raise unknown("convention", name, CONVENTIONS, hint="srbench list conventions")
+    return CONVENTIONS[name]

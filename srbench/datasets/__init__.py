@@ -1,0 +1,72 @@
+"""Data sets by reference: `samples`, a standard set, a folder, or an entry point of the group `srbench.datasets`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.datasets.folder import open_folder
+from srbench.datasets.samples import open_samples
+from srbench.datasets.table import STANDARD_SETS
+from srbench.errors import InputError, UsageError
+from srbench.registry import entries, load, unknown
+
+if TYPE_CHECKING:
+    from srbench.types import Dataset
+
+SAMPLES = "samples"
+
+
+def data_root(given: Path | None = None) -> Path:
+    """Where the standard sets live: the given folder, else `$SRBENCH_DATA`, else the platform's user data folder."""
+    if given or os.environ.get("SRBENCH_DATA"):
+        return Path(given or os.environ["SRBENCH_DATA"]).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("srbench")
+
+
+def present(root: Path) -> list[str]:
+    """The standard test sets that are under the data root, in the table's order."""
+    return [row.name for row in STANDARD_SETS.values() if row.role == "test" and (root / row.name / "HR").is_dir()]
+
+
+def select(refs: tuple[str, ...], root: Path) -> list[str]:
+    """What `--datasets` means: nothing given is every test set found, else `samples`; `all` is every test set found.
+
+    Raises `InputError` where `all` finds none.
+    """
+    found = present(root)
+    if not refs:
+        return found or [SAMPLES]
+    if "all" in refs and not found:
+        names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
+        raise InputError(f"none of {names} is under {root}. Put them there as {root}/Set5/HR/*.png, or set SRBENCH_DATA")
+    return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [ref])))
+
+
+def open_dataset(ref: str, scale: int, degradation: str = "matlab", root: Path | None = None) -> Dataset:
+    """The data set behind a reference, at one scale and degradation.
+
+    Raises `UsageError` for an unknown name and `InputError` for a set or folder that is not there.
+    """
+    if ref == SAMPLES:
+        return open_samples(scale, degradation)
+    if ref in entries("datasets"):
+        dataset: Dataset = load("datasets", ref)(scale, degradation)
+        return dataset
+    home = data_root(root) / ref
+    if (home / "HR").is_dir():
+        return open_folder(home, scale, degradation, name=ref)
+    if Path(ref).is_dir():
+        return open_folder(Path(ref), scale, degradation)
+    raise _not_found(ref, home)
+
+
+def _not_found(ref: str, home: Path) -> UsageError | InputError:
+    if ref in STANDARD_SETS:
+        return InputError(f"{ref} is not here: expected its images in {home / 'HR'}. Put them there, or set SRBENCH_DATA")
+    if os.sep in ref:
+        return InputError(f"{ref}: no such folder")
+    return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

@@ -1,0 +1,36 @@
+"""`samples`: photographs that scikit-image brings along, so that a first run needs neither data nor network.
+
+Terms, as scikit-image states them: astronaut (NASA, public domain), chelsea (Stefan van der Walt, CC0), coffee (Rachel
+Michetti, CC0), rocket (SpaceX, public domain), ihc (CMMI, no known copyright restrictions), motorcycle (Scharstein et
+al., Middlebury Stereo 2014, no terms stated).
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from srbench.datasets.folder import FileDataset
+from srbench.errors import UnavailableError, UsageError
+from srbench.degradations import FILES
+
+FILE_NAMES = {
+    "astronaut": "astronaut.png",
+    "chelsea": "chelsea.png",
+    "coffee": "coffee.png",
+    "ihc": "ihc.png",
+    "motorcycle": "motorcycle_left.png",
+    "rocket": "rocket.jpg",
+}
+
+
+def open_samples(scale: int, degradation: str) -> FileDataset:
+    """Six photographs, 1.5 megapixels together; raises `UnavailableError` where scikit-image lacks one."""
+    if degradation == FILES:
+        raise UsageError("samples come without LR files; use --degradation matlab")
+    spec = find_spec("skimage")
+    home = Path(spec.submodule_search_locations[0], "data") if spec and spec.submodule_search_locations else Path()
+    files = {id: home / name for id, name in FILE_NAMES.items()}
+    if missing := [path.name for path in files.values() if not path.is_file()]:
+        raise UnavailableError(f"scikit-image is installed without {missing[0]}: pip install --force-reinstall scikit-image")
+    return FileDataset("samples", files, scale, degradation)

@@ -1,0 +1,84 @@
+"""Where a score was made: versions, device, processor, git state and command line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("srbench", "torch", "torchvision", "numpy", "pillow", "lpips")
+
+
+def describe(device: str) -> dict[str, Any]:
+    """The environment of this process as plain JSON values."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": _versions(PACKAGES),
+        "device": device,
+        "device_name": device_name(device),
+        "cpu": cpu_name(),
+        "threads": _threads(),
+        "git": _git_state(),
+    }
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # running from a source tree that is not installed
+            found[package] = "not installed"
+    return found
+
+
+def device_name(device: str) -> str:
+    """The name of a torch device as its vendor prints it."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return cpu_name()
+
+
+@cache
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _threads() -> int:
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch else os.cpu_count() or 1
+
+
+@cache
+def _git_state() -> str:
+    """Commit of the checkout that srbench runs from, with `+changes` where it has any; empty outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=5)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        if not git("ls-files", "--error-unmatch", Path(__file__).name):  # installed inside somebody else's checkout
+            return ""
+        commit, changes = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+        return commit + ("+changes" if changes else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,43 @@
+"""Metrics: one file each, a pure function of two views, tested against an outside oracle.
+
+`resolve("psnr_y@basicsr")` finds a metric by name, with its own convention or the one after the `@`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srbench.conventions import Convention, convention
+from srbench.errors import UsageError
+from srbench.registry import load
+
+if TYPE_CHECKING:
+    from srbench.types import Metric
+
+DEFAULT = ("psnr_y", "ssim_y", "lpips")
+
+
+@dataclass(frozen=True)
+class BoundMetric:
+    """A metric with the convention under which it is taken; `name` is what the user typed, and a column's name."""
+
+    name: str
+    metric: Metric
+    convention: Convention
+
+    @property
+    def label(self) -> str:
+        """The heading of its column: `PSNR-Y`, `PSNR-Y@basicsr`."""
+        base, at, rest = self.name.partition("@")
+        return (self.metric.label or base) + at + rest
+
+
+def resolve(name: str) -> BoundMetric:
+    """Find `NAME` or `NAME@CONVENTION`; raises `UsageError` for unknown names and undefined combinations."""
+    base, _, wanted = name.partition("@")
+    metric: Metric = load("metrics", base)
+    chosen = convention(wanted or metric.convention)
+    if metric.channel not in chosen.channels:
+        raise UsageError(f"{name}: convention {chosen.name!r} is not defined on the channel of {base}, {metric.channel!r}")
+    return BoundMetric(name, metric, chosen)

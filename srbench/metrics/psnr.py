@@ -1,0 +1,30 @@
+"""Peak signal-to-noise ratio, `10 log10(255² / MSE)` in dB, one value an image; identical images give infinity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from srbench.types import Metric, ScoreFunction
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.conventions import Convention
+
+
+def psnr(sr: Tensor, hr: Tensor) -> Tensor:
+    """PSNR of each pair of `(n, c, h, w)` views in [0, 255]; n values in dB, `inf` where the pair is equal.
+
+    The mean squared error is pooled over the channels and pixels of an image, never over images.
+    """
+    error = (sr.double() - hr.double()).square().mean(dim=(1, 2, 3))
+    return 10.0 * (255.0**2 / error).log10()
+
+
+def _load(convention: Convention, device: torch.device) -> ScoreFunction:
+    return psnr
+
+
+PSNR_Y = Metric("psnr_y", "y", _load, label="PSNR-Y")
+PSNR_RGB = Metric("psnr_rgb", "rgb", _load, convention="rgb", label="PSNR-RGB")

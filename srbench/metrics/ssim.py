@@ -1,0 +1,75 @@
+"""Structural similarity (Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", TIP 2004), equation 13.
+
+K1 = 0.01, K2 = 0.03, data range 255. The mean is over positions where the whole window fits ("valid"), then over
+channels. The default window is the paper's: 11x11 Gaussian, sigma 1.5, weights summing to one, so that variances are
+those of the population. scikit-image's defaults (7x7 uniform, sample covariance) are here for comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from srbench.errors import InputError
+from srbench.types import Metric, ScoreFunction
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.conventions import Convention
+
+C1 = (0.01 * 255.0) ** 2
+C2 = (0.03 * 255.0) ** 2
+
+
+def ssim(sr: Tensor, hr: Tensor, *, window: Literal["gaussian", "uniform"] = "gaussian") -> Tensor:
+    """Mean SSIM of each pair of `(n, c, h, w)` views in [0, 255]; n values in [-1, 1], 1 where the pair is equal.
+
+    Computed in float64. Raises `InputError` where an image is smaller than the window.
+    """
+    weights = _weights(window)
+    if min(sr.shape[-2:]) < len(weights):
+        raise InputError(f"SSIM's window has {len(weights)} taps; the cropped image is {sr.shape[-1]}x{sr.shape[-2]}")
+    return _ssim_map(sr.double() - 128.0, hr.double() - 128.0, weights, window).mean(dim=(1, 2, 3))
+
+
+def _ssim_map(x: Tensor, y: Tensor, weights: list[float], window: str) -> Tensor:
+    """Equation 13 at every position. `x` and `y` are centred by 128, so that E[x²] - E[x]² cancels less."""
+    mean_x, mean_y = _filter(x, weights), _filter(y, weights)
+    # The formula needs the sum of the two variances, not each: one plane less to filter.
+    variances = _filter(x * x + y * y, weights) - mean_x**2 - mean_y**2
+    covariance = _filter(x * y, weights) - mean_x * mean_y
+    if window == "uniform":  # sample covariance: N / (N - 1) over the N pixels of the window
+        pixels = len(weights) ** 2
+        variances, covariance = variances * pixels / (pixels - 1), covariance * pixels / (pixels - 1)
+    mean_x, mean_y = mean_x + 128.0, mean_y + 128.0
+    luminance = (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    return luminance * (2.0 * covariance + C2) / (variances + C2)
+
+
+def _filter(x: Tensor, weights: list[float]) -> Tensor:
+    """Separable "valid" correlation with `weights` along both axes."""
+    for axis in (-2, -1):
+        size = x.shape[axis] - len(weights) + 1
+        total = x.narrow(axis, 0, size) * weights[0]
+        for k in range(1, len(weights)):
+            total.add_(x.narrow(axis, k, size), alpha=weights[k])
+        x = total
+    return x
+
+
+def _weights(window: str) -> list[float]:
+    if window == "uniform":
+        return [1.0 / 7.0] * 7
+    gaussian = [math.exp(-(distance**2) / (2.0 * 1.5**2)) for distance in range(-5, 6)]
+    return [weight / sum(gaussian) for weight in gaussian]
+
+
+def _load(convention: Convention, device: torch.device) -> ScoreFunction:
+    return partial(ssim, window=convention.window)
+
+
+SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y")
+SSIM_RGB = Metric("ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB")

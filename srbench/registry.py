@@ -1,0 +1,59 @@
+"""Models, metrics, data sets, reports and commands, found through entry points.
+
+Names come from package metadata, so that listing them imports nothing; an entry is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from srbench.errors import UsageError
+
+KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes")
+
+
+@cache
+def entries(kind: str) -> dict[str, EntryPoint]:
+    """Every entry of one kind by name, sorted; two of one name are refused, naming both packages.
+
+    Raises `UsageError` for duplicates.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=f"srbench.{kind}"), key=lambda entry: (entry.name, package_of(entry))):
+        if entry.name in found:
+            first, second = package_of(found[entry.name]), package_of(entry)
+            raise UsageError(
+                f"two packages register {entry.name!r} among srbench.{kind}: {first} and {second}. "
+                f"Uninstall one of them: pip uninstall {second}"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def load(kind: str, name: str) -> Any:
+    """The object behind a registered name; raises `UsageError` with the nearest names for an unknown one."""
+    known = entries(kind)
+    if name not in known:
+        raise unknown(kind.removesuffix("s"), name, known, hint=f"srbench list {kind}")
+    try:
+        return known[name].load()
+    except Exception as error:
+        where = f"{known[name].value} of {package_of(known[name])}"
+        raise UsageError(f"{name!r} does not import from {where}: {type(error).__name__}: {error}") from error
+
+
+def package_of(entry: EntryPoint) -> str:
+    """The installed package that registered an entry, with its version."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+
+
+def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
+    """The error for a name that is not among `known`: "did you mean", and where to look."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    guess = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known) or 'none'}."
+    return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

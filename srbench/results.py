@@ -1,0 +1,239 @@
+"""A run and what it says: identity, environment, one row of scores an image, signatures, frames.
+
+History of the file format:
+1   the first: identity, environments, metrics, unavailable, images
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import IncomparableError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+VERSION = "0.1"
+"""The part of the version that a score depends on: it moves when a release changes any number."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that a score depends on. `weights` and `fingerprint` are sha256 (hex), empty where there are none."""
+
+    model: str
+    weights: str
+    dataset: str
+    fingerprint: str
+    scale: int
+    degradation: str
+    precision: str = "fp32"
+    backend: str = "eager"
+    tile: str = "auto"
+    self_ensemble: bool = False
+    seed: int = 0
+    version: str = VERSION
+
+    def signature(self, metric: str, convention: str, model: str = "") -> str:
+        """One line that a paper can quote; what is usual (no tiling, no ensemble, seed 0) is left out."""
+        weights = f"@{self.weights[:6]}" if self.weights else ""
+        parts = [
+            f"srbench:{self.version}",
+            metric.partition("@")[0],
+            f"conv:{convention}",
+            f"x{self.scale}",
+            f"lr:{self.degradation}",
+            f"set:{self.dataset}@{self.fingerprint[:6]}",
+            f"model:{model or self.model + weights}",
+            self.precision,
+            self.backend,
+        ]
+        parts += [f"tile:{self.tile}"] * (self.tile not in ("auto", "none"))
+        parts += ["ensemble:8"] * self.self_ensemble + [f"seed:{self.seed}"] * (self.seed != 0)
+        return "|".join(parts)
+
+
+OWN = ("model", "weights")
+"""The fields in which comparable runs of one data set and scale may differ."""
+
+
+def refuse_differences(one: Identity, other: Identity, ignoring: Iterable[str] = (), remedy: str = "") -> None:
+    """Raise `IncomparableError` naming the first field in which two identities differ, leaving out `ignoring`."""
+    for field_ in fields(Identity):
+        a, b = getattr(one, field_.name), getattr(other, field_.name)
+        if field_.name not in ignoring and a != b:
+            raise IncomparableError(
+                f"{one.dataset} x{one.scale}: {one.model} has {field_.name} {_short(a)}, {other.model} has {_short(b)}; "
+                f"these do not compare. {remedy}".rstrip()
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] + "…" if len(text) == 64 else text
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image's scores, or the error that took their place.
+
+    `seconds` is the upscaler's time, the first image's included: an indication, not a benchmark. `hr`, `lr` and `sr`
+    are the first 16 hex digits of the sha256 of the pixels. `made` is an index into the run's environments.
+    """
+
+    image: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    hr: str = ""
+    lr: str = ""
+    sr: str = ""
+    tile: int | None = None
+    error: str = ""
+    made: int = 0
+
+    def merged(self, later: Row) -> Row:
+        """This row with the scores of a later one; where SR has changed, the later row alone."""
+        if later.error or self.error or later.sr != self.sr:
+            return later
+        return replace(later, scores={**self.scores, **later.scores})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model on one data set at one scale. `metrics` maps each metric to the convention it was taken under."""
+
+    identity: Identity
+    metrics: Mapping[str, str]
+    rows: tuple[Row, ...]
+    environments: tuple[Mapping[str, Any], ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    error: str = ""
+
+    @property
+    def failures(self) -> list[Row]:
+        return [row for row in self.rows if row.error]
+
+    def values(self, metric: str) -> list[float]:
+        """The scores of one metric, an image each, in the order of the data set; failed images are left out."""
+        return [row.scores[metric] for row in self.rows if metric in row.scores]
+
+    def signature(self, metric: str, model: str = "") -> str:
+        """The one-line signature of this run's scores under a metric; `model="*"` for a column of a table."""
+        return self.identity.signature(metric, self.metrics[metric], model)
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """Timing of one model at one input size; times in milliseconds for a whole batch, memory in MiB."""
+
+    model: str
+    scale: int
+    device: str
+    precision: str
+    backend: str
+    width: int
+    height: int
+    batch: int
+    p50_ms: float
+    p95_ms: float
+    output_mp_per_s: float
+    peak_memory_mib: float | None
+    gmacs: float | None
+    params: int
+    first_ms: float = math.nan
+    repeats: int = 0
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every run and timing of a results folder: what reports, checks and comparisons read."""
+
+    runs: tuple[Run, ...]
+    speeds: tuple[SpeedRow, ...] = ()
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric of any run, in the order first met."""
+        names = [name for run in self.runs for name in (*run.metrics, *run.unavailable)]
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Every model, in the order first met: those without weights first, then by name."""
+        ordered = sorted(self.runs, key=lambda run: (bool(run.identity.weights), run.identity.model))
+        return tuple(dict.fromkeys(run.identity.model for run in ordered))
+
+    def frame(self) -> pd.DataFrame:
+        """Columns `dataset, scale, model, image, metric, value`: one row a score; infinite scores stay infinite."""
+        import pandas as pd
+
+        rows = [
+            (run.identity.dataset, run.identity.scale, run.identity.model, row.image, metric, value)
+            for run in self.runs
+            for row in run.rows
+            for metric, value in row.scores.items()
+        ]
+        return pd.DataFrame(rows, columns=["dataset", "scale", "model", "image", "metric", "value"])
+
+    def speed_frame(self) -> pd.DataFrame:
+        """One row a timing, with the columns of the contract's `speed.csv` first."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.speeds], columns=[item.name for item in fields(SpeedRow)])
+
+    def refuse_mixtures(self) -> None:
+        """Raise `IncomparableError` where runs of one data set and scale differ in more than the model."""
+        first: dict[tuple[str, int], Run] = {}
+        for run in self.runs:
+            key = (run.identity.dataset, run.identity.scale)
+            refuse_differences(first.setdefault(key, run).identity, run.identity, OWN, "Keep them in separate folders.")
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """The document that the store writes; infinities become the string "Infinity", which JSON lacks."""
+    return {
+        "schema": SCHEMA,
+        "identity": asdict(run.identity),
+        "source": run.source,
+        "metrics": dict(run.metrics),
+        "signatures": {metric: run.signature(metric) for metric in run.metrics},
+        "unavailable": dict(run.unavailable),
+        "error": run.error,
+        "environments": list(run.environments),
+        "images": [row_to_json(row) for row in run.rows],
+    }
+
+
+def run_from_json(document: Mapping[str, Any]) -> Run:
+    """The run behind a document; raises `InputError` for a schema that this version does not know."""
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"schema {document.get('schema')!r}; this srbench reads schema {SCHEMA}. Upgrade srbench")
+    return Run(
+        identity=Identity(**document["identity"]),
+        metrics=document["metrics"],
+        rows=tuple(row_from_json(row) for row in document["images"]),
+        environments=tuple(document["environments"]),
+        unavailable=document["unavailable"],
+        source=document["source"],
+        error=document["error"],
+    )
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    """A row without its empty fields."""
+    document = {key: value for key, value in asdict(row).items() if value not in ("", None, 0)}
+    document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
+    return document
+
+
+def row_from_json(document: Mapping[str, Any]) -> Row:
+    return Row(**{**document, "scores": {name: float(value) for name, value in document["scores"].items()}})

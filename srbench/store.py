@@ -1,0 +1,219 @@
+"""Results on disk: `<out>/<dataset>/x<scale>/<model>.json`, so that a path is a key and a second run sees what is done.
+
+While a run is under way its rows go, one line each, to `<model>.journal` beside it; finishing merges them into the
+JSON file, which is replaced in one step. A kill loses at most the row being written: a torn last line is cut off
+when the journal is next opened. A lock keeps two processes from writing one run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO, Any
+
+from srbench.errors import InputError, UsageError
+from srbench.images import atomic_file
+from srbench.results import (
+    Identity,
+    Results,
+    Row,
+    Run,
+    SpeedRow,
+    refuse_differences,
+    row_from_json,
+    row_to_json,
+    run_from_json,
+    run_to_json,
+)
+
+SPEED_FOLDER = "_speed"
+
+
+def run_path(out: Path, identity: Identity) -> Path:
+    return out / identity.dataset / f"x{identity.scale}" / f"{identity.model}.json"
+
+
+def read_run(path: Path) -> Run | None:
+    """The run at a path, with the rows of an unfinished journal; None where there is neither."""
+    finished = _read_document(path)
+    header, rows = _read_journal(path.with_suffix(".journal"))
+    if header is None:
+        return finished
+    started = run_from_json({**header, "images": []})
+    if finished is None:
+        return replace(started, rows=tuple(merge_rows([], rows)))
+    return replace(
+        finished,
+        rows=tuple(merge_rows(finished.rows, rows)),
+        metrics={**finished.metrics, **started.metrics},
+        environments=started.environments,
+    )
+
+
+def merge_rows(rows: Iterable[Row], later: Iterable[Row]) -> list[Row]:
+    """One row an image, in the order first met; later rows add to or replace earlier ones."""
+    merged = {row.image: row for row in rows}
+    for row in later:
+        merged[row.image] = merged[row.image].merged(row) if row.image in merged else row
+    return list(merged.values())
+
+
+class RunWriter(AbstractContextManager["RunWriter"]):
+    """Appends rows to one run; use as a context manager, which holds the lock.
+
+    Entering raises `IncomparableError` where the path already holds a run of another identity, and `UsageError`
+    where another process is writing it.
+    """
+
+    def __init__(self, out: Path, run: Run, *, force: bool = False) -> None:
+        self.path = run_path(out, run.identity)
+        self.journal = self.path.with_suffix(".journal")
+        self._wanted = run
+        self._force = force
+
+    def __enter__(self) -> RunWriter:
+        from filelock import FileLock, Timeout
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.path.with_suffix(".lock"), timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise UsageError(f"{self.path}: another srbench is writing this run. Wait for it, or give another --out") from None
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        if self._force:
+            self.journal.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+        before = read_run(self.path)
+        if before is not None:
+            refuse_differences(
+                before.identity, self._wanted.identity, remedy=f"Give another --out, or --force to redo {self.path}"
+            )
+        self.run = _continued(before, self._wanted)
+        self._made = len(self.run.environments) - 1
+        self._file = self._open_journal()
+
+    def _open_journal(self) -> IO[str]:
+        """Start the journal anew with what it already held: this drops a torn last line."""
+        _, rows = _read_journal(self.journal)
+        header = {**run_to_json(replace(self.run, rows=())), "images": []}
+        with atomic_file(self.journal) as file:
+            for line in (header, *map(row_to_json, rows)):
+                file.write((json.dumps(line) + "\n").encode())
+        return self.journal.open("a", encoding="utf-8")
+
+    def append(self, row: Row) -> None:
+        """Write one row; once this returns, a killed process no longer loses it."""
+        row = replace(row, made=self._made)
+        self._file.write(json.dumps(row_to_json(row)) + "\n")
+        self._file.flush()
+        self.run = replace(self.run, rows=tuple(merge_rows(self.run.rows, [row])))
+
+    def finish(self, order: Sequence[str], error: str = "") -> Run:
+        """Merge everything into the JSON file, in the data set's order, and drop the journal."""
+        place = {image: index for index, image in enumerate(order)}
+        rows = sorted(self.run.rows, key=lambda row: place.get(row.image, len(place)))
+        self.run = replace(self.run, rows=tuple(rows), error=error)
+        write_json(self.path, run_to_json(self.run))
+        self.journal.unlink()
+        return self.run
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._lock.release()
+        self.path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _continued(before: Run | None, wanted: Run) -> Run:
+    """The run to go on with: what was there, the metrics now wanted, and this environment at the end."""
+    if before is None:
+        return wanted
+    return replace(
+        wanted,
+        rows=before.rows,
+        metrics={**before.metrics, **wanted.metrics},
+        environments=(*before.environments, *wanted.environments),
+        unavailable={name: why for name, why in wanted.unavailable.items() if name not in before.metrics},
+    )
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document in one step, one list item a line, so that diffs are readable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lists = {key: value for key, value in document.items() if isinstance(value, list)}
+    text = json.dumps({**document, **{key: f"<{key}>" for key in lists}}, indent=1, allow_nan=False)
+    for key, items in lists.items():
+        lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in items)
+        text = text.replace(f'"<{key}>"', f"[\n  {lines}\n ]" if items else "[]")
+    with atomic_file(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+def write_speeds(out: Path, rows: Sequence[SpeedRow]) -> None:
+    """Keep the timings of one model at one scale, replacing earlier ones."""
+    path = out / SPEED_FOLDER / f"x{rows[0].scale}" / f"{rows[0].model}.json"
+    write_json(path, {"schema": 1, "speeds": [asdict(row) for row in rows]})
+
+
+def read_speeds(out: Path) -> list[SpeedRow]:
+    paths = sorted((out / SPEED_FOLDER).glob("x*/*.json"))
+    return [SpeedRow(**row) for path in paths for row in _load_json(path)["speeds"]]
+
+
+def load_results(folder: Path | str) -> Results:
+    """Everything in a results folder, unfinished runs included.
+
+    Raises `InputError` for a folder without results, or with a file that is not one.
+    """
+    folder = Path(folder)
+    found = {path.with_suffix(".json") for suffix in ("json", "journal") for path in folder.glob(f"*/x*/*.{suffix}")}
+    paths = sorted(path for path in found if path.parts[-3] != SPEED_FOLDER)
+    runs = [run for path in paths if (run := read_run(path)) is not None]
+    if not runs:
+        raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
+    return Results(tuple(runs), tuple(read_speeds(folder)))
+
+
+def _read_document(path: Path) -> Run | None:
+    return _parsed(path, _load_json(path)) if path.is_file() else None
+
+
+def _read_journal(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
+    """Header and rows of a journal, up to the first line that a kill has torn; None where there is no header."""
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []  # what follows the last newline is torn
+    if not lines:
+        return None, []
+    try:
+        header, *rows = [json.loads(line) for line in lines]
+        return header, [row_from_json(row) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}). Delete it to score its images again") from error
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not a result of srbench ({error}). Delete it to make it again") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: not a result of srbench. Delete it to make it again")
+    return document
+
+
+def _parsed(path: Path, document: dict[str, Any]) -> Run:
+    try:
+        return run_from_json(document)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a result of srbench ({type(error).__name__}: {error})") from error

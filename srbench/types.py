@@ -1,0 +1,129 @@
+"""The nouns: plain frozen dataclasses and protocols, with no library in them.
+
+A third-party package needs this module and `srbench.errors`, and nothing else, to add a model, a metric,
+a data set or a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import Tensor
+
+    from srbench.conventions import Convention
+    from srbench.results import Results
+
+    Image = npt.NDArray[np.uint8]
+    """uint8, `(h, w, 3)` RGB or `(h, w)` grey, 0 to 255."""
+
+Channel = Literal["y", "rgb"]
+
+
+class Upscaler(Protocol):
+    """A super-resolution function: the one thing that a model has to be."""
+
+    @property
+    def scale(self) -> int:
+        """How many SR pixels stand on one LR pixel, along each axis."""
+
+    def __call__(self, lr: Tensor, /) -> Tensor:
+        """`(n, 3, h, w)` float in [0, 1] to `(n, 3, h * scale, w * scale)` float; need not be clamped."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that srbench can find or fetch, and checks before use.
+
+    `url` is an address, or `package:NAME/PATH` for a file shipped inside an installed package.
+    `sha256` (hex) is checked after a fetch; it may be empty for `package:` files, which pip has checked.
+    `size` is in bytes and is only told to the user, before a download starts.
+    """
+
+    url: str
+    sha256: str = ""
+    size: int = 0
+
+    @property
+    def filename(self) -> str:
+        return self.url.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What an entry point of the group `srbench.models` yields.
+
+    `build(scale, device)` makes an upscaler whose weights are on `device`; it may raise `UnavailableError`.
+    `weights` maps a scale to the file behind it; a model without weights leaves it empty.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    build: Callable[[int, torch.device], Upscaler]
+    weights: Mapping[int, Asset] = field(default_factory=dict)
+    licence: str = ""
+    citation: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`."""
+
+    id: str
+    lr: Image
+    hr: Image
+
+
+class Dataset(Protocol):
+    """A sequence of samples at one scale and one degradation, always in the same order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the ids and decoded pixels of every image, whatever the file format."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+ScoreFunction = Callable[["Tensor", "Tensor"], "Tensor"]
+"""`(sr, hr) -> scores`: two float64 `(n, c, h, w)` views in [0, 255] to n scores, on the device of the inputs."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What an entry point of the group `srbench.metrics` yields.
+
+    `load(convention, device)` returns the pure function that scores a batch of views; it may raise
+    `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
+    means; `NAME@CONVENTION` replaces the convention and keeps the channel.
+    """
+
+    name: str
+    channel: Channel
+    load: Callable[[Convention, torch.device], ScoreFunction]
+    convention: str = "matlab"
+    higher_is_better: bool = True
+    digits: int = 3
+    label: str = ""
+    citation: str = ""
+
+
+class Report(Protocol):
+    """What an entry point of the group `srbench.reports` yields."""
+
+    def __call__(self, results: Results, out: Path, /) -> list[Path]:
+        """Write the report into the folder `out` and return the files written."""
