@@ -1,0 +1,123 @@
+"""The command line. A command's module is imported when the command is used, so that help is instant.
+
+Every built-in command NAME is the object `command` of `srbench.cli.NAME`; packages add more through the entry-point
+group `srbench.commands`, each a `click.Command`.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from srbench import __version__
+from srbench.errors import SrbenchError, UsageError
+from srbench.registry import entries, load, package_of, unknown
+
+BUILT_IN = {
+    "run": "Score models on data sets, and time them.",
+    "score": "Score the saved images of earlier runs again.",
+    "report": "Turn results into tables, plots and a page.",
+    "check": "Compare results with a baseline; fail on a regression.",
+    "compare": "Compare two models image by image, with statistics.",
+    "explain": "Say which convention gives a number.",
+    "claims": "Check a list of published numbers.",
+    "speed": "Time models over a list of input sizes.",
+    "measure": "Score two images, or two folders of them.",
+    "degrade": "Make LR images from HR images.",
+    "data": "List, prepare, verify and audit data sets.",
+    "list": "List models, data sets, metrics, conventions and more.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name; imports one when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*(name for name in BUILT_IN if _exists(name)), *entries("commands")]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in BUILT_IN and _exists(name):
+            command: click.Command = importlib.import_module(f"srbench.cli.{name}").command
+            return command
+        if name in entries("commands"):
+            return self._registered(name)
+        return None
+
+    def _registered(self, name: str) -> click.Command:
+        command = load("commands", name)
+        if not isinstance(command, click.Command):
+            raise UsageError(f"{package_of(entries('commands')[name])} registers {name!r}, which is not a click.Command")
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
+            raise unknown("command", args[0], self.list_commands(context), hint="srbench --help")
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, BUILT_IN.get(name) or f"From {package_of(entries('commands')[name])}.") for name in self.list_commands(context)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="srbench")
+def cli() -> None:
+    """Measure image super-resolution: how good, how fast, at what cost, and how sure we are.
+
+    Start with:  srbench run --models all
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 fine, 1 a job failed or a score regressed, 2 bad input."""
+    try:
+        status = cli.main(arguments, prog_name="srbench", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted. What was computed is kept; the same command goes on from there", 130)
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()}. See: {_help_of(error)}", 2)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SrbenchError as error:
+        return _complain(str(error), error.exit_status)
+    except OSError as error:
+        return _complain(_system_error(error), 1)
+    except Exception as error:
+        return _complain(f"{type(error).__name__}: {error}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
+
+
+def _complain(message: str, status: int) -> int:
+    if os.environ.get("SRBENCH_DEBUG"):
+        traceback.print_exc()
+    click.echo(f"srbench: {message}", err=True)
+    return status
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'srbench'} --help"
+
+
+def _system_error(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{_at(error)}. What was computed is kept; free some space and run the same command"
+    return f"{error.strerror or error}{_at(error)}"
+
+
+def _at(error: OSError) -> str:
+    return f" at {error.filename}" if error.filename else ""
+
+
+def _exists(name: str) -> bool:
+    return importlib.util.find_spec(f"srbench.cli.{name}") is not None

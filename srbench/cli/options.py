@@ -1,0 +1,72 @@
+"""What commands share: the command class with its switches, comma-separated lists, common options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command that also takes `--debug` and `--offline`, which travel as environment variables."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [
+            _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
+            _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
+        ]
+
+
+def _switch(flag: str, variable: str, help: str) -> click.Option:
+    def remember(context: click.Context, option: click.Parameter, value: bool) -> None:
+        if value:
+            os.environ[variable] = "1"
+
+    return click.Option([flag], is_flag=True, expose_value=False, is_eager=True, callback=remember, help=help)
+
+
+def command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Decorator: `click.command` with the shared switches."""
+    return click.command(cls=Command, **settings)
+
+
+class CommaList(click.ParamType[tuple[Any, ...]]):
+    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused."""
+
+    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…") -> None:
+        self.item = item
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(parts):
+            self.fail(f"{value!r} has an empty part; write {self.name}", param, context)
+        try:
+            return tuple(self.item(part) for part in parts)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, context)
+
+
+NAMES = CommaList()
+FOLDER = click.Path(path_type=Path, file_okay=False)
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+def data_root_option(function: Function) -> Function:
+    return click.option("--data-root", type=FOLDER, help="Where the standard sets are.  [default: $SRBENCH_DATA]")(function)
+
+
+def device_option(function: Function) -> Function:
+    return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
+
+
+def degradation_option(function: Function) -> Function:
+    return click.option("--degradation", default="matlab", show_default=True, help="How LR is made from HR.")(function)

@@ -1,0 +1,117 @@
+"""Scores of an image pair: the convention makes the views, the metrics compare them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from srbench.degradations import mod_crop
+from srbench.errors import InputError, UnavailableError
+from srbench.metrics import BoundMetric, resolve
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+    from torch import Tensor
+
+    from srbench.types import Image, ScoreFunction
+
+
+class Scorer:
+    """Some metrics, loaded on a device. `unavailable` says of each that could not be loaded why, and what helps.
+
+    Raises `UsageError` for unknown metrics or conventions.
+    """
+
+    def __init__(self, names: Iterable[str], device: torch.device | str = "cpu") -> None:
+        import torch
+
+        self.device = torch.device(device)
+        self.metrics: dict[str, BoundMetric] = {}
+        self.unavailable: dict[str, str] = {}
+        self._functions: dict[str, ScoreFunction] = {}
+        for bound in [resolve(name) for name in dict.fromkeys(names)]:
+            try:
+                self._functions[bound.name] = bound.metric.load(bound.convention, self.device)
+                self.metrics[bound.name] = bound
+            except UnavailableError as error:
+                self.unavailable[bound.name] = str(error)
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """The convention of each loaded metric, by the metric's name."""
+        return {name: bound.convention.name for name, bound in self.metrics.items()}
+
+    def __call__(self, sr: Tensor, hr: Image, scale: int, names: Iterable[str] | None = None) -> dict[str, float]:
+        """The scores of one pair: `sr` `(1, c, h, w)` float in [0, 1] or uint8, `hr` uint8 `(h, w, 3)` or `(h, w)`.
+
+        Raises `InputError` where the sizes differ, an image is too small, or a score is not a number.
+        """
+        reference = image_tensor(hr, self.device)
+        views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
+        scores: dict[str, float] = {}
+        for name in self.metrics if names is None else names:
+            bound = self.metrics[name]
+            key = (bound.convention.name, bound.metric.channel)
+            if key not in views:
+                views[key] = bound.convention.views(sr.to(self.device), reference, scale=scale, channel=key[1])
+            scores[name] = float(self._functions[name](*views[key]))
+            if math.isnan(scores[name]):
+                raise InputError(f"{name} is not a number for this pair")
+        return scores
+
+
+def measure(
+    sr: Image | Tensor,
+    hr: Image | Tensor,
+    metrics: Sequence[str] = ("psnr_y", "ssim_y"),
+    scale: int = 4,
+) -> dict[str, float]:
+    """Score an SR image against its HR image.
+
+    Both are uint8 arrays or tensors, `(h, w, 3)` RGB or `(h, w)` grey, 0 to 255, of one size; an HR that was not yet
+    cropped to a multiple of `scale` is cropped here. `scale` decides how many border pixels most conventions cut.
+    Returns one number a metric; PSNR of equal images is infinite.
+
+    Raises `InputError` for other dtypes, shapes or sizes, `UsageError` for unknown metrics, and `UnavailableError`
+    where a metric's weights cannot be had.
+    """
+    sr, hr = as_image(sr, "SR"), as_image(hr, "HR")
+    scorer = Scorer(metrics)
+    for reason in scorer.unavailable.values():
+        raise UnavailableError(reason)
+    return scorer(image_tensor(sr, "cpu"), matched(sr, hr, scale), scale)
+
+
+def as_image(image: Any, what: str) -> Image:
+    """A uint8 numpy image; raises `InputError` for anything else, saying how to convert it."""
+    array: npt.NDArray[Any] = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
+    if array.dtype != np.uint8:
+        raise InputError(f"{what} is {array.dtype}, expected uint8: for floats in [0, 1], (255 * x).round().clip(0, 255)")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 and array.shape[2:] != (3,):
+        raise InputError(f"{what} has shape {array.shape}, expected (h, w, 3) or (h, w)")
+    return array
+
+
+def matched(sr: Image, hr: Image, scale: int) -> Image:
+    """HR, cropped to a multiple of the scale where that is SR's size; raises `InputError` where sizes do not match."""
+    for candidate in (hr, mod_crop(hr, scale)):
+        if candidate.shape[:2] == sr.shape[:2]:
+            return candidate
+    raise InputError(
+        f"SR is {sr.shape[1]}x{sr.shape[0]} but HR is {hr.shape[1]}x{hr.shape[0]}; "
+        f"they must be of one size, or HR a little larger than a multiple of the scale ({scale})"
+    )
+
+
+def image_tensor(image: Image, device: torch.device | str) -> Tensor:
+    """uint8 `(h, w, 3)` or `(h, w)` to uint8 `(1, 3 or 1, h, w)`: grey stays one channel."""
+    import torch
+
+    planes = np.atleast_3d(image).transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes[None], order="C")).to(device)
