@@ -58,6 +58,7 @@ class Inference:
     upscaler: Upscaler
     device: torch.device
     precision: str = "fp32"
+    backend: str = "eager"
     tile: str = "auto"
     self_ensemble: bool = False
 
@@ -127,7 +128,7 @@ def prepare(
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     if backend == "compile":
         upscaler = _Compiled(upscaler)
-    return Inference(upscaler, device, precision, tile, self_ensemble)
+    return Inference(upscaler, device, precision, backend, tile, self_ensemble)
 
 
 class _Compiled:

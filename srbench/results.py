@@ -172,6 +172,15 @@ class Results:
         ordered = sorted(self.runs, key=lambda run: (bool(run.identity.weights), run.identity.model))
         return tuple(dict.fromkeys(run.identity.model for run in ordered))
 
+    def only(self, identities: Iterable[Identity]) -> Results:
+        """The runs of these identities, and the timings of their models."""
+        wanted = set(identities)
+        models = {(identity.model, identity.scale) for identity in wanted}
+        return Results(
+            tuple(run for run in self.runs if run.identity in wanted),
+            tuple(row for row in self.speeds if (row.model, row.scale) in models),
+        )
+
     def frame(self) -> pd.DataFrame:
         """Columns `dataset, scale, model, image, metric, value`: one row a score; infinite scores stay infinite."""
         import pandas as pd

@@ -68,9 +68,9 @@ class RunWriter(AbstractContextManager["RunWriter"]):
     where another process is writing it.
     """
 
-    def __init__(self, out: Path, run: Run, *, force: bool = False) -> None:
-        self.path = run_path(out, run.identity)
-        self.journal = self.path.with_suffix(".journal")
+    def __init__(self, path: Path, run: Run, *, force: bool = False) -> None:
+        self.path = path
+        self.journal = path.with_suffix(".journal")
         self._wanted = run
         self._force = force
 
@@ -159,15 +159,29 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         file.write(text.encode() + b"\n")
 
 
-def write_speeds(out: Path, rows: Sequence[SpeedRow]) -> None:
+def write_speeds(out: Path, identity: Identity, rows: Sequence[SpeedRow]) -> None:
     """Keep the timings of one model at one scale, replacing earlier ones."""
-    path = out / SPEED_FOLDER / f"x{rows[0].scale}" / f"{rows[0].model}.json"
-    write_json(path, {"schema": 1, "speeds": [asdict(row) for row in rows]})
+    document = {"schema": 1, "weights": identity.weights, "speeds": [asdict(row) for row in rows]}
+    write_json(_speed_path(out, identity), document)
+
+
+def timed_already(out: Path, identity: Identity, device: str) -> bool:
+    """Whether the timings kept are of these weights, on this kind of device, in this precision and backend."""
+    path = _speed_path(out, identity)
+    if not path.is_file():
+        return False
+    document = _load_json(path)
+    wanted = (identity.weights, device, identity.precision, identity.backend)
+    return all((document["weights"], row["device"], row["precision"], row["backend"]) == wanted for row in document["speeds"])
 
 
 def read_speeds(out: Path) -> list[SpeedRow]:
     paths = sorted((out / SPEED_FOLDER).glob("x*/*.json"))
     return [SpeedRow(**row) for path in paths for row in _load_json(path)["speeds"]]
+
+
+def _speed_path(out: Path, identity: Identity) -> Path:
+    return out / SPEED_FOLDER / f"x{identity.scale}" / f"{identity.model}.json"
 
 
 def load_results(folder: Path | str) -> Results:
@@ -176,12 +190,16 @@ def load_results(folder: Path | str) -> Results:
     Raises `InputError` for a folder without results, or with a file that is not one.
     """
     folder = Path(folder)
-    found = {path.with_suffix(".json") for suffix in ("json", "journal") for path in folder.glob(f"*/x*/*.{suffix}")}
-    paths = sorted(path for path in found if path.parts[-3] != SPEED_FOLDER)
-    runs = [run for path in paths if (run := read_run(path)) is not None]
+    runs = [run for home in sorted(folder.glob("*/x*/")) if home.parent.name != SPEED_FOLDER for run in read_folder(home)]
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
     return Results(tuple(runs), tuple(read_speeds(folder)))
+
+
+def read_folder(home: Path) -> list[Run]:
+    """The runs of one data set and scale, finished or not."""
+    paths = {path.with_suffix(".json") for suffix in ("json", "journal") for path in home.glob(f"*.{suffix}")}
+    return [run for path in sorted(paths) if (run := read_run(path)) is not None]
 
 
 def _read_document(path: Path) -> Run | None:

@@ -31,7 +31,7 @@ def _switch(flag: str, variable: str, help: str) -> click.Option:
     return click.Option([flag], is_flag=True, expose_value=False, is_eager=True, callback=remember, help=help)
 
 
-def command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
+def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
     """Decorator: `click.command` with the shared switches."""
     return click.command(cls=Command, **settings)
 

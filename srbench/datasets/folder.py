@@ -76,6 +76,11 @@ def pixel_digest(image: Image) -> str:
     return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
 
 
+def short_digest(image: Image) -> str:
+    """The first 16 hex digits of `pixel_digest`: enough to see that an image has changed."""
+    return pixel_digest(image)[:16]
+
+
 def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> FileDataset:
     """A folder as a data set: `FOLDER/HR/*.png` (with `FOLDER/LR_bicubic/X4/*`), or images straight inside it.
 

@@ -1,0 +1,49 @@
+"""`srbench run`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from srbench.cli.options import FOLDER, NAMES, CommaList, data_root_option, degradation_option, device_option, srbench_command
+
+
+@srbench_command(help="Score models on data sets, time them, and print the table.\n\nA run that was stopped goes on where it was.")
+@click.option("--models", type=NAMES, default="all", show_default=True, help="all, or registered names.")
+@click.option("--datasets", type=NAMES, default=(), help="samples, all, names or folders.  [default: the test sets found, else samples]")
+@click.option("--scale", "scales", type=CommaList(int), default="4", show_default=True, help="2, 3, 4 or 8; several with commas.")
+@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y,lpips", show_default=True, help="NAME or NAME@CONVENTION.")
+@degradation_option
+@device_option
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--backend", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
+@click.option("--tile", default="auto", show_default=True, help="auto (on out-of-memory), none, or a size in LR pixels.")
+@click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For models that draw random numbers.")
+@click.option("--force", is_flag=True, help="Do again what is already there.")
+@click.option("--save-images/--no-save-images", help="Keep SR images as PNG, so that they can be scored again.")
+@click.option("--speed/--no-speed", default=True, show_default=True, help="Time each model after scoring it.")
+@click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
+@data_root_option
+def command(**options: Any) -> int:
+    from srbench.display import print_results, progress_for_terminal
+    from srbench.plan import Request, plan
+    from srbench.runner import run
+
+    request = Request(**options)
+    progress = progress_for_terminal()
+    made = plan(request)
+    progress.begin(made.jobs)
+    try:
+        for name, reason in made.skipped.items():
+            progress.note(f"{name}: left out: {reason}")
+        results = run(made, progress)
+    finally:
+        progress.close()
+    results = results.only(job.identity for job in made.jobs)
+    print_results(results, request.metrics)
+    named_but_missing = made.skipped and "all" not in request.models
+    return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))

@@ -1,0 +1,163 @@
+"""From a request to the jobs that it takes: what is missing, what is refused, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.datasets import data_root, open_dataset, select
+from srbench.degradations import check_degradation
+from srbench.errors import UnavailableError, UsageError
+from srbench.inference import BACKENDS, PRECISIONS, select_device
+from srbench.measure import Scorer
+from srbench.metrics import DEFAULT
+from srbench.models import select_models, weights_digest
+from srbench.results import OWN, Identity, Row, refuse_differences
+from srbench.store import read_folder, read_run, run_path
+
+if TYPE_CHECKING:
+    import torch
+
+    from srbench.types import Dataset, ModelSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `srbench run` is asked for; the fields are its options."""
+
+    models: tuple[str, ...] = ("all",)
+    datasets: tuple[str, ...] = ()
+    scales: tuple[int, ...] = (4,)
+    metrics: tuple[str, ...] = DEFAULT
+    degradation: str = "matlab"
+    device: str = "auto"
+    precision: str = "fp32"
+    backend: str = "eager"
+    tile: str = "auto"
+    self_ensemble: bool = False
+    limit: int | None = None
+    seed: int = 0
+    force: bool = False
+    save_images: bool = False
+    speed: bool = True
+    out: Path = Path("results")
+    data_root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model on one data set at one scale. `missing` maps an image's index to the metrics that it still lacks."""
+
+    spec: ModelSpec
+    dataset: Dataset
+    identity: Identity
+    source: str
+    missing: dict[int, tuple[str, ...]]
+
+    @property
+    def title(self) -> str:
+        return f"{self.identity.dataset} x{self.identity.scale} {self.spec.name}"
+
+
+@dataclass
+class Plan:
+    """The jobs, in the order of models; `skipped` says of each model left out why."""
+
+    request: Request
+    device: torch.device
+    scorer: Scorer
+    jobs: list[Job] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def plan(request: Request) -> Plan:
+    """Decide what is to be done, and refuse what cannot be done right before anything is computed.
+
+    Raises `UsageError` and `InputError` for bad requests, and `IncomparableError` where the results folder holds runs
+    that this one would not compare with.
+    """
+    _check(request)
+    device = select_device(request.device)
+    made = Plan(request, device, Scorer(request.metrics, device))
+    root = data_root(request.data_root)
+    refs = select(request.datasets, root)
+    datasets = {
+        (ref, scale): open_dataset(ref, scale, request.degradation, root) for scale in request.scales for ref in refs
+    }
+    for spec in select_models(request.models):
+        for scale in request.scales:
+            _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+    _refuse_mixtures(made)
+    return made
+
+
+def _check(request: Request) -> None:
+    check_degradation(request.degradation)
+    for value, known, option in ((request.precision, PRECISIONS, "precision"), (request.backend, BACKENDS, "backend")):
+        if value not in known:
+            raise UsageError(f"--{option} {value!r} is none of {', '.join(known)}")
+    if request.tile not in ("auto", "none") and not (request.tile.isdigit() and int(request.tile) > 0):
+        raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
+
+
+def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
+    if scale not in spec.scales:
+        made.skipped[f"{spec.name} x{scale}"] = f"has scales {', '.join(map(str, spec.scales))}"
+        return
+    try:
+        weights = weights_digest(spec, scale)
+    except UnavailableError as error:
+        made.skipped[f"{spec.name} x{scale}"] = str(error)
+        return
+    for ref, dataset in datasets:
+        identity = _identity(made.request, spec, weights, dataset, scale)
+        made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
+
+
+def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset, scale: int) -> Identity:
+    return Identity(
+        model=spec.name,
+        weights=weights,
+        dataset=dataset.name,
+        fingerprint=dataset.fingerprint,
+        scale=scale,
+        degradation=request.degradation,
+        precision=request.precision,
+        backend=request.backend,
+        tile=request.tile,
+        self_ensemble=request.self_ensemble,
+        seed=request.seed,
+    )
+
+
+def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
+    """The images that lack a requested score, or a saved picture where those are wanted; failed ones are tried again."""
+    request, path = made.request, run_path(made.request.out, identity)
+    before = None if request.force else read_run(path)
+    rows = {row.image: row for row in before.rows} if before else {}
+    missing = {}
+    for index, id in list(enumerate(dataset.ids))[: request.limit]:
+        row = rows.get(id, Row(id))
+        lacking = tuple(name for name in made.scorer.metrics if name not in row.scores)
+        unsaved = request.save_images and not saved_image(path, id).is_file()
+        if lacking or unsaved or row.error or id not in rows:
+            missing[index] = lacking
+    return missing
+
+
+def saved_image(run: Path, id: str) -> Path:
+    """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
+    return run.with_suffix("") / f"{id}.png"
+
+
+def _refuse_mixtures(made: Plan) -> None:
+    """Refuse to put runs beside others of the folder that they do not compare with."""
+    for job in made.jobs:
+        path = run_path(made.request.out, job.identity)
+        for run in read_folder(path.parent):
+            if run.identity.model != job.identity.model:
+                refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
+            elif not made.request.force:
+                refuse_differences(run.identity, job.identity, remedy="Give another --out, or --force to do it again")
