@@ -123,4 +123,4 @@ def _time(made: Plan, identity: Identity, inference: Inference, progress: Progre
     except JobError as error:
         progress.note(f"{identity.model} x{identity.scale}: not timed: {error}")
     else:
-        write_speeds(made.request.out, identity, rows)
+        write_speeds(made.request.out, identity.weights, rows)

@@ -6,6 +6,7 @@ belongs in no average.
 
 from __future__ import annotations
 
+import ctypes
 import re
 import time
 from collections.abc import Sequence
@@ -62,7 +63,6 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
     x = _noise(batch, size, device)
     first = _seconds(inference, x)
     gmacs = count_gmacs(inference, x)  # the second warm-up
-    memory = PeakMemory(device)
     times = [_seconds(inference, x) for _ in range(MIN_REPEATS)]
     while sum(times) < budget_s and len(times) < MAX_REPEATS:
         times.append(_seconds(inference, x))
@@ -79,7 +79,7 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         p50_ms=float(p50),
         p95_ms=float(p95),
         output_mp_per_s=batch * width * height * scale**2 / 1e3 / float(p50),
-        peak_memory_mib=memory.mib(),
+        peak_memory_mib=peak_memory_mib(inference, x),
         gmacs=gmacs,
         params=count_parameters(inference.upscaler),
         first_ms=first * 1e3,
@@ -125,41 +125,36 @@ def count_parameters(upscaler: object) -> int:
     return sum(parameter.numel() for parameter in parameters()) if callable(parameters) else 0
 
 
-class PeakMemory:
-    """Peak memory since construction: allocated on a GPU, resident and above the start on Linux's CPU, else None."""
+def peak_memory_mib(inference: Inference, x: Tensor) -> float | None:
+    """Memory that one forward pass takes beyond what was held before, at its peak; None where it cannot be told.
 
-    def __init__(self, device: torch.device) -> None:
-        import torch
+    On a GPU what torch allocates; on Linux's CPU what the process has resident, after freed memory went back to the
+    system. Taken apart from the timing, which it would slow down.
+    """
+    import torch
 
-        self._device = device
-        self._start = 0.0
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            self._start = _reset_resident_peak()
-
-    def mib(self) -> float | None:
-        import torch
-
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / MIB
-        peak = _status("VmHWM")
-        return None if peak is None or self._start < 0 else max(peak - self._start, 0.0)
-
-
-def _reset_resident_peak() -> float:
-    """Set the peak to what is resident now, and return that in MiB; -1 where the system cannot."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return -1.0
-    return _status("VmRSS") or -1.0
-
-
-def _status(field: str) -> float | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
+    if inference.device.type == "cuda":
+        before = torch.cuda.memory_allocated(inference.device)
+        torch.cuda.reset_peak_memory_stats(inference.device)
+        inference(x)
+        return (torch.cuda.max_memory_allocated(inference.device) - before) / MIB
+    if not _return_freed_memory():
         return None
-    kib = [int(line.split()[1]) for line in lines if line.startswith(field + ":")]
-    return kib[0] / 1024 if kib else None
+    before_mib = _status_mib("VmRSS")
+    inference(x)
+    return max(_status_mib("VmHWM") - before_mib, 0.0)
+
+
+def _return_freed_memory() -> bool:
+    """Give free memory back and reset the recorded peak; False on a system that is not Linux with glibc."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _status_mib(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from srbench.datasets.table import STANDARD_SETS
 from srbench.errors import InputError, UsageError
 from srbench.images import atomic_file
 from srbench.results import (
@@ -159,15 +160,15 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         file.write(text.encode() + b"\n")
 
 
-def write_speeds(out: Path, identity: Identity, rows: Sequence[SpeedRow]) -> None:
-    """Keep the timings of one model at one scale, replacing earlier ones."""
-    document = {"schema": 1, "weights": identity.weights, "speeds": [asdict(row) for row in rows]}
-    write_json(_speed_path(out, identity), document)
+def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
+    """Keep the timings of one model at one scale, replacing earlier ones; `weights` is the sha256 of its weights."""
+    document = {"schema": 1, "weights": weights, "speeds": [asdict(row) for row in rows]}
+    write_json(_speed_path(out, rows[0].model, rows[0].scale), document)
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:
     """Whether the timings kept are of these weights, on this kind of device, in this precision and backend."""
-    path = _speed_path(out, identity)
+    path = _speed_path(out, identity.model, identity.scale)
     if not path.is_file():
         return False
     document = _load_json(path)
@@ -180,8 +181,8 @@ def read_speeds(out: Path) -> list[SpeedRow]:
     return [SpeedRow(**row) for path in paths for row in _load_json(path)["speeds"]]
 
 
-def _speed_path(out: Path, identity: Identity) -> Path:
-    return out / SPEED_FOLDER / f"x{identity.scale}" / f"{identity.model}.json"
+def _speed_path(out: Path, model: str, scale: int) -> Path:
+    return out / SPEED_FOLDER / f"x{scale}" / f"{model}.json"
 
 
 def load_results(folder: Path | str) -> Results:
@@ -190,10 +191,18 @@ def load_results(folder: Path | str) -> Results:
     Raises `InputError` for a folder without results, or with a file that is not one.
     """
     folder = Path(folder)
-    runs = [run for home in sorted(folder.glob("*/x*/")) if home.parent.name != SPEED_FOLDER for run in read_folder(home)]
+    homes = [home for home in folder.glob("*/x*/") if home.parent.name != SPEED_FOLDER]
+    runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
     return Results(tuple(runs), tuple(read_speeds(folder)))
+
+
+def _usual_order(home: Path) -> tuple[int, str, str]:
+    """Set5 before Set14, as papers have it, then other sets by name."""
+    names = list(STANDARD_SETS)
+    dataset = home.parent.name
+    return names.index(dataset) if dataset in names else len(names), dataset, home.name
 
 
 def read_folder(home: Path) -> list[Run]:

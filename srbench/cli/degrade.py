@@ -1,0 +1,33 @@
+"""`srbench degrade`: write LR images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srbench.cli.options import EXISTING, degradation_option, srbench_command
+
+
+@srbench_command(help="Make LR from HR: an image, or a folder of them. Names are kept, and files are lossless.")
+@click.argument("source", metavar="INPUT", type=EXISTING)
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--scale", type=click.IntRange(min=2), default=4, show_default=True)
+@degradation_option
+def command(source: Path, target: Path, scale: int, degradation: str) -> None:
+    from srbench.degradations import degrade
+    from srbench.errors import InputError
+    from srbench.images import LOSSLESS, list_images, read_image, write_image
+
+    if source.is_dir():
+        images = {target / f"{path.stem}.png": path for path in list_images(source).values()}
+        if not images:
+            raise InputError(f"{source}: no images in it")
+    else:
+        single = target / f"{source.stem}.png" if target.is_dir() else target
+        images = {single: source}
+        if single.suffix.lower() not in LOSSLESS:
+            raise InputError(f"{single}: LR must be stored without loss; write {single.with_suffix('.png').name}")
+    for out, path in images.items():
+        write_image(out, degrade(read_image(path), scale, degradation))
+    click.echo(f"{len(images)} LR image{'s' * (len(images) > 1)}, {degradation} x{scale}, in {target}", err=True)

@@ -1,0 +1,71 @@
+"""`srbench measure`: score any two images, or two folders of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from pathlib import Path
+
+import click
+
+from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
+
+
+@srbench_command(
+    help="Score SR against HR: two images, or two folders whose images are paired by name.\n\n"
+    "Names may differ by what upscalers append: baby_SRF_4.png and babyx4.png pair with baby.png."
+)
+@click.argument("sr", type=EXISTING)
+@click.argument("hr", type=EXISTING)
+@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION.")
+@click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border that is cropped.")
+@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@device_option
+def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, device: str) -> int:
+    from srbench.pairs import measure_pairs, pair_up
+
+    measured = measure_pairs(pair_up(sr, hr), metrics, scale, device)
+    for name, reason in measured.unavailable.items():
+        click.echo(f"srbench: {name} n/a: {reason}", err=True)
+    WRITERS[style](measured.rows, measured.means, metrics)
+    return int(bool(measured.unavailable))
+
+
+Rows = dict[str, dict[str, float]]
+
+
+def _json(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:
+    images = [{"image": image, **{name: _plain(value) for name, value in scores.items()}} for image, scores in rows.items()]
+    document = images[0] if len(images) == 1 else {"n": len(images), **{k: _plain(v) for k, v in means.items()}, "images": images}
+    click.echo(json.dumps(document, indent=1, allow_nan=False))
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+def _csv(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image", *metrics])
+    for image, scores in rows.items():
+        writer.writerow([image, *(scores.get(name, "") for name in metrics)])
+
+
+def _table(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:
+    from tabulate import tabulate
+
+    from srbench.metrics import resolve
+
+    bound = [resolve(name) for name in metrics]
+    lines = {**rows, "mean": means} if len(rows) > 1 else rows
+    body = [
+        [image, *(f"{scores[item.name]:.{item.metric.digits}f}" if item.name in scores else "n/a" for item in bound)]
+        for image, scores in lines.items()
+    ]
+    headers = ["image", *(item.label for item in bound)]
+    click.echo(tabulate(body, headers, disable_numparse=True, colalign=("left", *["right"] * len(bound))))
+
+
+WRITERS = {"table": _table, "csv": _csv, "json": _json}

@@ -1,0 +1,69 @@
+"""`srbench speed`: time models over a list of input sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srbench.cli.options import FOLDER, NAMES, CommaList, device_option, srbench_command
+
+
+def _size(text: str) -> tuple[int, int]:
+    from srbench.speed import parse_size
+
+    return parse_size(text)
+
+
+@srbench_command(
+    help="Time models at fixed input sizes: warm-up, synchronised, median and 95th percentile.\n\n"
+    "The first call at each size is reported apart. Timings are kept in OUT for srbench report."
+)
+@click.option("--models", type=NAMES, default="all", show_default=True)
+@click.option("--sizes", type=CommaList(_size, "WxH,…"), default="120x80", show_default=True, help="LR sizes.")
+@click.option("--scale", type=int, default=4, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--budget", type=float, default=2.0, show_default=True, help="Seconds of repeats at each size.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--backend", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
+@device_option
+@click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
+def command(
+    models: tuple[str, ...],
+    sizes: tuple[tuple[int, int], ...],
+    scale: int,
+    batch: int,
+    budget: float,
+    precision: str,
+    backend: str,
+    device: str,
+    out: Path,
+) -> int:
+    from tabulate import tabulate
+
+    from srbench.errors import SrbenchError
+    from srbench.inference import prepare, select_device
+    from srbench.models import select_models, weights_digest
+    from srbench.speed import time_model
+    from srbench.store import write_speeds
+
+    chosen = select_device(device)
+    rows, failed = [], False
+    for spec in [spec for spec in select_models(models) if scale in spec.scales]:
+        try:
+            inference = prepare(spec, scale, chosen, precision=precision, backend=backend, tile="none")
+            timed = time_model(inference, spec.name, sizes, batch=batch, budget_s=budget)
+            write_speeds(out, weights_digest(spec, scale), timed)
+        except SrbenchError as error:
+            click.echo(f"srbench: {spec.name}: {error}", err=True)
+            failed = True
+            continue
+        rows += timed
+    headers = ["model", "LR size", "first ms", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs", "params", "repeats"]
+    body = [
+        [row.model, f"{row.width}x{row.height}", row.first_ms, row.p50_ms, row.p95_ms, row.output_mp_per_s]
+        + [row.peak_memory_mib, row.gmacs, row.params or None, row.repeats]
+        for row in rows
+    ]
+    click.echo(tabulate(body, headers, floatfmt=".2f", missingval="-"))
+    return int(failed)

@@ -1,0 +1,77 @@
+"""Score the saved SR images of earlier runs again: other metrics or conventions, without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from srbench import environment
+from srbench.datasets import open_dataset
+from srbench.datasets.folder import short_digest
+from srbench.errors import IncomparableError, InputError, JobError
+from srbench.images import read_image
+from srbench.inference import select_device
+from srbench.measure import Scorer, image_tensor
+from srbench.plan import saved_image
+from srbench.results import Row, Run
+from srbench.store import RunWriter, load_results, run_path
+from srbench.types import Dataset
+
+
+def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:
+    """Add scores to every run of a results folder from its saved images.
+
+    Returns, for each run or metric left out, the reason. Raises `IncomparableError` where the data set is no longer
+    the one that was scored, and `InputError` where nothing could be scored.
+    """
+    scorer = Scorer(metrics, select_device(device))
+    left_out = dict(scorer.unavailable)
+    results = load_results(folder)
+    for run in results.runs:
+        title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
+        try:
+            rescore_run(folder, run, scorer, root)
+        except JobError as error:
+            left_out[title] = str(error)
+    if len(left_out) >= len(results.runs) + len(scorer.unavailable):
+        raise InputError(f"{folder}: nothing to score again. Save images first: srbench run --save-images")
+    return left_out
+
+
+def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
+    """Score one run's saved images; raises `JobError` where they are missing or have changed since."""
+    path = run_path(folder, run.identity)
+    dataset = _same_dataset(run, root)
+    position = {id: index for index, id in enumerate(dataset.ids)}
+    begun = replace(
+        run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),)
+    )
+    with RunWriter(path, begun) as writer:
+        for row in run.rows:
+            names = [name for name in scorer.metrics if name not in row.scores]
+            if names and not row.error:
+                writer.append(_rescore_row(row, saved_image(path, row.image), dataset, position[row.image], scorer, names))
+        return writer.finish(dataset.ids, run.error)
+
+
+def _rescore_row(
+    row: Row, picture: Path, dataset: Dataset, index: int, scorer: Scorer, names: Sequence[str]
+) -> Row:
+    if not picture.is_file():
+        raise JobError(f"no saved image {picture}. Make it: srbench run --save-images")
+    sr, sample = read_image(picture), dataset[index]
+    if short_digest(sr) != row.sr:
+        raise JobError(f"{picture} is not the image that was scored. Make it anew: srbench run --save-images --force")
+    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.hr, sample.hr.shape[0] // sample.lr.shape[0], names))
+
+
+def _same_dataset(run: Run, root: Path | None) -> Dataset:
+    identity = run.identity
+    dataset = open_dataset(run.source, identity.scale, identity.degradation, root)
+    if dataset.fingerprint != identity.fingerprint:
+        raise IncomparableError(
+            f"{identity.dataset}: its images are not those that were scored "
+            f"(fingerprint {dataset.fingerprint[:6]}, was {identity.fingerprint[:6]})"
+        )
+    return dataset
