@@ -76,7 +76,8 @@ def _packaged(asset: Asset) -> Path:
 
 def _checked(path: Path, asset: Asset) -> Path:
     if asset.sha256 and digest(path) != asset.sha256:
-        raise InputError(f"{path}: sha256 {digest(path)[:12]}…, expected {asset.sha256[:12]}…. Delete it to fetch it anew.")
+        found, expected = digest(path)[:12], asset.sha256[:12]
+        raise InputError(f"{path}: sha256 {found}…, expected {expected}…. Delete it to fetch it anew.")
     return path
 
 

@@ -54,7 +54,7 @@ class Convention:
         that this convention does not define.
         """
         if channel not in self.channels:
-            raise UsageError(f"convention {self.name!r} is not defined on channel {channel!r}; use a metric on {self.channels}")
+            raise UsageError(f"convention {self.name!r} is not defined on channel {channel!r}, only on {self.channels}")
         if sr.shape[-2:] != hr.shape[-2:]:
             raise InputError(f"SR is {_size(sr)} but HR is {_size(hr)}; they must be of one size")
         border = self.crop_scales * scale + self.crop_more
@@ -103,7 +103,7 @@ CONVENTIONS = {
         Convention("basicsr", "as matlab, Y not rounded: BasicSR, Real-ESRGAN, KAIR (+0.01 dB)", round_y=False),
         Convention("rgb", "RGB, `scale` pixels cropped", channels=("rgb",)),
         Convention("nocrop", "as matlab, no border cropped", crop_scales=0),
-        Convention("edsr-div2k", "RGB, `scale` + 6 pixels cropped: EDSR's code on DIV2K", crop_more=6, channels=("rgb",)),
+        Convention("edsr-div2k", "RGB, `scale` + 6 pixels cropped: EDSR on DIV2K", crop_more=6, channels=("rgb",)),
         Convention("skimage-default", "as matlab, SSIM with scikit-image's default 7x7 window", window="uniform"),
         Convention("grey-as-rgb", "as matlab, grey images read as RGB (+0.09 dB on Set14)", grey="rgb"),
         Convention("full-swing", "as matlab, Y in 0..255 as JPEG and PIL have it (-1.3 dB)", luma="full"),

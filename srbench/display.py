@@ -130,7 +130,7 @@ def score_text(run: Run | None, name: str) -> str:
     """The mean of a metric over a run's images; `failed`, `n/a` or `-` where there is none."""
     if run is None:
         return "-"
-    if run.error or run.failures:
+    if run.first_error:
         return f"failed ({len(run.failures)}/{len(run.rows)})" if run.rows else "failed"
     values = run.values(name)
     if not values:
@@ -151,7 +151,8 @@ def _speed_cells(row: SpeedRow | None) -> tuple[str, ...]:
         return ("-",) * 5
     memory = "-" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.0f}"
     gmacs = "-" if row.gmacs is None else f"{row.gmacs:.1f}"
-    return f"{row.p50_ms:.1f}", f"{row.output_mp_per_s:.2f}", memory, gmacs, human_count(row.params) if row.params else "-"
+    params = human_count(row.params) if row.params else "-"
+    return f"{row.p50_ms:.1f}", f"{row.output_mp_per_s:.2f}", memory, gmacs, params
 
 
 def human_count(count: int) -> str:
@@ -167,6 +168,6 @@ def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     first = {run.identity.dataset: run for run in reversed(runs)}
     signatures = [run.signature(name, "*") for run in first.values() for name in names if name in run.metrics]
     unavailable = {f"{name} n/a: {reason}" for run in runs for name, reason in run.unavailable.items() if name in names}
-    failed = [f"{run.identity.model} failed: {run.error or run.failures[0].error}" for run in runs if run.error or run.failures]
+    failed = [f"{run.identity.model} failed: {run.first_error}" for run in runs if run.first_error]
     counts = {f"{run.identity.dataset}: {len(run.rows)} images" for run in runs}
     return [*sorted(counts), *signatures, *sorted(unavailable), *dict.fromkeys(failed)]

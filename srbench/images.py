@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL import Image as pil
+from PIL import Image as pil  # noqa: N813 - beside our own type Image
 from PIL import ImageOps, UnidentifiedImageError
 
 from srbench.errors import InputError
@@ -79,7 +79,7 @@ def _refuse_what_would_be_converted_silently(picture: pil.Image, path: Path) -> 
     if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
         raise InputError(f"{path}: holds several frames; save the one that you mean as a PNG")
     if (bits := _bits_per_sample(picture)) > 8:
-        raise InputError(f"{path}: {bits} bits a sample; scores are defined on 8. Convert it: magick IN -depth 8 OUT.png")
+        raise InputError(f"{path}: {bits} bits a sample, scores need 8. Convert it: magick IN -depth 8 OUT.png")
 
 
 def _bits_per_sample(picture: pil.Image) -> int:
@@ -87,7 +87,7 @@ def _bits_per_sample(picture: pil.Image) -> int:
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         return 16 if "16" in picture.mode or picture.format == "PNG" else 32
     if picture.format == "PNG":
-        rawmode = str(picture.tile[0].args) if picture.tile else ""
+        rawmode = str(getattr(picture, "tile", ""))
         return 16 if ";16" in rawmode else 8
     if picture.format == "TIFF":
         tags = picture.tag_v2  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def _bits_per_sample(picture: pil.Image) -> int:
 def _to_grey_or_rgb(picture: pil.Image, path: Path) -> Image:
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
-        if rgba.getextrema()[3] != (255, 255):
+        if rgba.getchannel("A").getextrema() != (255, 255):
             raise InputError(f"{path}: has transparent pixels; flatten it on a background of your choice first")
         picture = picture.convert("L" if picture.mode in ("L", "LA") else "RGB")
     if picture.mode == "1":
@@ -118,7 +118,7 @@ def to_rgb(image: Image) -> Image:
 
 
 def write_image(path: Path | str, image: Image) -> None:
-    """Write uint8 `(h, w)` or `(h, w, 3)` losslessly, in the format of the suffix; the file appears whole or not at all.
+    """Write uint8 `(h, w)` or `(h, w, 3)` without loss, in the format of the suffix, whole or not at all.
 
     Raises `InputError` for a lossy or unknown suffix.
     """
@@ -146,7 +146,7 @@ class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
         try:
             self._file.close()
             if kind is None:
-                os.chmod(self._temporary, 0o666 & ~_umask())
+                Path(self._temporary).chmod(0o666 & ~_umask())
                 os.replace(self._temporary, self.path)
         finally:
             Path(self._temporary).unlink(missing_ok=True)

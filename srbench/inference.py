@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -171,10 +172,11 @@ def in_tiles(upscale: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: i
     for top, bottom, above, below in _spans(height, tile):
         for left, right, before, after in _spans(width, tile):
             part = upscale(x[..., above:below, before:after])
-            inner = part[..., (top - above) * scale : (bottom - above) * scale, (left - before) * scale : (right - before) * scale]
+            rows = slice((top - above) * scale, (bottom - above) * scale)
+            columns = slice((left - before) * scale, (right - before) * scale)
             if sr is None:
                 sr = part.new_empty((*x.shape[:2], height * scale, width * scale))
-            sr[..., top * scale : bottom * scale, left * scale : right * scale] = inner
+            sr[..., top * scale : bottom * scale, left * scale : right * scale] = part[..., rows, columns]
     assert sr is not None
     return sr
 
@@ -190,10 +192,16 @@ def eight_poses() -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor
     """The flips and quarter turns of a square, each with its inverse (Timofte et al., "Seven ways", CVPR 2016)."""
     for turns in range(4):
         for flip in (False, True):
-            yield (
-                lambda x, turns=turns, flip=flip: (x.flip(-1) if flip else x).rot90(turns, (-2, -1)),
-                lambda x, turns=turns, flip=flip: x.rot90(-turns, (-2, -1)).flip(-1) if flip else x.rot90(-turns, (-2, -1)),
-            )
+            yield partial(_pose, turns=turns, flip=flip), partial(_unpose, turns=turns, flip=flip)
+
+
+def _pose(x: Tensor, turns: int, flip: bool) -> Tensor:
+    return (x.flip(-1) if flip else x).rot90(turns, (-2, -1))
+
+
+def _unpose(x: Tensor, turns: int, flip: bool) -> Tensor:
+    x = x.rot90(-turns, (-2, -1))
+    return x.flip(-1) if flip else x
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

@@ -90,7 +90,7 @@ def as_image(image: Any, what: str) -> Image:
     """A uint8 numpy image; raises `InputError` for anything else, saying how to convert it."""
     array: npt.NDArray[Any] = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
     if array.dtype != np.uint8:
-        raise InputError(f"{what} is {array.dtype}, expected uint8: for floats in [0, 1], (255 * x).round().clip(0, 255)")
+        raise InputError(f"{what} is {array.dtype}, expected uint8: from [0, 1], (255 * x).round().clip(0, 255)")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim != 2 and array.shape[2:] != (3,):

@@ -133,7 +133,7 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
 
 
 def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
-    """The images that lack a requested score, or a saved picture where those are wanted; failed ones are tried again."""
+    """The images that lack a score or, where it is wanted, a saved picture; failed ones are tried again."""
     request, path = made.request, run_path(made.request.out, identity)
     before = None if request.force else read_run(path)
     rows = {row.image: row for row in before.rows} if before else {}

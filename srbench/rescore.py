@@ -16,7 +16,7 @@ from srbench.measure import Scorer, image_tensor
 from srbench.plan import saved_image
 from srbench.results import Row, Run
 from srbench.store import RunWriter, load_results, run_path
-from srbench.types import Dataset
+from srbench.types import Dataset, Sample
 
 
 def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:
@@ -44,26 +44,23 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
     path = run_path(folder, run.identity)
     dataset = _same_dataset(run, root)
     position = {id: index for index, id in enumerate(dataset.ids)}
-    begun = replace(
-        run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),)
-    )
+    begun = replace(run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),))
     with RunWriter(path, begun) as writer:
         for row in run.rows:
             names = [name for name in scorer.metrics if name not in row.scores]
             if names and not row.error:
-                writer.append(_rescore_row(row, saved_image(path, row.image), dataset, position[row.image], scorer, names))
+                sample = dataset[position[row.image]]
+                writer.append(_rescore_row(row, saved_image(path, row.image), sample, scorer, names))
         return writer.finish(dataset.ids, run.error)
 
 
-def _rescore_row(
-    row: Row, picture: Path, dataset: Dataset, index: int, scorer: Scorer, names: Sequence[str]
-) -> Row:
+def _rescore_row(row: Row, picture: Path, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
     if not picture.is_file():
         raise JobError(f"no saved image {picture}. Make it: srbench run --save-images")
-    sr, sample = read_image(picture), dataset[index]
+    sr, scale = read_image(picture), sample.hr.shape[0] // sample.lr.shape[0]
     if short_digest(sr) != row.sr:
         raise JobError(f"{picture} is not the image that was scored. Make it anew: srbench run --save-images --force")
-    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.hr, sample.hr.shape[0] // sample.lr.shape[0], names))
+    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.hr, scale, names))
 
 
 def _same_dataset(run: Run, root: Path | None) -> Dataset:

@@ -35,7 +35,7 @@ class Kernel:
 
 
 def _box(x: Floats) -> Floats:
-    return ((-0.5 <= x) & (x < 0.5)).astype(np.float64)
+    return ((x >= -0.5) & (x < 0.5)).astype(np.float64)
 
 
 def _triangle(x: Floats) -> Floats:

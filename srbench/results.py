@@ -68,8 +68,8 @@ def refuse_differences(one: Identity, other: Identity, ignoring: Iterable[str] =
         a, b = getattr(one, field_.name), getattr(other, field_.name)
         if field_.name not in ignoring and a != b:
             raise IncomparableError(
-                f"{one.dataset} x{one.scale}: {one.model} has {field_.name} {_short(a)}, {other.model} has {_short(b)}; "
-                f"these do not compare. {remedy}".rstrip()
+                f"{one.dataset} x{one.scale}: {field_.name} is {_short(a)} in the results of {one.model}, but "
+                f"{_short(b)} for {other.model} now; these do not compare. {remedy}".rstrip()
             )
 
 
@@ -118,6 +118,11 @@ class Run:
     @property
     def failures(self) -> list[Row]:
         return [row for row in self.rows if row.error]
+
+    @property
+    def first_error(self) -> str:
+        """Why this run failed, as a whole or on its first failed image; empty where it did not."""
+        return self.error or next((f"{row.image}: {row.error}" for row in self.rows if row.error), "")
 
     def values(self, metric: str) -> list[float]:
         """The scores of one metric, an image each, in the order of the data set; failed images are left out."""

@@ -83,7 +83,8 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         try:
             self._lock.acquire()
         except Timeout:
-            raise UsageError(f"{self.path}: another srbench is writing this run. Wait for it, or give another --out") from None
+            remedy = "Wait for it, or give another --out"
+            raise UsageError(f"{self.path}: another srbench is writing this run. {remedy}") from None
         try:
             self._begin()
         except BaseException:
@@ -173,7 +174,8 @@ def timed_already(out: Path, identity: Identity, device: str) -> bool:
         return False
     document = _load_json(path)
     wanted = (identity.weights, device, identity.precision, identity.backend)
-    return all((document["weights"], row["device"], row["precision"], row["backend"]) == wanted for row in document["speeds"])
+    weights, rows = document["weights"], document["speeds"]
+    return all((weights, row["device"], row["precision"], row["backend"]) == wanted for row in rows)
 
 
 def read_speeds(out: Path) -> list[SpeedRow]:

@@ -7,7 +7,7 @@ group `srbench.commands`, each a `click.Command`.
 from __future__ import annotations
 
 import errno
-import importlib
+import importlib.util
 import os
 import sys
 import traceback
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
     def _registered(self, name: str) -> click.Command:
         command = load("commands", name)
         if not isinstance(command, click.Command):
-            raise UsageError(f"{package_of(entries('commands')[name])} registers {name!r}, which is not a click.Command")
+            raise UsageError(f"{_package(name)} registers {name!r}, which is not a click.Command")
         return command
 
     def resolve_command(
@@ -63,9 +63,13 @@ class LazyGroup(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, BUILT_IN.get(name) or f"From {package_of(entries('commands')[name])}.") for name in self.list_commands(context)]
+        names = self.list_commands(context)
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, BUILT_IN.get(name) or f"From {_package(name)}.") for name in names])
+
+
+def _package(name: str) -> str:
+    return package_of(entries("commands")[name])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -94,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(_system_error(error), 1)
     except Exception as error:
-        return _complain(f"{type(error).__name__}: {error}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
+        what = f"{type(error).__name__}: {error}"
+        return _complain(f"{what}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
 
 
 def _complain(message: str, status: int) -> int:

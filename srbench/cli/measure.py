@@ -20,7 +20,7 @@ from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 @click.argument("sr", type=EXISTING)
 @click.argument("hr", type=EXISTING)
 @click.option("--metrics", type=NAMES, default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION.")
-@click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border that is cropped.")
+@click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border cropped.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @device_option
 def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, device: str) -> int:
@@ -37,13 +37,14 @@ Rows = dict[str, dict[str, float]]
 
 
 def _json(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:
-    images = [{"image": image, **{name: _plain(value) for name, value in scores.items()}} for image, scores in rows.items()]
-    document = images[0] if len(images) == 1 else {"n": len(images), **{k: _plain(v) for k, v in means.items()}, "images": images}
+    images = [{"image": image, **_finite(scores)} for image, scores in rows.items()]
+    document = images[0] if len(images) == 1 else {"n": len(images), **_finite(means), "images": images}
     click.echo(json.dumps(document, indent=1, allow_nan=False))
 
 
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def _finite(scores: dict[str, float]) -> dict[str, float | str]:
+    """Scores as JSON can hold them: infinity becomes the string "inf"."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in scores.items()}
 
 
 def _csv(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:

@@ -61,7 +61,8 @@ EXISTING = click.Path(path_type=Path, exists=True)
 
 
 def data_root_option(function: Function) -> Function:
-    return click.option("--data-root", type=FOLDER, help="Where the standard sets are.  [default: $SRBENCH_DATA]")(function)
+    help = "Where the standard sets are.  [default: $SRBENCH_DATA]"
+    return click.option("--data-root", type=FOLDER, help=help)(function)
 
 
 def device_option(function: Function) -> Function:

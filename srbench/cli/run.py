@@ -7,19 +7,34 @@ from typing import Any
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, CommaList, data_root_option, degradation_option, device_option, srbench_command
+from srbench.cli.options import (
+    FOLDER,
+    NAMES,
+    CommaList,
+    data_root_option,
+    degradation_option,
+    device_option,
+    srbench_command,
+)
+
+NO_SETS = "the test sets found, else samples"
 
 
-@srbench_command(help="Score models on data sets, time them, and print the table.\n\nA run that was stopped goes on where it was.")
+@srbench_command(
+    help="Score models on data sets, time them, and print the table.\n\n"
+    "Scores already in OUT are kept: a run that was stopped goes on where it was."
+)
 @click.option("--models", type=NAMES, default="all", show_default=True, help="all, or registered names.")
-@click.option("--datasets", type=NAMES, default=(), help="samples, all, names or folders.  [default: the test sets found, else samples]")
-@click.option("--scale", "scales", type=CommaList(int), default="4", show_default=True, help="2, 3, 4 or 8; several with commas.")
-@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y,lpips", show_default=True, help="NAME or NAME@CONVENTION.")
+@click.option("--datasets", type=NAMES, default=(), help=f"samples, all, names or folders.  [default: {NO_SETS}]")
+@click.option(
+    "--scale", "scales", type=CommaList(int), default="4", show_default=True, help="2, 3, 4 or 8, with commas."
+)
+@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y,lpips", show_default=True, help="NAME[@CONVENTION].")
 @degradation_option
 @device_option
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--backend", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
-@click.option("--tile", default="auto", show_default=True, help="auto (on out-of-memory), none, or a size in LR pixels.")
+@click.option("--tile", default="auto", show_default=True, help="auto (when out of memory), none, or LR pixels.")
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For models that draw random numbers.")

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from srbench.cli.options import FOLDER, NAMES, CommaList, device_option, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.results import SpeedRow
+
+
+COLUMNS: dict[str, Callable[[SpeedRow], object]] = {
+    "model": lambda row: row.model,
+    "LR size": lambda row: f"{row.width}x{row.height}",
+    "first ms": lambda row: row.first_ms,
+    "p50 ms": lambda row: row.p50_ms,
+    "p95 ms": lambda row: row.p95_ms,
+    "output MP/s": lambda row: row.output_mp_per_s,
+    "peak MiB": lambda row: row.peak_memory_mib,
+    "GMACs": lambda row: row.gmacs,
+    "params": lambda row: row.params or None,
+    "repeats": lambda row: row.repeats,
+}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -59,11 +78,6 @@ def command(
             failed = True
             continue
         rows += timed
-    headers = ["model", "LR size", "first ms", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs", "params", "repeats"]
-    body = [
-        [row.model, f"{row.width}x{row.height}", row.first_ms, row.p50_ms, row.p95_ms, row.output_mp_per_s]
-        + [row.peak_memory_mib, row.gmacs, row.params or None, row.repeats]
-        for row in rows
-    ]
-    click.echo(tabulate(body, headers, floatfmt=".2f", missingval="-"))
+    body = [[show(row) for show in COLUMNS.values()] for row in rows]
+    click.echo(tabulate(body, list(COLUMNS), floatfmt=".2f", missingval="-"))
     return int(failed)

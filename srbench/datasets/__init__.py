@@ -42,7 +42,7 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
         return found or [SAMPLES]
     if "all" in refs and not found:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
-        raise InputError(f"none of {names} is under {root}. Put them there as {root}/Set5/HR/*.png, or set SRBENCH_DATA")
+        raise InputError(f"none of {names} is under {root}. Put them there as Set5/HR/*.png, or set SRBENCH_DATA")
     return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [ref])))
 
 
@@ -66,7 +66,7 @@ def open_dataset(ref: str, scale: int, degradation: str = "matlab", root: Path |
 
 def _not_found(ref: str, home: Path) -> UsageError | InputError:
     if ref in STANDARD_SETS:
-        return InputError(f"{ref} is not here: expected its images in {home / 'HR'}. Put them there, or set SRBENCH_DATA")
+        return InputError(f"{ref} is not here: expected images in {home / 'HR'}. Put them there, or set SRBENCH_DATA")
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
     return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from srbench.datasets.folder import FileDataset
-from srbench.errors import UnavailableError, UsageError
 from srbench.degradations import FILES
+from srbench.errors import UnavailableError, UsageError
 
 FILE_NAMES = {
     "astronaut": "astronaut.png",
@@ -32,5 +32,6 @@ def open_samples(scale: int, degradation: str) -> FileDataset:
     home = Path(spec.submodule_search_locations[0], "data") if spec and spec.submodule_search_locations else Path()
     files = {id: home / name for id, name in FILE_NAMES.items()}
     if missing := [path.name for path in files.values() if not path.is_file()]:
-        raise UnavailableError(f"scikit-image is installed without {missing[0]}: pip install --force-reinstall scikit-image")
+        remedy = "pip install --force-reinstall scikit-image"
+        raise UnavailableError(f"scikit-image is installed without {missing[0]}: {remedy}")
     return FileDataset("samples", files, scale, degradation)

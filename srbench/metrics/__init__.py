@@ -39,5 +39,7 @@ def resolve(name: str) -> BoundMetric:
     metric: Metric = load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:
-        raise UsageError(f"{name}: convention {chosen.name!r} is not defined on the channel of {base}, {metric.channel!r}")
+        raise UsageError(
+            f"{name}: convention {chosen.name!r} has no channel {metric.channel!r}, which {base} is taken on"
+        )
     return BoundMetric(name, metric, chosen)

@@ -41,7 +41,7 @@ def _load(convention: Convention, device: torch.device) -> ScoreFunction:
         if min(sr.shape[-2:]) < SMALLEST:
             raise InputError(f"LPIPS needs {SMALLEST} pixels a side; the image is {sr.shape[-1]}x{sr.shape[-2]}")
         with torch.inference_mode():
-            distance = network(sr.float() / 127.5 - 1.0, hr.float() / 127.5 - 1.0)
+            distance: Tensor = network(sr.float() / 127.5 - 1.0, hr.float() / 127.5 - 1.0)
         return distance.double().flatten()
 
     return lpips
@@ -57,7 +57,8 @@ def _network(device: str) -> torch.nn.Module:
         network = LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     state = network.net.state_dict()  # named slice3.6.weight where torchvision says features.6.weight
     network.net.load_state_dict({name: trunk["features." + name.split(".", 1)[1]] for name in state})
-    return network.eval().requires_grad_(False).to(device)
+    ready: torch.nn.Module = network.eval().requires_grad_(False).to(device)
+    return ready
 
 
 def _trunk() -> dict[str, Tensor]:
@@ -80,5 +81,11 @@ def _read_trunk(path: Path) -> dict[str, Tensor]:
 
 
 LPIPS = Metric(
-    "lpips", "rgb", _load, convention="nocrop", higher_is_better=False, digits=4, label="LPIPS",
+    "lpips",
+    "rgb",
+    _load,
+    convention="nocrop",
+    higher_is_better=False,
+    digits=4,
+    label="LPIPS",
 )
