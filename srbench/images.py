@@ -30,7 +30,7 @@ from srbench.errors import InputError
 if TYPE_CHECKING:
     from srbench.types import Image
 
-FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "BMP", "TIFF")
+FORMATS = ("PNG", "WEBP", "JPEG", "BMP", "TIFF")
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".webp")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from srbench import environment
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
-from srbench.errors import IncomparableError, InputError, JobError
+from srbench.errors import IncomparableError, JobError
 from srbench.images import read_image
 from srbench.inference import select_device
 from srbench.measure import Scorer, image_tensor
@@ -23,7 +23,7 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     """Add scores to every run of a results folder from its saved images.
 
     Returns, for each run or metric left out, the reason. Raises `IncomparableError` where the data set is no longer
-    the one that was scored, and `InputError` where nothing could be scored.
+    the one that was scored.
     """
     scorer = Scorer(metrics, select_device(device))
     left_out = dict(scorer.unavailable)
@@ -34,8 +34,6 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
             rescore_run(folder, run, scorer, root)
         except JobError as error:
             left_out[title] = str(error)
-    if len(left_out) >= len(results.runs) + len(scorer.unavailable):
-        raise InputError(f"{folder}: nothing to score again. Save images first: srbench run --save-images")
     return left_out
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 if TYPE_CHECKING:
+    from scipy import sparse
     from torch import Tensor
 
 Border = Literal["symmetric", "replicate"]
@@ -63,6 +63,8 @@ LANCZOS3 = Kernel("lanczos3", 6.0, _lanczos3)
 @lru_cache(maxsize=256)
 def matrix(size: int, scale: float, kernel: Kernel, border: Border) -> sparse.csr_array:
     """The banded matrix `(ceil(size * scale), size)` in float64 that resizes one axis; its rows sum to one."""
+    from scipy import sparse
+
     stretch = min(scale, 1.0)  # below 1 when shrinking: a wider, lower kernel
     width = kernel.width / stretch
     centre = np.arange(1, math.ceil(size * scale) + 1) / scale + 0.5 * (1.0 - 1.0 / scale)

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srbench.types import Image
+from srbench import registry
+from srbench.cli import main
+from srbench.images import write_image
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +42,7 @@ def _folder(variable: str, what: str) -> Path:
 
 
 @pytest.fixture
-def photograph() -> Callable[..., Image]:
+def photograph() -> Callable[..., np.ndarray]:
     """Make a smooth random picture, reproducible by its seed: `photograph(height, width, seed=0, grey=False)`."""
 
     def make(height: int, width: int, seed: int = 0, grey: bool = False) -> Image:
@@ -51,3 +53,51 @@ def photograph() -> Callable[..., Image]:
         return image[..., 0] if grey else image
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photograph: Callable[..., np.ndarray]) -> Path:
+    """A small data set on disk: three pictures, one of them grey, none a multiple of 4 in size."""
+    home = tmp_path / "tiny" / "HR"
+    for seed, (name, height, width) in enumerate([("a", 41, 50), ("b", 48, 45), ("c", 50, 50)]):
+        write_image(home / f"{name}.png", photograph(height, width, seed=seed, grey=name == "c"))
+    return home.parent
+
+
+class Srbench:
+    """The command line, called in this process: `srbench("run", "--models", "bicubic")`."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: object) -> int:
+        status = main([str(argument) for argument in arguments])
+        self.out, self.err = self._capture.readouterr()
+        return status
+
+
+@pytest.fixture
+def srbench(capsys: pytest.CaptureFixture[str]) -> Srbench:
+    return Srbench(capsys)
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, object], None]:
+    """Add an entry for the length of a test: `register("models", "broken", ModelSpec(...))`."""
+
+    def add(kind: str, name: str, thing: object) -> None:
+        class Entry:
+            value = f"tests:{name}"
+            dist = None
+
+            def load(self) -> object:
+                return thing
+
+        known = {**registry.entries(kind), name: Entry()}
+        plain = registry.entries
+        monkeypatch.setattr(registry, "entries", lambda asked: known if asked == kind else plain(asked))
+        for module in ("srbench.models", "srbench.datasets"):
+            monkeypatch.setattr(f"{module}.entries", registry.entries)
+
+    return add

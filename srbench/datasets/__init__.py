@@ -57,7 +57,7 @@ def open_dataset(ref: str, scale: int, degradation: str = "matlab", root: Path |
         dataset: Dataset = load("datasets", ref)(scale, degradation)
         return dataset
     home = data_root(root) / ref
-    if (home / "HR").is_dir():
+    if os.sep not in ref and (home / "HR").is_dir():
         return open_folder(home, scale, degradation, name=ref)
     if Path(ref).is_dir():
         return open_folder(Path(ref), scale, degradation)

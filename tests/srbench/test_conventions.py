@@ -1,0 +1,110 @@
+"""Y, crops and grey against outside figures: MATLAB's documented rgb2ycbcr, Pillow's luma, hand-counted borders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pil
+
+from srbench.conventions import CONVENTIONS, convention, quantise
+from srbench.degradations import degrade
+from srbench.errors import InputError, UsageError
+from srbench.images import read_image
+from srbench.measure import image_tensor, measure
+
+Photograph = Callable[..., np.ndarray]
+
+
+def luma(rgb: tuple[int, int, int], name: str = "matlab") -> float:
+    pixel = torch.tensor(rgb, dtype=torch.uint8).reshape(1, 3, 1, 1).expand(1, 3, 9, 9)
+    return float(convention(name).views(pixel, pixel, scale=4, channel="y")[1])
+
+
+@pytest.mark.parametrize(
+    ("rgb", "y"),
+    # BT.601 studio swing: black 16, white 235, and the 100 % colour bars as broadcast tables print them.
+    [((0, 0, 0), 16), ((255, 255, 255), 235), ((255, 0, 0), 81), ((0, 255, 0), 145), ((0, 0, 255), 41)]
+    + [((255, 255, 0), 210), ((0, 255, 255), 170), ((255, 0, 255), 106)],
+)
+def test_y_is_bt601_studio_swing(rgb: tuple[int, int, int], y: int) -> None:
+    assert luma(rgb) == y
+    assert luma(rgb, "basicsr") == pytest.approx(y, abs=0.5)
+
+
+def test_full_swing_is_what_pillow_has(photograph: Photograph) -> None:
+    image = photograph(20, 20)
+    tensor = image_tensor(image, "cpu")
+    ours = convention("full-swing").views(tensor, tensor, scale=2, channel="y")[1][0, 0].numpy()
+    theirs = np.asarray(pil.fromarray(image).convert("L"), dtype=float)[2:-2, 2:-2]
+    assert np.abs(ours - theirs).max() <= 1  # Pillow truncates in 16-bit fixed point
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_crop(name: str, scale: int, photograph: Photograph) -> None:
+    border = {"nocrop": 0, "edsr-div2k": scale + 6}.get(name, scale)
+    chosen = convention(name)
+    image = image_tensor(photograph(40, 50), "cpu")
+    for view in chosen.views(image, image, scale=scale, channel=chosen.channels[-1]):
+        assert view.shape == (1, 3, 40 - 2 * border, 50 - 2 * border)
+        assert view.dtype == torch.float64
+
+
+def test_sr_is_clamped_and_rounded_once() -> None:
+    sr = torch.tensor([-0.2, 0.0, 0.5 / 255, 1.49 / 255, 1.0, 1.7]).reshape(1, 1, 1, 6)
+    assert quantise(sr).flatten().tolist() == [0, 0, 1, 1, 255, 255]
+    levels = torch.arange(256) / 255.0  # float32: every 8-bit value survives the way to [0, 1] and back
+    assert quantise(levels).tolist() == list(range(256))
+
+
+def test_float_and_uint8_sr_give_the_same_views(photograph: Photograph) -> None:
+    sr, hr = image_tensor(photograph(20, 20), "cpu"), image_tensor(photograph(20, 20, seed=1), "cpu")
+    for name, chosen in CONVENTIONS.items():
+        a, _ = chosen.views(sr, hr, scale=2, channel=chosen.channels[0])
+        b, _ = chosen.views(sr.float() / 255.0, hr, scale=2, channel=chosen.channels[0])
+        assert torch.equal(a, b), name
+
+
+def test_grey_values_are_y_as_they_are(photograph: Photograph) -> None:
+    grey = photograph(96, 96, grey=True)
+    noisy = (grey.astype(int) + np.random.default_rng(0).integers(-9, 10, grey.shape)).clip(0, 255).astype(np.uint8)
+    error = (noisy[4:-4, 4:-4].astype(float) - grey[4:-4, 4:-4]) ** 2
+    expected = 10 * np.log10(255**2 / error.mean())
+    for sr in (noisy, np.stack([noisy] * 3, -1)):  # models answer with three equal channels
+        assert measure(sr, grey, ["psnr_y"])["psnr_y"] == pytest.approx(expected, abs=1e-9)
+    studio = measure(noisy, grey, ["psnr_y@grey-as-rgb"])["psnr_y@grey-as-rgb"]
+    assert studio - expected == pytest.approx(1.32, abs=0.06)  # 20 log10(255 / 219), less the rounding of Y
+
+
+def test_errors(photograph: Photograph) -> None:
+    a, b = image_tensor(photograph(20, 20), "cpu"), image_tensor(photograph(20, 24), "cpu")
+    with pytest.raises(InputError, match="SR is 20x20 but HR is 24x20"):
+        convention("matlab").views(a, b, scale=4, channel="y")
+    with pytest.raises(InputError, match="nothing is left of an image of 20x20 after cropping 10"):
+        convention("matlab").views(a, a, scale=10, channel="y")
+    with pytest.raises(UsageError, match="convention 'rgb' is not defined on channel 'y'"):
+        convention("rgb").views(a, a, scale=4, channel="y")
+
+
+@pytest.mark.data
+def test_the_price_of_each_convention(data_root: Path) -> None:
+    """Set5 x4, bicubic: what one table calls 28.42 another calls 28.43 or 26.69."""
+    from baselines import BICUBIC  # noqa: TID251 - the published figures are this baseline's
+
+    upscaler = BICUBIC.build(4, torch.device("cpu"))
+    names = ["psnr_y", "psnr_y@basicsr", "ssim_y@basicsr", "psnr_rgb", "ssim_y@skimage-default", "ssim_y"]
+    rows = []
+    for path in sorted((data_root / "Set5" / "HR").glob("*.png")):
+        hr = read_image(path)
+        sr = quantise(upscaler(image_tensor(degrade(hr, 4), "cpu").float() / 255.0))
+        rows.append(measure(sr[0].permute(1, 2, 0).contiguous(), hr, names))
+    mean = {name: np.mean([row[name] for row in rows]) for name in names}
+    assert mean["psnr_y"] == pytest.approx(28.416, abs=0.003)
+    assert mean["psnr_y@basicsr"] == pytest.approx(28.429, abs=0.003)
+    assert mean["ssim_y@basicsr"] == pytest.approx(0.8111, abs=1e-4)
+    assert mean["psnr_rgb"] == pytest.approx(26.692, abs=0.003)
+    assert mean["ssim_y@skimage-default"] - mean["ssim_y"] == pytest.approx(0.012, abs=0.002)

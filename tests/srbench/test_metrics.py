@@ -1,0 +1,149 @@
+"""PSNR and SSIM against scikit-image, LPIPS against its authors' figures, and the laws of all three."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from srbench.errors import InputError, UnavailableError, UsageError
+from srbench.images import read_image
+from srbench.measure import measure
+from srbench.metrics import resolve
+from srbench.metrics.psnr import psnr
+from srbench.metrics.ssim import ssim
+
+Photograph = Callable[..., np.ndarray]
+
+
+def pair(height: int, width: int, seed: int, channels: int = 1, n: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    hr = torch.randint(0, 256, (n, channels, height, width), generator=generator).double()
+    noise = torch.randn(hr.shape, generator=generator, dtype=torch.float64)
+    return (hr + noise * 20).clamp(0, 255).round(), hr
+
+
+sizes = st.integers(11, 40)
+seeds = st.integers(0, 1000)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes, sizes, seeds)
+def test_ssim_equals_scikit_image(height: int, width: int, seed: int) -> None:
+    sr, hr = pair(height, width, seed)
+    gaussian = structural_similarity(
+        sr[0, 0].numpy(),
+        hr[0, 0].numpy(),
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert float(ssim(sr, hr)) == pytest.approx(gaussian, abs=1e-9)
+    default = structural_similarity(sr[0, 0].numpy(), hr[0, 0].numpy(), data_range=255)
+    assert float(ssim(sr, hr, window="uniform")) == pytest.approx(default, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes, sizes, seeds)
+def test_psnr_equals_scikit_image(height: int, width: int, seed: int) -> None:
+    sr, hr = pair(height, width, seed, channels=3)
+    expected = peak_signal_noise_ratio(hr[0].numpy(), sr[0].numpy(), data_range=255)
+    assert float(psnr(sr, hr)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_symmetry_flips_and_batches(metric: Callable[..., torch.Tensor]) -> None:
+    sr, hr = pair(24, 31, seed=1, channels=3, n=4)
+    scores = metric(sr, hr)
+    assert scores.shape == (4,)
+    torch.testing.assert_close(metric(hr, sr), scores)
+    torch.testing.assert_close(metric(sr.flip(-1).mT, hr.flip(-1).mT), scores)
+    torch.testing.assert_close(torch.cat([metric(a[None], b[None]) for a, b in zip(sr, hr, strict=True)]), scores)
+
+
+def test_identical_images() -> None:
+    _, hr = pair(16, 16, seed=2)
+    assert float(psnr(hr, hr)) == math.inf
+    assert float(ssim(hr, hr)) == 1.0
+
+
+def test_ssim_of_flat_images_is_finite() -> None:
+    flat = torch.full((1, 1, 16, 16), 255.0, dtype=torch.float64)
+    assert float(ssim(flat, flat)) == 1.0
+    assert 0.0 < float(ssim(flat, flat * 0)) < 1e-3
+
+
+def test_ssim_refuses_what_its_window_does_not_fit() -> None:
+    sr, hr = pair(10, 30, seed=3)
+    with pytest.raises(InputError, match="window has 11 taps; the cropped image is 30x10"):
+        ssim(sr, hr)
+
+
+@pytest.mark.parametrize(("image", "expected"), [("ex_p0", 0.7219), ("ex_p1", 0.1376)])
+def test_lpips_of_the_authors_pair(
+    data_root: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, image: str, expected: float
+) -> None:
+    """`(0.722, 0.138)` in the issue tracker of PerceptualSimilarity for `test_network.py`, v0.1, AlexNet."""
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    folder = data_root / "lpips_reference"
+    distance = measure(read_image(folder / f"{image}.png"), read_image(folder / "ex_ref.png"), ["lpips"])
+    assert distance["lpips"] == pytest.approx(expected, abs=2e-4)
+
+
+def test_lpips_laws(weights_folder: Path, monkeypatch: pytest.MonkeyPatch, photograph: Photograph) -> None:
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    a, b, grey = photograph(64, 64), photograph(64, 64, seed=1), photograph(64, 64, grey=True)
+    assert measure(a, a, ["lpips"]) == {"lpips": 0.0}
+    assert measure(a, b, ["lpips"])["lpips"] == pytest.approx(measure(b, a, ["lpips"])["lpips"], rel=1e-5)
+    assert measure(grey, grey, ["lpips"]) == {"lpips": 0.0}
+    with pytest.raises(InputError, match="LPIPS needs 32 pixels a side; the image is 64x31"):
+        measure(a[:31], b[:31], ["lpips"])
+
+
+def test_lpips_without_weights_says_what_helps(monkeypatch: pytest.MonkeyPatch, photograph: Photograph) -> None:
+    monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)
+    monkeypatch.setattr("srbench.metrics.lpips._network", resolve_uncached())
+    image = photograph(40, 40)
+    with pytest.raises(UnavailableError, match=r"offline mode forbids.*\n?.*SRBENCH_WEIGHTS"):
+        measure(image, image, ["lpips"])
+
+
+def resolve_uncached() -> Callable[[str], torch.nn.Module]:
+    from srbench.metrics import lpips
+
+    return lpips._network.__wrapped__
+
+
+def test_names_and_conventions() -> None:
+    assert resolve("psnr_y").convention.name == "matlab"
+    assert resolve("psnr_y@basicsr").label == "PSNR-Y@basicsr"
+    with pytest.raises(UsageError, match="unknown metric 'psnr_z'. Did you mean psnr_y"):
+        resolve("psnr_z")
+    with pytest.raises(UsageError, match="unknown convention 'basicr'. Did you mean basicsr"):
+        resolve("psnr_y@basicr")
+    with pytest.raises(UsageError, match="convention 'rgb' has no channel 'y'"):
+        resolve("psnr_y@rgb")
+
+
+def test_measure_checks_its_input(photograph: Photograph) -> None:
+    image = photograph(40, 44)
+    with pytest.raises(InputError, match=r"SR is float64, expected uint8"):
+        measure(image / 255.0, image)
+    with pytest.raises(InputError, match="SR is 20x20 but HR is 44x40"):
+        measure(image[:20, :20], image)
+    with pytest.raises(InputError, match=r"HR has shape \(40, 44, 4\)"):
+        measure(image, np.zeros((40, 44, 4), np.uint8))
+
+
+def test_measure_crops_hr_to_a_multiple_of_the_scale(photograph: Photograph) -> None:
+    hr = photograph(43, 47)
+    sr = photograph(40, 44, seed=3)
+    assert measure(sr, hr) == measure(torch.from_numpy(sr), hr[:40, :44])
