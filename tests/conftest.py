@@ -45,7 +45,7 @@ def _folder(variable: str, what: str) -> Path:
 def photograph() -> Callable[..., np.ndarray]:
     """Make a smooth random picture, reproducible by its seed: `photograph(height, width, seed=0, grey=False)`."""
 
-    def make(height: int, width: int, seed: int = 0, grey: bool = False) -> Image:
+    def make(height: int, width: int, seed: int = 0, grey: bool = False) -> np.ndarray:
         rng = np.random.default_rng(seed)
         coarse = rng.uniform(0, 255, (height // 8 + 2, width // 8 + 2, 1 if grey else 3))
         smooth = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width] + rng.normal(0, 8, (height, width, 1))

@@ -1,0 +1,92 @@
+"""Fetched files: found first, checked always, and refused offline; against a server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from srbench.assets import digest, locate
+from srbench.errors import InputError, UnavailableError
+from srbench.types import Asset
+
+CONTENT = b"weights" * 1000
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None: ...
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False  # closing waits for the handlers, so that no socket is left to the garbage collector
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    home = tmp_path / "server"
+    home.mkdir()
+    (home / "model.bin").write_bytes(CONTENT)
+    with Server(("127.0.0.1", 0), partial(Quiet, directory=str(home))) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+def asset(server: str, name: str = "model.bin", content: bytes = CONTENT) -> Asset:
+    return Asset(f"{server}/{name}", hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_fetched_once_and_kept(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SRBENCH_OFFLINE", "0")
+    path = locate(asset(server))
+    assert path.read_bytes() == CONTENT
+    assert path.parent == tmp_path / "cache"
+    monkeypatch.setenv("SRBENCH_OFFLINE", "1")
+    assert locate(asset(server)) == path
+
+
+def test_the_weights_folder_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / "model.bin").write_bytes(CONTENT)
+    assert locate(asset("http://127.0.0.1:9")) == tmp_path / "model.bin"
+    (tmp_path / "model.bin").write_bytes(CONTENT[:-1])
+    with pytest.raises(InputError, match=r"model.bin: sha256 .*…, expected .*Delete it to fetch it anew"):
+        locate(asset("http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "offline", "message"),
+    [
+        ("model.bin", CONTENT, "1", "offline mode forbids fetching it"),
+        ("missing.bin", CONTENT, "0", r"cannot be fetched \(HTTPError\)"),
+        ("model.bin", b"other", "0", r"cannot be fetched \(the checksum is wrong\)"),
+    ],
+)
+def test_what_cannot_be_had(
+    server: str, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, offline: str, message: str
+) -> None:
+    monkeypatch.setenv("SRBENCH_OFFLINE", offline)
+    with pytest.raises(UnavailableError, match=message) as caught:
+        locate(asset(server, name, content))
+    assert f"Put {name} into $SRBENCH_WEIGHTS, or fetch http" in str(caught.value)
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_OFFLINE", "0")
+    with pytest.raises(UnavailableError, match=r"cannot be fetched \(ConnectionError\)"):
+        locate(asset("http://127.0.0.1:9"))
+
+
+def test_packaged_files() -> None:
+    path = locate(Asset("package:srbench/py.typed"))
+    assert path.name == "py.typed"
+    assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(UnavailableError, match="srbench is installed without weights/no.bin"):
+        locate(Asset("package:srbench/weights/no.bin"))

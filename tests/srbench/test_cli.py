@@ -1,0 +1,113 @@
+"""Measure, degrade, speed and list, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srbench.cli import BUILT_IN, cli
+from srbench.degradations import degrade
+from srbench.images import read_image, write_image
+from tests.conftest import Srbench
+
+
+def test_every_command_has_help(srbench: Srbench) -> None:
+    import click
+
+    with click.Context(cli) as context:
+        names = cli.list_commands(context)
+    assert names[: len(BUILT_IN)] == list(BUILT_IN)
+    for name in names:
+        assert srbench(name, "--help") == 0
+        assert srbench.out.startswith(f"Usage: srbench {name}")
+
+
+def test_unknown_command(srbench: Srbench) -> None:
+    assert srbench("mesure") == 2
+    assert srbench.err == "srbench: unknown command 'mesure'. Did you mean measure? See: srbench --help\n"
+
+
+def test_measure_two_images(srbench: Srbench, folder: Path) -> None:
+    image = folder / "HR" / "a.png"
+    assert srbench("measure", image, image, "--format", "json") == 0
+    assert json.loads(srbench.out) == {"image": "a", "psnr_y": "inf", "ssim_y": 1.0}
+    assert srbench("measure", image, image) == 0
+    assert re.search(r"a +inf +1\.0000", srbench.out)
+
+
+def test_measure_two_folders(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    for path in (folder / "HR").iterdir():
+        hr = read_image(path)
+        write_image(tmp_path / "sr" / f"{path.stem}_x4.png", hr // 2 + 60)
+    assert srbench("measure", tmp_path / "sr", folder / "HR", "--metrics", "psnr_y,psnr_rgb", "--format", "json") == 0
+    document = json.loads(srbench.out)
+    values = [image["psnr_y"] for image in document["images"]]
+    assert document["n"] == len(values) == 3
+    assert document["psnr_y"] == pytest.approx(np.mean(values))
+    assert srbench("measure", tmp_path / "sr", folder / "HR", "--format", "csv") == 0
+    rows = list(csv.DictReader(io.StringIO(srbench.out)))
+    assert [row["image"] for row in rows] == ["a", "b", "c"]
+    assert [float(row["psnr_y"]) for row in rows] == values
+    assert srbench("measure", tmp_path / "sr", folder / "HR") == 0
+    assert "mean" in srbench.out
+
+
+def test_measure_refuses_what_does_not_pair(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    hr = folder / "HR"
+    write_image(tmp_path / "sr" / "a.png", read_image(hr / "a.png"))
+    assert srbench("measure", tmp_path / "sr", hr) == 2
+    assert "nothing for b (2 of 3 images have no partner)" in srbench.err
+    assert srbench("measure", hr / "a.png", hr) == 2
+    assert "one is a folder, the other is not" in srbench.err
+    assert srbench("measure", hr / "a.png", hr / "b.png") == 2
+    assert "SR is 50x41 but HR is 45x48; they must be of one size" in srbench.err
+    assert srbench("measure", hr / "a.png", hr / "nowhere.png") == 2
+    assert "does not exist" in srbench.err
+
+
+def test_degrade_an_image_and_a_folder(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    hr = read_image(folder / "HR" / "a.png")
+    assert srbench("degrade", folder / "HR" / "a.png", tmp_path / "a.png", "--scale", "2") == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), degrade(hr, 2))
+    assert srbench("degrade", folder / "HR", tmp_path / "lr", "--degradation", "matlab-legacy") == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "lr" / "a.png"), degrade(hr, 4, "matlab-legacy"))
+    assert sorted(path.name for path in (tmp_path / "lr").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert srbench("degrade", folder / "HR" / "a.png", tmp_path / "a.jpg") == 2
+    assert "LR must be stored without loss; write a.png" in srbench.err
+    assert srbench("degrade", tmp_path / "lr", tmp_path / "x", "--degradation", "area") == 2
+    assert "unknown degradation 'area'" in srbench.err
+
+
+def test_speed_over_sizes(srbench: Srbench, tmp_path: Path) -> None:
+    sizes = ["--sizes", "20x10,30x30", "--budget", "0", "--out", tmp_path]
+    assert srbench("speed", "--models", "nearest,bicubic", *sizes) == 0
+    assert re.search(r"nearest +20x10 .* 5\n", srbench.out)
+    assert re.search(r"bicubic +30x30 .* 5\n", srbench.out)
+    assert srbench("speed", "--sizes", "20*10") == 2
+    assert "write a size as WIDTHxHEIGHT, not '20*10'" in srbench.err
+
+
+def test_lists(srbench: Srbench) -> None:
+    for what, line in {
+        "models": "bicubic",
+        "metrics": "psnr_y",
+        "conventions": "matlab",
+        "degradations": "matlab-legacy",
+        "datasets": "samples",
+    }.items():
+        assert srbench("list", what) == 0
+        assert any(row.startswith(line) for row in srbench.out.splitlines())
+
+
+def test_debug_shows_the_traceback(srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert srbench("run", "--models", "no", "--metrics", "psnr_y") == 2
+    assert "Traceback" not in srbench.err
+    monkeypatch.setenv("SRBENCH_DEBUG", "")  # so that it is restored after this test
+    assert srbench("run", "--models", "no", "--metrics", "psnr_y", "--debug") == 2
+    assert "Traceback" in srbench.err

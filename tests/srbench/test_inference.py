@@ -1,0 +1,132 @@
+"""Tiles, self-ensemble, precision and the checks on what a model returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from srbench.errors import JobError, UsageError
+from srbench.inference import Inference, eight_poses, in_tiles, select_device, to_tensor
+from srbench.models import load_model
+from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
+
+Photograph = Callable[..., np.ndarray]
+CPU = torch.device("cpu")
+
+
+class Net(torch.nn.Module):
+    """One 3x3 convolution and a pixel shuffle."""
+
+    def __init__(self, scale: int = 2) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scale = scale
+        self.conv = torch.nn.Conv2d(3, 3 * scale**2, 3, padding=1)
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pixel_shuffle(self.conv(lr), self.scale)
+
+
+@pytest.mark.parametrize("tile", [16, 40, 64, 1000])
+@pytest.mark.parametrize("size", [(100, 70), (64, 64), (1, 90)])
+def test_tiles_equal_the_whole(photograph: Photograph, tile: int, size: tuple[int, int]) -> None:
+    net, x = Net(), to_tensor(photograph(*size))
+    with torch.inference_mode():
+        torch.testing.assert_close(in_tiles(net, x, tile, 2), net(x), rtol=0, atol=1e-6)
+
+
+def test_bicubic_in_tiles_equals_the_whole(photograph: Photograph) -> None:
+    upscaler = load_model("bicubic", 3, "cpu")
+    lr = photograph(90, 110)
+    whole, _, used = Inference(upscaler, CPU, tile="none").upscale(lr)
+    tiled, _, size = Inference(upscaler, CPU, tile="32").upscale(lr)
+    assert (used, size) == (None, 32)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=0)
+
+
+def test_auto_tiles_when_memory_runs_out(photograph: Photograph) -> None:
+    net = Net()
+
+    class Small:
+        scale = 2
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            if lr.shape[-1] * lr.shape[-2] > 150 * 150:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return net(lr)
+
+    lr = photograph(200, 260)
+    sr, _, tile = Inference(Small(), CPU).upscale(lr)
+    assert tile == 65
+    torch.testing.assert_close(sr, net(to_tensor(lr)).detach(), rtol=0, atol=1e-6)
+    with pytest.raises(JobError, match="OutOfMemoryError: CUDA out of memory"):
+        Inference(Small(), CPU, tile="none").upscale(lr)
+
+
+def test_the_eight_poses_are_different_and_undone() -> None:
+    x = torch.arange(12.0).reshape(1, 1, 3, 4)
+    poses = list(eight_poses())
+    assert len({tuple(do(x).flatten().tolist()) for do, _ in poses}) == 8
+    for do, undo in poses:
+        torch.testing.assert_close(undo(do(x)), x)
+
+
+def test_self_ensemble_of_an_equivariant_model_changes_nothing(photograph: Photograph) -> None:
+    plain = Inference(load_model("nearest", 2, "cpu"), CPU)
+    lr = photograph(20, 30)
+    ensemble = replace(plain, self_ensemble=True)
+    torch.testing.assert_close(ensemble.upscale(lr)[0], plain.upscale(lr)[0])
+
+
+def test_precision_is_that_asked_for(photograph: Photograph) -> None:
+    seen = []
+    net = Net()
+    net.conv.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    for precision in ("fp32", "bf16"):
+        Inference(net, CPU, precision=precision).upscale(photograph(16, 16))
+    assert seen == [torch.float32, torch.bfloat16]
+
+
+def test_grey_goes_in_as_three_equal_channels(photograph: Photograph) -> None:
+    tensor = to_tensor(photograph(5, 6, grey=True))
+    assert tensor.shape == (1, 3, 5, 6)
+    assert torch.equal(tensor[:, 0], tensor[:, 2])
+
+
+def test_devices() -> None:
+    assert select_device("cpu") == CPU
+    with pytest.raises(UsageError, match="device 'gpu' cannot be used .* Use --device cpu"):
+        select_device("gpu")
+
+
+def test_gmacs_parameters_and_memory() -> None:
+    inference, x = Inference(Net(), CPU), torch.rand(1, 3, 50, 40)
+    assert count_parameters(inference.upscaler) == 3 * 12 * 9 + 12
+    assert count_gmacs(inference, x) == pytest.approx(3 * 12 * 9 * 50 * 40 / 1e9)
+    memory = peak_memory_mib(inference, torch.rand(1, 3, 1000, 1000))
+    assert memory is None or 40 < memory < 400  # SR alone is 46 MiB
+
+
+def test_timing_counts_neither_warm_up_nor_first_call() -> None:
+    calls = []
+
+    class Counting(Net):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            calls.append(lr.shape)
+            return super().forward(lr)
+
+    (row,) = time_model(Inference(Counting(), CPU), "net", [(30, 20)], batch=2, budget_s=0)
+    assert row.repeats == 5
+    assert len(calls) == 1 + 1 + 5 + 1  # first, warm-up that counts GMACs, repeats, the one that memory is taken of
+    assert set(calls) == {(2, 3, 20, 30)}
+    assert row.first_ms > 0
+
+
+@pytest.mark.parametrize("text", ["120", "0x5", "5x", "axb", "-1x5"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="write a size as WIDTHxHEIGHT"):
+        parse_size(text)
