@@ -1,0 +1,53 @@
+"""Three CSV files: `summary.csv` (means), `images.csv` (every score), `speed.csv` (every timing).
+
+Scores of images are written with every digit, means and interval ends rounded to 1e-6. Infinite scores are `inf`.
+There is no row where there is no score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.images import atomic_file
+from srbench.summary import in_order, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from srbench.results import Results
+
+SUMMARY = ("dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n")
+SPEED = (
+    "model", "scale", "device", "precision", "backend", "width", "height", "batch",
+    "p50_ms", "p95_ms", "output_mp_per_s", "peak_memory_mib", "gmacs", "params",
+)  # fmt: skip
+
+
+def write(results: Results, out: Path) -> list[Path]:
+    """Write the three files into the folder `out`; raises `IncomparableError` for results that do not mix."""
+    frames = {
+        "summary": _summary(results),
+        "images": replace(results, runs=tuple(in_order(results))).frame(),
+        "speed": results.speed_frame()[list(SPEED)],
+    }
+    return [_save(frame, out / f"{name}.csv") for name, frame in frames.items()]
+
+
+def _summary(results: Results) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        (*astuple(score)[:4], score.mean, score.interval.low, score.interval.high, score.interval.n)
+        for score in summarise(results)
+        if score.interval.n
+    ]
+    return pd.DataFrame(rows, columns=list(SUMMARY)).round(6)
+
+
+def _save(frame: pd.DataFrame, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(frame.to_csv(index=False, lineterminator="\n").encode())
+    return path

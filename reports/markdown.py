@@ -1,0 +1,74 @@
+"""`report.md`: a table for each scale, its intervals, its signatures, and the timings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from reports.speed import HEADINGS, speed_rows
+from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.images import atomic_file
+from srbench.statistics import LEVEL, RESAMPLES
+
+if TYPE_CHECKING:
+    from srbench.results import Results
+
+
+INTERVALS = (
+    f"{100 * LEVEL:.0f} % intervals of these means (percentile bootstrap over images, {RESAMPLES:,} resamples). "
+    "They say how far a mean depends on the choice of images; whether two models differ is a paired question, "
+    "which `srbench compare` answers."
+)
+
+
+def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
+    """Write `report.md` into the folder `out`; raises `IncomparableError` for results that do not mix."""
+    parts = ["# Super-resolution scores"]
+    for table in build(results, rows, columns):
+        parts += _scores(table)
+    if results.speeds:
+        parts += ["## Speed", _grid(HEADINGS, speed_rows(results))]
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "report.md"
+    with atomic_file(path) as file:
+        file.write(("\n\n".join(parts) + "\n").encode())
+    return [path]
+
+
+def _scores(table: Table) -> list[str]:
+    heading = [f"## {table.title}"] if table.title else []
+    notes = ["\n".join(f"- {escape(note)}" for note in table.notes)] if table.notes else []
+    return [
+        *heading,
+        _pipe(table, _marked),
+        f"{escape(table.caption)} Best in **bold**, incomplete runs not ranked.",
+        *notes,
+        "Signatures:",
+        "\n".join(f"- {column}: `{signature}`" for column, signature in table.signatures),
+        INTERVALS,
+        _pipe(table, lambda cell: cell.interval or cell.text),
+    ]
+
+
+def _marked(cell: Cell) -> str:
+    return f"**{cell.text}**" if cell.rank == 1 else cell.text
+
+
+def _pipe(table: Table, show: Callable[[Cell], str]) -> str:
+    header = [*table.corner, *(" ".join(column) for column in table.columns)]
+    body = [[*labels, *map(show, cells)] for labels, cells in table.rows]
+    return _grid(header, body, left=len(table.corner))
+
+
+def _grid(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
+    align = ["left"] * left + ["right"] * (len(header) - left)
+    cells = [[escape(cell) for cell in row] for row in body]
+    return tabulate(cells, [escape(cell) for cell in header], tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def escape(text: str) -> str:
+    """Text that may stand in a Markdown table: a file name or an error message may hold a bar or a newline."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,43 @@
+"""Timings as rows of text, for Markdown, LaTeX and the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from srbench.results import Results, SpeedRow
+
+HEADINGS = (
+    "model", "scale", "device", "input", "batch", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs", "params",
+)  # fmt: skip
+
+
+def speed_rows(results: Results) -> list[list[str]]:
+    """One row of text a timing, under `HEADINGS`; what was not measured is a dash."""
+    order = list(dict.fromkeys((*results.models, *(row.model for row in results.speeds))))
+
+    def place(row: SpeedRow) -> tuple[object, ...]:
+        return row.scale, row.device, row.width * row.height, row.batch, order.index(row.model)
+
+    return [_row(row) for row in sorted(results.speeds, key=place)]
+
+
+def _row(row: SpeedRow) -> list[str]:
+    return [
+        row.model,
+        f"×{row.scale}",
+        device(row),
+        f"{row.width}×{row.height}",
+        str(row.batch),
+        f"{row.p50_ms:.2f}",
+        f"{row.p95_ms:.2f}",
+        f"{row.output_mp_per_s:.2f}",
+        "–" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.0f}",
+        "–" if row.gmacs is None else f"{row.gmacs:.2f}",
+        f"{row.params:,}",
+    ]
+
+
+def device(row: SpeedRow) -> str:
+    """`cuda bf16 compile`; what is usual (fp32, eager) is left out."""
+    return " ".join([row.device, *(word for word in (row.precision, row.backend) if word not in ("fp32", "eager"))])

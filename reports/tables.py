@@ -1,0 +1,212 @@
+"""Tables before they are Markdown, LaTeX or a terminal: which scores stand where, which is best, what the caption says.
+
+A score has four axes: scale, dataset, metric, model. A layout puts some on rows and some on columns; each combination
+of the others makes a table of its own. Best and second best are always among the models of one data set, scale and
+metric, wherever the layout puts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from srbench.errors import UsageError
+from srbench.registry import unknown
+from srbench.results import Results, Run
+from srbench.summary import Score, heading, in_order, summarise
+
+Item = TypeVar("Item")
+AXES = ("scale", "dataset", "metric", "model")
+ROWS = ("model",)
+COLUMNS = ("dataset", "metric")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score as it is shown. `rank` is 1 for the best, 2 for the second best, 0 for all others."""
+
+    text: str
+    rank: int = 0
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be rendered: labels of rows and columns are one string an axis."""
+
+    title: str
+    corner: tuple[str, ...]
+    columns: list[tuple[str, ...]]
+    rows: list[tuple[tuple[str, ...], list[Cell]]]
+    caption: str
+    signatures: list[tuple[str, str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def build(results: Results, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Table]:
+    """Every table of the results in a layout.
+
+    Raises `UsageError` for an axis that is unknown, missing from the rows, or on both sides, and `IncomparableError`
+    for results that do not mix.
+    """
+    check_layout(rows, columns)
+    scores = summarise(results)
+    ranks = rank(scores)
+    others = [axis for axis in AXES if axis not in (*rows, *columns)]
+    return [
+        _table(results, [score for score in scores if _key(score, others) == section], ranks, rows, columns, others)
+        for section in _distinct(_key(score, others) for score in scores)
+    ]
+
+
+def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
+    for axis in (*rows, *columns):
+        if axis not in AXES:
+            raise unknown("axis", axis, AXES)
+    if not rows or len({*rows, *columns}) < len(rows) + len(columns):
+        sides = f"--rows {','.join(rows)} --columns {','.join(columns)}"
+        raise UsageError(f"{sides}: an axis goes to one side, and rows need one")
+
+
+def rank(scores: Iterable[Score]) -> dict[Score, int]:
+    """1 for the best and 2 for the second best of each data set, scale and metric; equal as printed is equal in rank.
+
+    Only complete runs are ranked: a mean over fewer images is a mean over other images.
+    """
+    groups: dict[tuple[object, ...], list[Score]] = {}
+    for score in scores:
+        if score.status == "scored" and heading(score.metric).higher_is_better is not None:
+            groups.setdefault((score.dataset, score.scale, score.metric), []).append(score)
+    ranks: dict[Score, int] = {}
+    for (*_, metric), group in groups.items():
+        group.sort(key=lambda score: score.mean, reverse=bool(heading(str(metric)).higher_is_better))
+        printed = _distinct(heading(str(metric)).format(score.mean) for score in group)
+        for score in group:
+            place = printed.index(heading(str(metric)).format(score.mean)) + 1
+            ranks[score] = place if place <= 2 and len(group) > 1 else 0
+    return ranks
+
+
+def _table(
+    results: Results,
+    scores: list[Score],
+    ranks: dict[Score, int],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    others: Sequence[str],
+) -> Table:
+    across = _distinct(_key(score, columns) for score in scores)
+    cells = {(_key(score, rows), _key(score, columns)): _cell(score, ranks.get(score, 0)) for score in scores}
+    return Table(
+        title=" ".join(_label(axis, value) for axis, value in zip(others, _key(scores[0], others), strict=True)),
+        corner=tuple(rows),
+        columns=[tuple(map(_label, columns, key)) for key in across],
+        rows=[
+            (tuple(map(_label, rows, key)), [cells.get((key, column), Cell("–")) for column in across])
+            for key in _distinct(_key(score, rows) for score in scores)
+        ],
+        caption=caption(results, scores),
+        signatures=signatures(results, scores),
+        notes=notes(scores),
+    )
+
+
+def _key(score: Score, axes: Iterable[str]) -> tuple[str | int, ...]:
+    return tuple(getattr(score, axis) for axis in axes)
+
+
+def _label(axis: str, value: str | int) -> str:
+    if axis == "metric":
+        return heading(str(value)).text
+    return f"×{value}" if axis == "scale" else str(value)
+
+
+def _distinct(items: Iterable[Item]) -> list[Item]:
+    return list(dict.fromkeys(items))
+
+
+def _cell(score: Score, rank: int) -> Cell:
+    shown = heading(score.metric).format
+    if score.status == "failed":
+        return Cell("failed")
+    if not score.interval.n:
+        return Cell("n/a" if score.status == "unavailable" else "–")
+    part = f" ({score.interval.n}/{score.expected})" if score.status == "partial" else ""
+    interval = f"[{shown(score.interval.low)}, {shown(score.interval.high)}]" if score.interval.n > 1 else "n/a"
+    return Cell(shown(score.mean) + part, rank, interval)
+
+
+def caption(results: Results, scores: Sequence[Score]) -> str:
+    """Convention, degradation, number of images and versions behind a table, in one paragraph."""
+    runs = _runs_of(results, scores)
+    identities = [run.identity for run in runs]
+    counts = _distinct((score.dataset, score.expected) for score in scores)
+    sentences = [
+        f"Mean over images: {', '.join(f'{dataset} n = {count}' for dataset, count in counts)}",
+        f"Convention: {', '.join(_conventions(runs, _distinct(score.metric for score in scores)))}",
+        f"LR by {_listed(identity.degradation for identity in identities)}, "
+        f"{_listed(f'×{identity.scale}' for identity in identities)}, "
+        f"{_listed(f'{identity.precision} {identity.backend}' for identity in identities)}",
+        f"Made with {', '.join(_versions(runs))}" if any(run.environments for run in runs) else "",
+    ]
+    return ". ".join(filter(None, sentences)) + "."
+
+
+def _runs_of(results: Results, scores: Iterable[Score]) -> list[Run]:
+    wanted = {(score.dataset, score.scale, score.model) for score in scores}
+    return [
+        run
+        for run in in_order(results)
+        if (run.identity.dataset, run.identity.scale, run.identity.model) in wanted
+    ]
+
+
+def _conventions(runs: Sequence[Run], metrics: Iterable[str]) -> list[str]:
+    """`PSNR-Y, SSIM-Y matlab`: each convention after the metrics taken under it."""
+    taken: dict[str, list[str]] = {}
+    for metric in metrics:
+        name = next((run.metrics[metric] for run in runs if metric in run.metrics), None)
+        if name:
+            taken.setdefault(name, []).append(heading(metric).label)
+    return [f"{' and '.join(labels)} {name}" for name, labels in taken.items()] or ["none, nothing was scored"]
+
+
+def _versions(runs: Iterable[Run]) -> list[str]:
+    """`srbench 0.1.0, torch 2.14.1`, or every version where several were used."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for environment in run.environments:
+            for package, version in environment.get("versions", {}).items():
+                found.setdefault(package, []).append(version)
+    return [f"{package} {_listed(versions)}" for package, versions in found.items()]
+
+
+def _listed(values: Iterable[str]) -> str:
+    return "/".join(_distinct(values)) or "unknown"
+
+
+def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """Column and signature for every data set, scale and metric that has a score; `model:*` stands for all models."""
+    found = {
+        (f"{run.identity.dataset} ×{run.identity.scale} {heading(metric).label}", run.signature(metric, "*"))
+        for run in _runs_of(results, scores)
+        for metric in run.metrics
+    }
+    order = [f"{score.dataset} ×{score.scale} {heading(score.metric).label}" for score in scores]
+    return sorted((item for item in found if item[0] in order), key=lambda item: order.index(item[0]))
+
+
+def notes(scores: Iterable[Score]) -> list[str]:
+    """Why a cell is not a plain number, one line each."""
+    lines = []
+    for score in scores:
+        where = f"{score.model} on {score.dataset} ×{score.scale}"
+        if score.status == "unavailable":
+            lines.append(f"{heading(score.metric).label} is n/a: {score.reason}")
+        elif score.status in ("failed", "partial"):
+            lines.append(f"{where} {'failed' if score.status == 'failed' else 'is not complete'}: {score.reason}")
+        if score.infinite:
+            count = f"{score.infinite} of {score.interval.n}"
+            lines.append(f"{where}: {count} images equal HR, so their {heading(score.metric).label} is infinite")
+    return _distinct(lines)

@@ -1,0 +1,198 @@
+"""Results against a baseline, image by image: what got worse, what got better, what is missing, and where it began.
+
+A score may move within its tolerance where SR has changed: other kernels, threads or devices round differently. Where
+HR and SR are the same pixels, only the metric can have moved the score, and where HR is the same but LR is not, only
+the degradation can: both are failures in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from srbench.baseline import Key, key
+from srbench.errors import IncomparableError
+from srbench.results import Results, Row, Run, refuse_differences
+from srbench.summary import heading
+
+TOLERANCES = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
+"""Absolute, an image: in dB for PSNR. A name stands for itself and for what begins with it and an underscore."""
+
+OTHER_TOLERANCE = 1e-3
+SAME_PIXELS = 0.1
+"""Share of the tolerance that is left to a metric on unchanged pixels: it may run on another device, in float32."""
+
+STAGES = {
+    "HR": "HR has changed",
+    "LR": "the first change is in LR: the degradation",
+    "SR": "the first change is in SR: the model",
+    "metric": "HR and SR are the same pixels: the metric has changed",
+}
+
+Kind = Literal["regression", "improvement", "missing", "failed", "changed", "new", "weights"]
+FAILING: tuple[Kind, ...] = ("regression", "missing", "failed", "changed")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference. `was` and `now` are scores; `stage` is the first that changed, a key of `STAGES`, or ""."""
+
+    kind: Kind
+    key: Key
+    image: str = ""
+    metric: str = ""
+    was: float | None = None
+    now: float | None = None
+    tolerance: float = 0.0
+    stage: str = ""
+    detail: str = ""
+
+    @property
+    def change(self) -> float:
+        """How far the score moved, in the metric's unit; infinite where one end is."""
+        if self.was is None or self.now is None or self.was == self.now:
+            return 0.0
+        return self.now - self.was
+
+    def __str__(self) -> str:
+        dataset, scale, model = self.key
+        where = " ".join(filter(None, [f"{dataset} x{scale} {model}", self.image, self.metric]))
+        if self.was is None or self.now is None:
+            return f"{where}: {self.detail or self.kind}"
+        shown = heading(self.metric).format
+        moved = f"{shown(self.was)} -> {shown(self.now)} ({self.change:+.2g}, tolerance {self.tolerance:g})"
+        return f"{where}: {moved}" + (f"; {STAGES[self.stage]}" if self.stage else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found. `compared` is how many scores were held against the baseline."""
+
+    findings: list[Finding] = field(default_factory=list)
+    compared: int = 0
+
+    @property
+    def failures(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.kind in FAILING]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    def of(self, *kinds: Kind) -> list[Finding]:
+        return [finding for finding in self.findings if finding.kind in kinds]
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far a score may move. Looked up by metric, then by the part before `@`, then by the part before `_`."""
+
+    by_metric: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, metric: str) -> float:
+        base = metric.partition("@")[0]
+        known = {**TOLERANCES, **self.by_metric}
+        names = (metric, base, base.partition("_")[0])
+        return next((known[name] for name in names if name in known), OTHER_TOLERANCE)
+
+
+def compare(results: Results, baseline: Mapping[Key, Run], tolerances: Tolerances | None = None) -> Verdict:
+    """Hold every score of the baseline against the results.
+
+    Raises `IncomparableError` where a run differs from the baseline in more than its weights.
+    """
+    tolerances = tolerances or Tolerances()
+    now = {key(run): run for run in results}
+    findings: list[Finding] = []
+    compared = 0
+    for name, was in baseline.items():
+        if name not in now:
+            findings.append(Finding("missing", name, detail="in the baseline, but not in the results"))
+            continue
+        refuse_incomparable(was, now[name])
+        findings += _run_findings(was, now[name], tolerances)
+        compared += sum(len(row.scores) for row in was.rows)
+    findings += [Finding("new", name, detail="not in the baseline") for name in now if name not in baseline]
+    return Verdict(findings, compared)
+
+
+def refuse_incomparable(was: Run, now: Run) -> None:
+    """Raise `IncomparableError` naming the field, and where images differ the first that does."""
+    try:
+        refuse_differences(was.identity, now.identity, ("weights",))
+        _refuse_other_conventions(was, now)
+    except IncomparableError as error:
+        before = {row.image: row.hr for row in was.rows}
+        other = [row.image for row in now.rows if before.get(row.image, row.hr) != row.hr]
+        images = f" HR has changed: {', '.join(other[:3])}." if other else ""
+        what = str(error).replace("these do not compare.", "").strip(" ;") + "."
+        message = f"baseline, then results: {what} These do not compare.{images} If this is meant: --update"
+        raise IncomparableError(message) from None
+
+
+def _refuse_other_conventions(was: Run, now: Run) -> None:
+    for metric, convention in was.metrics.items():
+        if now.metrics.get(metric, convention) != convention:
+            raise IncomparableError(f"{metric} is under {convention} in one and {now.metrics[metric]} in the other;")
+
+
+def _run_findings(was: Run, now: Run, tolerances: Tolerances) -> Iterator[Finding]:
+    name = key(was)
+    if was.identity.weights != now.identity.weights:
+        digests = f"{was.identity.weights[:12]} -> {now.identity.weights[:12]}"
+        yield Finding("weights", name, detail=f"weights have changed, {digests}")
+    if now.error:
+        yield Finding("failed", name, detail=now.error)
+    rows = {row.image: row for row in now.rows}
+    for row in was.rows:
+        yield from _row_findings(name, row, rows.get(row.image), tolerances)
+    known = {row.image for row in was.rows}
+    yield from (Finding("new", name, image, detail="not in the baseline") for image in rows if image not in known)
+
+
+def _row_findings(name: Key, was: Row, now: Row | None, tolerances: Tolerances) -> Iterator[Finding]:
+    if now is None:
+        yield Finding("missing", name, was.image, detail="this image has no scores in the results")
+        return
+    if now.error:
+        yield Finding("failed", name, was.image, detail=now.error)
+        return
+    stage = first_change(was, now)
+    if stage == "LR":
+        detail = f"LR is not what it was ({was.lr} -> {now.lr}), HR is: the degradation has changed"
+        yield Finding("changed", name, was.image, detail=detail, stage=stage)
+    for metric, score in was.scores.items():
+        if metric not in now.scores:
+            yield Finding("missing", name, was.image, metric, detail="not in the results")
+        else:
+            yield from _score_findings(name, was.image, metric, score, now.scores[metric], stage, tolerances)
+
+
+def _score_findings(
+    name: Key, image: str, metric: str, was: float, now: float, stage: str, tolerances: Tolerances
+) -> Iterator[Finding]:
+    tolerance = tolerances.of(metric) * (SAME_PIXELS if stage == "metric" else 1.0)
+    if was == now or abs(now - was) <= tolerance:
+        return
+    known = heading(metric).higher_is_better is not None  # of a metric whose plugin is gone, no change is good
+    kind: Kind = "improvement" if known and heading(metric).better(now, was) else "regression"
+    if stage == "metric":
+        kind = "changed"
+    yield Finding(kind, name, image, metric, was, now, tolerance, stage)
+
+
+def first_change(was: Row, now: Row) -> str:
+    """The first stage with other pixels than before: HR, LR or SR; `metric` where all are the same; "" if unknown."""
+    for stage in ("hr", "lr", "sr"):
+        before, after = getattr(was, stage), getattr(now, stage)
+        if not before or not after:
+            return ""
+        if before != after:
+            return stage.upper()
+    return "metric"
+
+
+def worst(findings: list[Finding], count: int) -> list[Finding]:
+    """The findings that exceed their tolerance by most, each measured in its own tolerance."""
+    return sorted(findings, key=lambda finding: -abs(finding.change) / (finding.tolerance or 1.0))[:count]

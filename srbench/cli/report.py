@@ -1,0 +1,44 @@
+"""`srbench report`: results in; tables, plots and a page out, by the entry points of the group `srbench.reports`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import click
+
+from srbench.cli.options import EXISTING, FOLDER, NAMES, srbench_command
+from srbench.errors import UsageError
+from srbench.registry import entries, load
+
+
+@srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
+@click.argument("results", type=EXISTING)
+@click.option("--format", "formats", type=NAMES, default="md,csv", show_default=True, help="Names of reports, or all.")
+@click.option("--rows", type=NAMES, help="Axes on the rows of tables: scale, dataset, metric, model.")
+@click.option("--columns", type=NAMES, help="Axes on the columns: scale, dataset, metric, model.")
+@click.option("--out", type=FOLDER, default=Path("report"), show_default=True, help="Folder for what is written.")
+def command(results: Path, formats: tuple[str, ...], out: Path, **layout: tuple[str, ...] | None) -> int:
+    from srbench.store import load_results
+
+    names = list(entries("reports")) if "all" in formats else list(dict.fromkeys(formats))
+    writers = {name: load("reports", name) for name in names}
+    options = {name: value for name, value in layout.items() if value}
+    _refuse_unused(options, writers)
+    loaded = load_results(results)
+    for write in writers.values():
+        for path in write(loaded, out, **_accepted(write, options)):
+            click.echo(path)
+    return 0
+
+
+def _accepted(write: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that a report takes: it may have keyword parameters called `rows` and `columns`."""
+    return {name: value for name, value in options.items() if name in inspect.signature(write).parameters}
+
+
+def _refuse_unused(options: dict[str, Any], writers: dict[str, Any]) -> None:
+    for name in options:
+        if not any(_accepted(write, options) for write in writers.values()):
+            raise UsageError(f"--{name} is for reports with tables; {', '.join(writers)} has none. Use --format md")

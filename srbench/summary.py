@@ -1,0 +1,161 @@
+"""One score a run and metric: the mean, how sure it is, and why there is none where there is none.
+
+Tables, plots, the page and the CSV files all start from `summarise`, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from srbench.datasets.table import STANDARD_SETS
+from srbench.errors import IncomparableError, UsageError
+from srbench.metrics import resolve
+from srbench.results import Results, Run
+from srbench.statistics import Interval, mean_interval
+
+Status = Literal["scored", "partial", "failed", "unavailable", "absent"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean of one metric over one run.
+
+    status      `scored`; `partial`: images failed or are still to come; `failed`: no image succeeded; `unavailable`:
+                the metric could not be computed here; `absent`: it was not asked for
+    expected    how many images a complete run of this data set has
+    infinite    how many of the scores are infinite
+    reason      why the status is not `scored`
+    """
+
+    dataset: str
+    scale: int
+    model: str
+    metric: str
+    interval: Interval
+    expected: int
+    infinite: int = 0
+    status: Status = "scored"
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        return self.interval.mean
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a table says of a metric; `higher_is_better` is None for one whose package is not installed."""
+
+    name: str
+    label: str
+    digits: int
+    higher_is_better: bool | None
+
+    @property
+    def text(self) -> str:
+        """The label, with an arrow towards the better end."""
+        return self.label + {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
+
+    def format(self, value: float) -> str:
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        return "n/a" if math.isnan(value) else f"{value:.{self.digits}f}"
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether score `a` is strictly better than `b`."""
+        return a > b if self.higher_is_better else a < b
+
+
+@cache
+def heading(metric: str) -> Heading:
+    """Label, digits and direction of a metric; stored scores outlive the plugin that made them."""
+    try:
+        bound = resolve(metric)
+    except UsageError:
+        return Heading(metric, metric, 4, None)
+    return Heading(metric, bound.label, bound.metric.digits, bound.metric.higher_is_better)
+
+
+def summarise(results: Results) -> list[Score]:
+    """A score for every run and every metric that any run has, data sets in the field's order, models in the results'.
+
+    Raises `IncomparableError` where runs of one data set and scale differ in more than the model.
+    """
+    results.refuse_mixtures()
+    refuse_mixed_conventions(results)
+    expected = _expected(results)
+    return [
+        _score(run, metric, expected[run.identity.dataset, run.identity.scale])
+        for run in in_order(results)
+        for metric in results.metrics
+    ]
+
+
+def in_order(results: Results) -> list[Run]:
+    """The runs by scale, then data set in the field's order (Set5, Set14, …), then model."""
+    datasets = dataset_order(run.identity.dataset for run in results)
+    models = list(results.models)
+    return sorted(
+        results,
+        key=lambda run: (run.identity.scale, datasets.index(run.identity.dataset), models.index(run.identity.model)),
+    )
+
+
+def dataset_order(names: Iterable[str]) -> list[str]:
+    """Standard sets in the order in which papers print them, then all others by name."""
+    known = list(STANDARD_SETS)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def refuse_mixed_conventions(results: Results) -> None:
+    """Raise `IncomparableError` where a metric was taken under two conventions: its column would mix them."""
+    first: dict[str, Run] = {}
+    for run in results:
+        for metric, convention in run.metrics.items():
+            other = first.setdefault(metric, run)
+            if other.metrics[metric] != convention:
+                raise IncomparableError(
+                    f"{metric} is under {other.metrics[metric]} for {other.identity.model} and under {convention} for "
+                    f"{run.identity.model}; these do not compare. Score again: srbench score RESULTS --metrics {metric}"
+                )
+
+
+def _expected(results: Results) -> dict[tuple[str, int], int]:
+    counts: dict[tuple[str, int], int] = {}
+    for run in results:
+        key = (run.identity.dataset, run.identity.scale)
+        counts[key] = max(counts.get(key, 0), len(run.rows))
+    return counts
+
+
+def _score(run: Run, metric: str, expected: int) -> Score:
+    values = run.values(metric)
+    status, reason = _status(run, metric, len(values), expected)
+    return Score(
+        dataset=run.identity.dataset,
+        scale=run.identity.scale,
+        model=run.identity.model,
+        metric=metric,
+        interval=mean_interval(values),
+        expected=expected,
+        infinite=sum(map(math.isinf, values)),
+        status=status,
+        reason=reason,
+    )
+
+
+def _status(run: Run, metric: str, scored: int, expected: int) -> tuple[Status, str]:
+    failure = run.error or (f"{run.failures[0].image}: {run.failures[0].error}" if run.failures else "")
+    if scored and scored >= expected:
+        return "scored", ""
+    if scored:
+        return "partial", f"{scored} of {expected} images" + (f"; {failure}" if failure else "")
+    if failure:
+        return "failed", failure
+    if metric in run.unavailable:
+        return "unavailable", run.unavailable[metric]
+    return "absent", ""
