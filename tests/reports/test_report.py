@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_results import failed_run, made_run, made_speed, saved
+
+from reports import csv as csv_report
+from reports import markdown
+from reports.tables import build
+from srbench.cli import main
+from srbench.errors import IncomparableError, UsageError
+from srbench.results import Results, Row, Run
+
+GOOD = {"psnr_y": [30.0, 32.0], "ssim_y": [0.90, 0.92], "lpips": [0.2, 0.3]}
+POOR = {"psnr_y": [28.0, 29.0], "ssim_y": [0.80, 0.82], "lpips": [0.1, 0.2]}
+
+
+def runs() -> list[Run]:
+    return [made_run("good", GOOD), made_run("poor", POOR), made_run("good", GOOD, "Set14")]
+
+
+def lines(results: Results, out: Path, **layout: tuple[str, ...]) -> list[str]:
+    (path,) = markdown.write(results, out, **layout)
+    return path.read_text().splitlines()
+
+
+def row(results: Results, out: Path, label: str) -> list[str]:
+    line = next(line for line in lines(results, out) if line.startswith(f"| {label}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def table(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text().splitlines()))
+
+
+def test_markdown_marks_the_best_of_each_column(tmp_path: Path) -> None:
+    results = Results(tuple(runs()))
+    assert row(results, tmp_path, "model")[1:5] == ["Set5 PSNR-Y ↑", "Set5 SSIM-Y ↑", "Set5 LPIPS ↓", "Set14 PSNR-Y ↑"]
+    assert row(results, tmp_path, "good")[1:5] == ["**31.000**", "**0.9100**", "0.2500", "31.000"]
+    assert row(results, tmp_path, "poor")[1:5] == ["28.500", "0.8100", "**0.1500**", "–"]
+
+
+def test_scores_equal_as_printed_are_both_best(tmp_path: Path) -> None:
+    means = {"a": 30.0001, "b": 30.0002, "c": 29.0}
+    results = Results(tuple(made_run(model, {"psnr_y": [mean]}) for model, mean in means.items()))
+    assert row(results, tmp_path, "a")[1] == row(results, tmp_path, "b")[1] == "**30.000**"
+
+
+def test_caption_and_signatures_say_how_the_numbers_were_made(tmp_path: Path) -> None:
+    text = "\n".join(lines(Results(tuple(runs())), tmp_path))
+    assert "Set5 n = 2" in text and "95 % intervals" in text
+    assert "PSNR-Y and SSIM-Y matlab, LPIPS nocrop. LR by matlab, ×4, fp32 eager. Made with srbench 0.1.0," in text
+    assert "- Set14 ×4 LPIPS: `srbench:0.1|lpips|conv:nocrop|x4|lr:matlab|set:Set14@set140|model:*|fp32|eager`" in text
+    assert text.count("`srbench:0.1|") == 6
+
+
+def test_partial_failed_unavailable_and_infinite_scores_are_told(tmp_path: Path) -> None:
+    partial = made_run("partial", POOR)
+    partial = replace(partial, rows=(partial.rows[0], Row("img001", error="RuntimeError: out of memory")))
+    bare = made_run("bare", {"psnr_y": [29.0, math.inf]})
+    bare = replace(bare, unavailable={"lpips": "no trunk. Set SRBENCH_WEIGHTS"})
+    results = Results((made_run("good", GOOD), partial, bare, failed_run("broken")))
+    assert row(results, tmp_path, "partial")[1] == "28.000 (1/2)"
+    assert row(results, tmp_path, "bare")[1:] == ["**∞**", "–", "n/a"]
+    assert row(results, tmp_path, "broken")[1:] == ["failed"] * 3
+    text = "\n".join(lines(results, tmp_path))
+    assert "- LPIPS is n/a: no trunk. Set SRBENCH_WEIGHTS" in text
+    assert "- bare on Set5 ×4: 1 of 2 images equal HR, so their PSNR-Y is infinite" in text
+    assert "1 of 2 images; img001: RuntimeError: out of memory" in text
+    assert "shape \\| mismatch" in text
+
+
+def test_nothing_but_failures_still_renders(tmp_path: Path) -> None:
+    results = Results((failed_run("broken"), replace(made_run("empty", {}), error="UnavailableError: weights")))
+    assert row(results, tmp_path, "broken")[1] == "failed"
+    assert [len(table(path)) for path in csv_report.write(results, tmp_path)] == [1, 1, 1]
+
+
+def test_layout_is_chosen_by_the_user(tmp_path: Path) -> None:
+    tables = build(Results(tuple(runs())), ("dataset",), ("model",))
+    assert [table.title for table in tables] == ["×4 PSNR-Y ↑", "×4 SSIM-Y ↑", "×4 LPIPS ↓"]
+    assert tables[0].rows[0][0] == ("Set5",) and [cell.rank for cell in tables[0].rows[0][1]] == [1, 2]
+    with pytest.raises(UsageError, match="Did you mean model"):
+        build(Results(tuple(runs())), ("modle",))
+    with pytest.raises(UsageError, match="one side"):
+        build(Results(tuple(runs())), ("model", "metric"))
+
+
+def test_scales_get_a_table_each() -> None:
+    results = Results((made_run("good", GOOD), made_run("good", GOOD, scale=2)))
+    assert [table.title for table in build(results)] == ["×2", "×4"]
+
+
+def test_mixtures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(IncomparableError, match="precision"):
+        markdown.write(Results((made_run("a", GOOD), made_run("b", GOOD, precision="bf16"))), tmp_path)
+    other = replace(made_run("b", GOOD), metrics={"psnr_y": "basicsr", "ssim_y": "matlab", "lpips": "nocrop"})
+    with pytest.raises(IncomparableError, match="psnr_y is under matlab for a and under basicsr for b"):
+        markdown.write(Results((made_run("a", GOOD), other)), tmp_path)
+
+
+def test_csv_files_have_the_columns_of_the_contract(tmp_path: Path) -> None:
+    results = Results((made_run("good", {"psnr_y": [30.0, math.inf]}),), (made_speed("good"),))
+    summary, images, speed = map(table, csv_report.write(results, tmp_path))
+    assert summary[0] == ["dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n"]
+    assert summary[1] == ["Set5", "4", "good", "psnr_y", "inf", "30.0", "inf", "2"]
+    assert images == [
+        ["dataset", "scale", "model", "image", "metric", "value"],
+        ["Set5", "4", "good", "img000", "psnr_y", "30.0"],
+        ["Set5", "4", "good", "img001", "psnr_y", "inf"],
+    ]
+    assert ",".join(speed[0]) == (
+        "model,scale,device,precision,backend,width,height,batch,"
+        "p50_ms,p95_ms,output_mp_per_s,peak_memory_mib,gmacs,params"
+    )
+    assert speed[1][:9] == ["good", "4", "cpu", "fp32", "eager", "120", "80", "1", "10.0"]
+
+
+def test_command_writes_the_same_bytes_twice(tmp_path: Path) -> None:
+    results = saved(tmp_path / "results", Results(tuple(runs()), (made_speed("good"),)))
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        assert main(["report", str(results), "--out", str(out)]) == 0
+    names = sorted(path.name for path in outs[0].iterdir())
+    assert names == ["images.csv", "report.md", "speed.csv", "summary.csv"]
+    assert all((outs[0] / name).read_bytes() == (outs[1] / name).read_bytes() for name in names)
+
+
+def test_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = saved(tmp_path / "results", Results(tuple(runs())))
+    assert main(["report", str(results), "--format", "cvs"]) == 2
+    assert "Did you mean csv?" in capsys.readouterr().err
+    assert main(["report", str(results), "--format", "csv", "--rows", "dataset"]) == 2
+    assert "--rows is for reports with tables" in capsys.readouterr().err
+    assert main(["report", str(tmp_path), "--format", "csv"]) == 2

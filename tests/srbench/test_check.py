@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_results import failed_run, made_run, saved
+
+from srbench.baseline import key, read_baseline, write_baseline
+from srbench.check import Tolerances, Verdict, compare
+from srbench.cli import main
+from srbench.errors import IncomparableError, InputError, UsageError
+from srbench.results import Results, Row, Run
+
+SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}
+BEFORE = made_run("srcnn", SCORES, weights="a" * 64)
+
+
+def changed(run: Run, image: int = 0, *, stage: str = "sr", **scores: float) -> Run:
+    """The run with one image's scores moved, and the digests from `stage` on."""
+    rows = list(run.rows)
+    digests = dict.fromkeys(("hr", "lr", "sr")[("hr", "lr", "sr", "metric").index(stage):], "other")
+    rows[image] = replace(rows[image], scores={**rows[image].scores, **scores}, **digests)
+    return replace(run, rows=tuple(rows))
+
+
+def check(now: Run, before: Run = BEFORE, **tolerances: float) -> Verdict:
+    return compare(Results((now,)), {key(before): before}, Tolerances(tolerances))
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [finding.kind for finding in verdict.findings]
+
+
+def test_equal_results_pass() -> None:
+    verdict = check(BEFORE)
+    assert verdict.passed and not verdict.findings and verdict.compared == 9
+
+
+@pytest.mark.parametrize(
+    ("scores", "kind"),
+    [
+        ({"psnr_y": 29.991}, None),
+        ({"psnr_y": 29.989}, "regression"),
+        ({"psnr_y": 30.011}, "improvement"),
+        ({"ssim_y": 0.89991}, None),
+        ({"ssim_y": 0.89989}, "regression"),
+        ({"lpips": 0.2009}, None),
+        ({"lpips": 0.2011}, "regression"),
+        ({"lpips": 0.1989}, "improvement"),
+        ({"psnr_y": math.inf}, "improvement"),
+    ],
+)
+def test_a_score_may_move_within_its_tolerance(scores: dict[str, float], kind: str | None) -> None:
+    verdict = check(changed(BEFORE, **scores))
+    assert kinds(verdict) == [kind] * (kind is not None)
+    assert verdict.passed == (kind != "regression")
+
+
+def test_losing_an_infinite_score_is_a_regression() -> None:
+    verdict = check(changed(BEFORE, 2, psnr_y=90.0))
+    assert kinds(verdict) == ["regression"]
+
+
+def test_tolerances_by_family_name_and_convention() -> None:
+    assert check(changed(BEFORE, psnr_y=29.95), psnr=0.1).passed
+    assert not check(changed(BEFORE, psnr_y=29.95), psnr=0.1, psnr_y=0.02).passed
+    assert Tolerances({"psnr_y@basicsr": 0.5}).of("psnr_y@basicsr") == 0.5
+    assert Tolerances().of("psnr_y@basicsr") == 0.01
+
+
+def test_same_pixels_with_another_score_fail_even_where_it_is_better() -> None:
+    finding = check(changed(BEFORE, stage="metric", psnr_y=30.009)).failures[0]
+    assert (finding.kind, finding.stage) == ("changed", "metric")
+    assert "the metric has changed" in str(finding)
+
+
+def test_another_lr_of_the_same_hr_fails_though_scores_stay() -> None:
+    finding = check(changed(BEFORE, stage="lr")).failures[0]
+    assert (finding.kind, finding.stage) == ("changed", "LR")
+
+
+def test_missing_run_image_and_metric_fail() -> None:
+    assert kinds(compare(Results(()), {key(BEFORE): BEFORE})) == ["missing"]
+    assert kinds(check(replace(BEFORE, rows=BEFORE.rows[:2]))) == ["missing"]
+    bare = replace(BEFORE.rows[0], scores={"psnr_y": 30.0})
+    assert kinds(check(replace(BEFORE, rows=(bare, *BEFORE.rows[1:])))) == ["missing", "missing"]
+
+
+def test_failed_image_fails() -> None:
+    rows = (Row("img000", error="RuntimeError: no"), *BEFORE.rows[1:])
+    assert kinds(check(replace(BEFORE, rows=rows))) == ["failed"]
+
+
+def test_new_images_models_and_weights_pass_but_are_told() -> None:
+    identity = replace(BEFORE.identity, weights="b" * 64)
+    now = replace(BEFORE, rows=(*BEFORE.rows, Row("img003", {"psnr_y": 1.0})), identity=identity)
+    verdict = compare(Results((now, made_run("other", {"psnr_y": [1.0]}))), {key(BEFORE): BEFORE})
+    assert verdict.passed
+    assert sorted(kinds(verdict)) == ["new", "new", "weights"]
+
+
+@pytest.mark.parametrize("field", ["fingerprint", "degradation", "precision", "version"])
+def test_incomparable_runs_are_refused_naming_the_field(field: str) -> None:
+    now = replace(BEFORE, identity=replace(BEFORE.identity, **{field: "other"}))
+    with pytest.raises(IncomparableError, match=field):
+        check(now)
+
+
+def test_a_swapped_image_is_named() -> None:
+    now = changed(replace(BEFORE, identity=replace(BEFORE.identity, fingerprint="other")), 1, stage="hr")
+    with pytest.raises(IncomparableError, match="HR has changed: img001"):
+        check(now)
+
+
+def test_another_convention_is_refused() -> None:
+    with pytest.raises(IncomparableError, match="psnr_y is under matlab in one and basicsr"):
+        check(replace(BEFORE, metrics={**BEFORE.metrics, "psnr_y": "basicsr"}))
+
+
+def test_baseline_survives_the_file_and_is_byte_stable(tmp_path: Path) -> None:
+    other = made_run("bicubic", {"psnr_y": [28.1234567]})
+    write_baseline(tmp_path / "a.json", [BEFORE, other])
+    write_baseline(tmp_path / "b.json", [other, replace(BEFORE, rows=BEFORE.rows[::-1])])
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert compare(Results((BEFORE, other)), read_baseline(tmp_path / "a.json")).findings == []
+
+
+def test_a_failed_run_cannot_become_a_baseline(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="broken on Set5 failed"):
+        write_baseline(tmp_path / "a.json", [failed_run("broken")])
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1, "runs": [{}]}', '{"schema": 9, "runs": []}'])
+def test_a_damaged_baseline_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"baseline\.json"):
+        read_baseline(path)
+
+
+def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = saved(tmp_path / "results", Results((BEFORE,)))
+    baseline = tmp_path / "baseline.json"
+    arguments = ["check", str(results), "--baseline", str(baseline)]
+    assert main(arguments) == 2
+    assert "no such baseline" in capsys.readouterr().err
+    assert main([*arguments, "--update"]) == 0
+    assert main(arguments) == 0
+    write_baseline(baseline, [changed(BEFORE, psnr_y=30.5)])
+    assert main(arguments) == 1
+    assert "Worse than the baseline:\n  Set5 x4 srcnn img000 psnr_y: 30.500 -> 30.000" in capsys.readouterr().out
+    assert main([*arguments, "--tolerance", "psnr_y=0.6"]) == 0
+    write_baseline(baseline, [changed(BEFORE, psnr_y=29.5)])
+    assert main(arguments) == 0
+    assert "add --update" in capsys.readouterr().out
+    write_baseline(baseline, [replace(BEFORE, identity=replace(BEFORE.identity, degradation="files"))])
+    assert main(arguments) == 2
