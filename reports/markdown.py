@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images import atomic_file
 from srbench.statistics import LEVEL, RESAMPLES
+from srbench.summary import summarise
 
 if TYPE_CHECKING:
     from srbench.results import Results
@@ -23,12 +25,16 @@ INTERVALS = (
     "which `srbench compare` answers."
 )
 
+BESIDE = "Each under the convention of its source; the gap is ours minus theirs."
+
 
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
     """Write `report.md` into the folder `out`; raises `IncomparableError` for results that do not mix."""
     parts = ["# Super-resolution scores"]
     for table in build(results, rows, columns):
         parts += _scores(table)
+    if beside := published.pairs(results, summarise(results)):
+        parts += ["## Beside published numbers", _grid(published.HEADINGS, [pair.cells for pair in beside]), BESIDE]
     if results.speeds:
         parts += ["## Speed", _grid(HEADINGS, speed_rows(results))]
     out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,101 @@
+"""`report.tex`: each table as a booktabs `table`, best in bold, second best underlined, ready for `\\input`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports import published
+from reports.speed import HEADINGS, speed_rows
+from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.images import atomic_file
+from srbench.summary import summarise
+
+if TYPE_CHECKING:
+    from srbench.results import Results
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$", "−": "$-$", "–": "--", "²": "$^2$",
+}  # fmt: skip
+
+
+def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
+    """Write `report.tex` into the folder `out`; raises `IncomparableError` for results that do not mix."""
+    parts = ["% needs \\usepackage{booktabs}"]
+    parts += [_scores(table) for table in build(results, rows, columns)]
+    if beside := published.pairs(results, summarise(results)):
+        caption = "Published numbers beside ours, under the convention of the source."
+        parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
+    if results.speeds:
+        parts.append(_plain(HEADINGS, speed_rows(results), "Speed.", "speed"))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "report.tex"
+    with atomic_file(path) as file:
+        file.write(("\n\n".join(parts) + "\n").encode())
+    return [path]
+
+
+def _scores(table: Table) -> str:
+    left = len(table.corner)
+    body = [_line([*map(escape, labels), *map(_marked, cells)]) for labels, cells in table.rows]
+    caption = f"{table.title}. {table.caption} Best in bold, second best underlined." + "".join(
+        f" {note}." for note in table.notes
+    )
+    signatures = "\n".join(f"% {column}: {signature}" for column, signature in table.signatures)
+    columns = "l" * left + "r" * len(table.columns)
+    return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
+
+
+def _marked(cell: Cell) -> str:
+    command = {1: r"\textbf", 2: r"\underline"}.get(cell.rank)
+    return f"{command}{{{escape(cell.text)}}}" if command else escape(cell.text)
+
+
+def _header(table: Table) -> list[str]:
+    """One line an axis of the columns; neighbours with the same label are joined over a rule."""
+    left = len(table.corner)
+    *upper, last = zip(*table.columns, strict=True)
+    lines = []
+    for labels in upper:
+        spans = [(label, len(list(group))) for label, group in groupby(labels)]
+        joined = [rf"\multicolumn{{{width}}}{{c}}{{{escape(label)}}}" for label, width in spans]
+        lines += [_line([""] * left + joined), _rules(left, [width for _, width in spans])]
+    return [*lines, _line([*table.corner, *map(escape, last)])]
+
+
+def _rules(left: int, widths: Iterable[int]) -> str:
+    rules, start = [], left + 1
+    for width in widths:
+        rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+        start += width
+    return " ".join(rules)
+
+
+def _plain(headings: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
+    lines = [_line(map(escape, headings)), r"\midrule", *(_line(map(escape, row)) for row in rows)]
+    return _table("l" + "r" * (len(headings) - 1), lines, caption, label)
+
+
+def _table(columns: str, lines: Sequence[str], caption: str, title: str) -> str:
+    label = "tab:srbench-" + re.sub(r"\W+", "-", title.replace("×", "x")).strip("-").lower()
+    body = "\n".join(f"    {line}" for line in lines)
+    return (
+        "\\begin{table}\n  \\centering\n"
+        f"  \\caption{{{caption}}}\n  \\label{{{label}}}\n"
+        f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{body}\n    \\bottomrule\n  \\end{{tabular}}\n"
+        "\\end{table}"
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def escape(text: str) -> str:
+    """Plain text as LaTeX source that pdfLaTeX sets."""
+    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))

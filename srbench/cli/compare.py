@@ -1,0 +1,93 @@
+"""`srbench compare`: does one model differ from another, or do the images happen to fall that way?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli.options import EXISTING, NAMES, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.comparison import Difference, Place
+
+
+HEADINGS = ("data set", "A", "B", "n", "A − B", "95 % interval", "better:equal:worse", "p", "p (Holm)", "verdict")
+FOOTNOTE = (
+    "A − B is the mean of paired differences, with its bootstrap interval. p: Wilcoxon signed-rank, two-sided; Holm "
+    "over the {count} comparisons above. Told apart where p (Holm) < 0.05 and the interval leaves out 0."
+)
+
+
+@srbench_command(help="Compare models of the results folder RESULTS image by image, and rank them, ties included.")
+@click.argument("results", type=EXISTING)
+@click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
+@click.option("--metric", default="psnr_y", show_default=True)
+def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
+    from srbench.comparison import compare_all, rank
+    from srbench.errors import UsageError
+    from srbench.store import load_results
+
+    loaded = load_results(results)
+    chosen = tuple(dict.fromkeys(models or loaded.models))
+    if len(chosen) < 2:
+        raise UsageError(f"comparing takes two models, got {', '.join(chosen)}. Use --models A,B")
+    differences = compare_all(loaded, combinations(chosen, 2), metric)
+    _print_differences(differences)
+    if len(chosen) > 2:
+        _print_ranks(rank(loaded, metric, chosen))
+    click.echo(FOOTNOTE.format(count=len(differences)))
+    return 0
+
+
+def _print_differences(differences: Iterable[Difference]) -> None:
+    from tabulate import tabulate
+
+    rows = [_cells(difference) for difference in differences]
+    click.echo(tabulate(rows, HEADINGS, tablefmt="simple", disable_numparse=True))
+    click.echo()
+
+
+def _cells(difference: Difference) -> list[str]:
+    from srbench.summary import heading
+
+    digits = heading(difference.metric).digits
+    interval = difference.interval
+    equal = interval.n - difference.wins - difference.losses
+    return [
+        f"{difference.dataset} ×{difference.scale}",
+        difference.a,
+        difference.b,
+        str(interval.n),
+        _signed(interval.mean, digits),
+        f"[{_signed(interval.low, digits)}, {_signed(interval.high, digits)}]",
+        f"{difference.wins}:{equal}:{difference.losses}",
+        f"{difference.p:.2g}",
+        f"{difference.p_holm:.2g}",
+        difference.verdict,
+    ]
+
+
+def _signed(value: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _print_ranks(places: Sequence[Place]) -> None:
+    """`Set5 ×4: 1 lanczos 28.796, 1 bicubic 28.416, 3 nearest 26.250`: who shares a rank is not told apart."""
+    from srbench.summary import heading
+
+    for scale, dataset in dict.fromkeys((place.scale, place.dataset) for place in places):
+        here = [place for place in places if (place.scale, place.dataset) == (scale, dataset)]
+        metric = heading(here[0].metric)
+        shown = ", ".join(f"{_rank(place, here)} {place.model} {metric.format(place.mean)}" for place in here)
+        click.echo(f"{dataset} ×{scale}, {metric.label}: {shown}")
+    click.echo()
+
+
+def _rank(place: Place, places: Sequence[Place]) -> str:
+    shared = sum(other.rank == place.rank for other in places) > 1
+    return f"{place.rank}{'=' if shared else '.'}"

@@ -1,0 +1,198 @@
+"""Is one model better than another? Paired differences, image by image, and what they allow one to say.
+
+Two models are told apart on a data set when both agree: the Wilcoxon signed-rank test (Wilcoxon 1945), its p-value
+corrected by Holm's method (Holm 1979) over all data sets and pairs looked at together, is below 0.05; and the 95 %
+bootstrap interval of the mean difference leaves out zero. Fewer than six images can never be enough for the test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from srbench.errors import InputError
+from srbench.registry import unknown
+from srbench.results import OWN, Results, Run, refuse_differences
+from srbench.statistics import Interval, mean_interval
+from srbench.summary import heading, in_order, refuse_mixed_conventions
+
+ALPHA = 0.05
+FEWEST_IMAGES = 6
+"""With n images the smallest two-sided p is 2 / 2^n: 0.0625 for five."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Model `a` minus model `b` on the images that both have scored; `n` of them are in `interval`.
+
+    p           two-sided Wilcoxon p-value of this data set alone
+    p_holm      the same, corrected for everything tested together
+    wins        images on which `a` is better, and `losses`, on which `b` is; the rest are equal
+    """
+
+    dataset: str
+    scale: int
+    metric: str
+    a: str
+    b: str
+    interval: Interval
+    p: float
+    p_holm: float
+    wins: int
+    losses: int
+
+    @property
+    def distinguishable(self) -> bool:
+        return self.p_holm < ALPHA and (self.interval.low > 0 or self.interval.high < 0)
+
+    @property
+    def better(self) -> str:
+        """The better model, or "" where they are not distinguishable."""
+        if not self.distinguishable:
+            return ""
+        return self.a if heading(self.metric).better(self.interval.mean, 0.0) else self.b
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.better:
+            other = self.b if self.better == self.a else self.a
+            return f"{self.better} is better than {other}"
+        if self.wins == self.losses == 0:
+            return "equal on every image"
+        few = f": {self.interval.n} images are too few" if self.interval.n < FEWEST_IMAGES else ""
+        return f"not distinguishable{few}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model's rank on a data set: 1 + the number of models that are distinguishably better, so that ties show."""
+
+    dataset: str
+    scale: int
+    metric: str
+    model: str
+    mean: float
+    rank: int
+
+
+def compare(results: Results, a: str, b: str, metric: str = "psnr_y") -> list[Difference]:
+    """Compare two models on every data set and scale that both have scored.
+
+    `results` is what `load_results` returns. Raises `UsageError` for a model that the results do not hold,
+    `InputError` where the two have no image in common, and `IncomparableError` for runs that do not compare.
+    """
+    return compare_all(results, [(a, b)], metric)
+
+
+def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Difference]:
+    """Compare several pairs of models; Holm's correction is over all of them and all data sets together."""
+    refuse_mixed_conventions(results)
+    pairs = list(pairs)
+    for model in {model for pair in pairs for model in pair}:
+        if model not in results.models:
+            raise unknown("model", model, results.models)
+    found = [_difference(one, other, metric) for pair in pairs for one, other in _shared(results, pair, metric)]
+    if pairs and not found:
+        names = " and ".join(pairs[0])
+        raise InputError(f"{names} have no image with {metric} in common; metrics here: {', '.join(results.metrics)}")
+    corrected = holm([difference.p for difference in found])
+    return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
+
+
+def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> list[Place]:
+    """Rank models on every data set and scale, best first; models that are not distinguishable may share a rank."""
+    models = models or results.models
+    differences = compare_all(results, combinations(models, 2), metric)
+    places = []
+    for run in in_order(results):
+        if run.identity.model in models and run.values(metric):
+            beaten_by = sum(_beats(difference, run) for difference in differences)
+            mean = float(np.mean(run.values(metric)))
+            identity = run.identity
+            places.append(Place(identity.dataset, identity.scale, metric, identity.model, mean, 1 + beaten_by))
+    sign = -1.0 if heading(metric).higher_is_better else 1.0
+    order = list(dict.fromkeys((place.scale, place.dataset) for place in places))
+    return sorted(places, key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
+
+
+def _beats(difference: Difference, run: Run) -> bool:
+    """Whether a difference says that another model is better than this run's, on this run's data set."""
+    identity = run.identity
+    here = (difference.dataset, difference.scale) == (identity.dataset, identity.scale)
+    return here and identity.model in (difference.a, difference.b) and difference.better not in ("", identity.model)
+
+
+def _shared(results: Results, pair: tuple[str, str], metric: str) -> list[tuple[Run, Run]]:
+    """The runs of two models on the same data set and scale, both with scores."""
+    a, b = ([run for run in in_order(results) if run.identity.model == model and run.values(metric)] for model in pair)
+    both = [
+        (one, other)
+        for one in a
+        for other in b
+        if (one.identity.dataset, one.identity.scale) == (other.identity.dataset, other.identity.scale)
+    ]
+    for one, other in both:
+        refuse_differences(one.identity, other.identity, OWN)
+    return [(one, other) for one, other in both if _paired(one, other, metric)]
+
+
+def _difference(one: Run, other: Run, metric: str) -> Difference:
+    differences = [_minus(a, b) for a, b in _paired(one, other, metric)]
+    higher = bool(heading(metric).higher_is_better)
+    return Difference(
+        dataset=one.identity.dataset,
+        scale=one.identity.scale,
+        metric=metric,
+        a=one.identity.model,
+        b=other.identity.model,
+        interval=_interval(differences),
+        p=wilcoxon_p(differences),
+        p_holm=math.nan,
+        wins=sum(value > 0 if higher else value < 0 for value in differences),
+        losses=sum(value < 0 if higher else value > 0 for value in differences),
+    )
+
+
+def _paired(one: Run, other: Run, metric: str) -> list[tuple[float, float]]:
+    theirs = {row.image: row.scores[metric] for row in other.rows if metric in row.scores}
+    return [(row.scores[metric], theirs[row.image]) for row in one.rows if metric in row.scores and row.image in theirs]
+
+
+def _minus(a: float, b: float) -> float:
+    """`a - b`, zero where both are the same infinity."""
+    return 0.0 if a == b else a - b
+
+
+def _interval(differences: Sequence[float]) -> Interval:
+    """The mean difference; where images are infinitely better in both directions it is not defined."""
+    if math.inf in differences and -math.inf in differences:
+        return Interval(math.nan, math.nan, math.nan, len(differences))
+    return mean_interval(differences)
+
+
+def wilcoxon_p(differences: Sequence[float]) -> float:
+    """Two-sided p of the signed-rank test by scipy, zeros dropped; 1 where every difference is zero."""
+    from scipy.stats import wilcoxon
+
+    values = np.asarray(differences, dtype=np.float64)
+    finite = np.abs(values[np.isfinite(values)])
+    largest = finite.max(initial=0.0) + 1.0
+    values = np.clip(values, -largest, largest)  # the test reads ranks alone: an infinity is above all others
+    if not values.any():
+        return 1.0
+    return float(wilcoxon(values[values != 0.0]).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: adjusted p-values in the order given, at most 1."""
+    adjusted = [1.0] * len(p_values)
+    reached = 0.0
+    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        reached = max(reached, min(1.0, (len(p_values) - step) * p_values[index]))
+        adjusted[index] = reached
+    return adjusted
