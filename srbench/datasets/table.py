@@ -1,29 +1,70 @@
-"""The standard sets by name: what each is for, how many images it has, whom to cite. One row a set."""
+"""The standard sets by name, as `sets.toml` has them: what each is for, whom to cite, where it can be had."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from importlib import resources
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a set can be had: an archive, or one address an image (`{id}` stands for the id).
+
+    `checksum` is `sha256:…` or `md5:…` of the archive, published where `published` says; empty where none is known.
+    """
+
+    url: str
+    checksum: str = ""
+    published: str = ""
+    bytes: int = 0
+
+    @property
+    def is_archive(self) -> bool:
+        return "{id}" not in self.url
 
 
 @dataclass(frozen=True)
 class StandardSet:
-    """One standard set. `role` says what it may be used for: only `test` sets are scored by default."""
+    """One standard set. `role` says what it may be used for: only `test` sets are scored by default.
+
+    `id_range` and `long_side` describe sets whose pixels are trusted on first use (`first_use`): their first and last
+    id, and the longer side of every image. `left_out` names images that others count in and that must not be used.
+    """
 
     name: str
+    role: Literal["test", "validation", "train", "other"]
     count: int
-    role: Literal["test", "validation", "train"]
     citation: str
+    terms: str
+    note: str = ""
+    id_range: tuple[str, ...] = ()
+    long_side: int = 0
+    first_use: bool = False
+    left_out: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Every id, sorted."""
+        if self.id_range:
+            first, last = self.id_range
+            return tuple(f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1))
+        from srbench.datasets.pixels import published
+
+        return tuple(published().sets[self.name])
 
 
-STANDARD_SETS = {
-    row.name: row
-    for row in (
-        StandardSet("Set5", 5, "test", "Bevilacqua et al., BMVC 2012"),
-        StandardSet("Set14", 14, "test", "Zeyde et al., Curves and Surfaces 2010"),
-        StandardSet("B100", 100, "test", "Martin et al., ICCV 2001"),
-        StandardSet("Urban100", 100, "test", "Huang et al., CVPR 2015"),
-        StandardSet("DIV2K-valid", 100, "test", "Agustsson and Timofte, CVPR Workshops 2017"),
-        StandardSet("Kodak24", 24, "validation", "Kodak Lossless True Color Image Suite, 1993"),
-    )
-}
+def _read() -> dict[str, StandardSet]:
+    text = resources.files("srbench.datasets").joinpath("sets.toml").read_text(encoding="utf-8")
+    return {row["name"]: _row(row) for row in tomllib.loads(text)["set"]}
+
+
+def _row(row: dict[str, Any]) -> StandardSet:
+    lists = {"id_range": tuple(row.pop("ids", ())), "left_out": tuple(row.pop("left_out", ()))}
+    return StandardSet(sources=tuple(Source(**source) for source in row.pop("source", ())), **lists, **row)
+
+
+STANDARD_SETS = _read()
