@@ -50,9 +50,17 @@ def read_image(path: Path | str) -> Image:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _decode(file, path)
+            return decode_image(file, path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def decode_image(file: IO[bytes], path: Path) -> Image:
+    """As `read_image`, from an open file; `path` is what errors call it. Raises `InputError`."""
+    try:
+        return _decode(file, path)
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image that srbench reads ({', '.join(SUFFIXES)})") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files

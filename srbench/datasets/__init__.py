@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.datasets.folder import open_folder
+from srbench.datasets.gate import vouch
 from srbench.datasets.samples import open_samples
 from srbench.datasets.table import STANDARD_SETS
 from srbench.errors import InputError, UsageError
@@ -42,14 +43,19 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
         return found or [SAMPLES]
     if "all" in refs and not found:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
-        raise InputError(f"none of {names} is under {root}. Put them there as Set5/HR/*.png, or set SRBENCH_DATA")
+        raise InputError(f"none of {names} is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
     return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [ref])))
 
 
-def open_dataset(ref: str, scale: int, degradation: str = "matlab", root: Path | None = None) -> Dataset:
+def open_dataset(
+    ref: str, scale: int, degradation: str = "matlab", root: Path | None = None, *, unverified: bool = False
+) -> Dataset:
     """The data set behind a reference, at one scale and degradation.
 
-    Raises `UsageError` for an unknown name and `InputError` for a set or folder that is not there.
+    A standard set is held against the pixels that it should have; `unverified` takes it as it is, and marks it so. A
+    folder given by its path is always taken; one that bears the name of a standard set without being it is marked.
+
+    Raises `UsageError` for an unknown name and `InputError` for a set or folder that is not there, or does not verify.
     """
     if ref == SAMPLES:
         return open_samples(scale, degradation)
@@ -57,16 +63,17 @@ def open_dataset(ref: str, scale: int, degradation: str = "matlab", root: Path |
         dataset: Dataset = load("datasets", ref)(scale, degradation)
         return dataset
     home = data_root(root) / ref
-    if os.sep not in ref and (home / "HR").is_dir():
-        return open_folder(home, scale, degradation, name=ref)
-    if Path(ref).is_dir():
-        return open_folder(Path(ref), scale, degradation)
-    raise _not_found(ref, home)
+    by_name = os.sep not in ref and (home / "HR").is_dir()
+    if not by_name and not Path(ref).is_dir():
+        raise _not_found(ref, home)
+    home = home if by_name else Path(ref)
+    folder = open_folder(home, scale, degradation, name=ref if by_name else "")
+    return vouch(folder, home, unverified=unverified or not by_name) if folder.name in STANDARD_SETS else folder
 
 
 def _not_found(ref: str, home: Path) -> UsageError | InputError:
     if ref in STANDARD_SETS:
-        return InputError(f"{ref} is not here: expected images in {home / 'HR'}. Put them there, or set SRBENCH_DATA")
+        return InputError(f"{ref} is not here: no images in {home / 'HR'}. Get it: srbench data prepare {ref}")
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
     return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

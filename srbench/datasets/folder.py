@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.datasets.digests import file_digests
+from srbench.datasets.pixels import pixel_digest
 from srbench.degradations import FILES, degrade, mod_crop
 from srbench.errors import InputError
 from srbench.images import list_images, read_image, to_rgb
@@ -23,6 +25,8 @@ class FileDataset:
     """Images on disk at one scale and one degradation.
 
     `hr` maps ids to files; so does `lr` where the degradation is `files`. HR is cropped to a multiple of the scale.
+    `originals` holds the digests of a standard set's images, where the files give their HR pixel for pixel; a
+    standard set whose files do not is `unverified`.
     Indexing raises `InputError` for unreadable images and for pairs whose sizes do not fit the scale.
     """
 
@@ -31,6 +35,8 @@ class FileDataset:
     scale: int
     degradation: str = "matlab"
     lr: Mapping[str, Path] | None = None
+    originals: Mapping[str, str] | None = None
+    unverified: bool = False
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -62,18 +68,21 @@ class FileDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 (hex) over ids and decoded pixels, of LR too where LR is given; reads every image once."""
-        total = hashlib.sha256()
-        for id in self.ids:
-            total.update(f"{id}:{pixel_digest(read_image(self.hr[id]))}\n".encode())
-            if self.lr is not None:
-                total.update(f"lr:{pixel_digest(read_image(self.lr[id]))}\n".encode())
-        return total.hexdigest()
+        """sha256 (hex) over ids and decoded pixels, of LR too where LR is given; reads every image once, ever."""
+        hr = self.originals or _digests(self.hr)
+        lr = _digests(self.lr or {})
+        lines = (f"{id}:{hr[id]}\n" + (f"lr:{lr[id]}\n" if lr else "") for id in self.ids)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def pixel_digest(image: Image) -> str:
-    """sha256 (hex) of the size and the raw pixels of an image, row-major, RGB interleaved."""
-    return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """The digests of pixels by id; raises `InputError` for the first file that cannot be read."""
+    digests = {}
+    for id, digest in zip(files, file_digests(files.values()), strict=True):
+        if isinstance(digest, Exception):
+            raise digest
+        digests[id] = digest.sha256
+    return digests
 
 
 def short_digest(image: Image) -> str:

@@ -3,7 +3,7 @@
 The count sketch (Charikar, Chen and Farach-Colton, ICALP 2002; as a norm estimator: Thorup and Zhang, SODA 2004) adds
 every value, with a sign, to one of 64 buckets; sign and bucket are a hash of the value's place. The sketch of a
 difference is the difference of the sketches, and its squared norm is, on average, the squared norm of the difference.
-Its relative spread is sqrt(2 / 64), 0.8 dB. The terms of most sets forbid to ship their pixels; this says nothing of them.
+Its relative spread is sqrt(2 / 64), 0.8 dB. The terms of most sets forbid to ship pixels; a sketch shows none.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def psnr_from(one: str, other: str, width: int, height: int) -> float:
 
 def _sums(rgb: Image) -> NDArray[np.int64]:
     height, width = rgb.shape[:2]
-    place = np.arange(height, dtype=np.uint32)[:, None, None] << 16 | np.arange(width, dtype=np.uint32)[:, None] << 2
-    hashed = _mixed(place | np.arange(3, dtype=np.uint32)).reshape(-1)
+    rows, columns, channels = np.ogrid[:height, :width, :3]
+    hashed = _mixed((rows << 16 | columns << 2 | channels).astype(np.uint32)).reshape(-1)
     signed = np.where(hashed & 1, 1.0, -1.0) * rgb.reshape(-1)
     return np.bincount(hashed >> 26, signed, BUCKETS).astype(np.int64)
 

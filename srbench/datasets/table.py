@@ -63,8 +63,9 @@ def _read() -> dict[str, StandardSet]:
 
 
 def _row(row: dict[str, Any]) -> StandardSet:
-    lists = {"id_range": tuple(row.pop("ids", ())), "left_out": tuple(row.pop("left_out", ()))}
-    return StandardSet(sources=tuple(Source(**source) for source in row.pop("source", ())), **lists, **row)
+    sources = tuple(Source(**source) for source in row.pop("source", ()))
+    id_range, left_out = tuple(row.pop("ids", ())), tuple(row.pop("left_out", ()))
+    return StandardSet(sources=sources, id_range=id_range, left_out=left_out, **row)
 
 
 STANDARD_SETS = _read()

@@ -1,0 +1,114 @@
+"""LR files that came with a set: which image and scale they belong to, and which degradation made them."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from srbench.datasets.pick import Picker, bare_name, picture_size
+from srbench.degradations import DEGRADATIONS, SCALES, degrade, mod_crop
+from srbench.errors import InputError
+from srbench.images import decode_image, to_rgb, write_image
+
+if TYPE_CHECKING:
+    from srbench.datasets.folder import FileDataset
+    from srbench.datasets.unpack import Picture
+    from srbench.types import Image
+
+
+@dataclass
+class LrPicker:
+    """Writes LR files to `home/LR_bicubic/X<scale>/<id>x<scale>.png`: those whose name an HR has, at 1/scale its size."""
+
+    home: Path
+    picker: Picker
+    taken: Counter[int] = field(default_factory=Counter)
+
+    def offer(self, picture: Picture) -> None:
+        """Take a picture if it is an LR; the first of each image and scale stays."""
+        label, content = picture
+        id, size = self.picker.names.get(bare_name(label)), picture_size(content)
+        if id is None or size is None:
+            return
+        known, crop = self.picker.found[id].known, self.picker.found[id].crop
+        width, height = known.size(crop)
+        for scale in SCALES:
+            path = self.home / "LR_bicubic" / f"X{scale}" / f"{id}x{scale}.png"
+            if (width // scale, height // scale) == size and not path.exists():
+                self._write(path, decode_image(io.BytesIO(content), Path(label)), known.grey)
+                self.taken[scale] += 1
+
+    def _write(self, path: Path, lr: Image, grey: bool) -> None:
+        plane = lr[..., 0] if lr.ndim == 3 and grey and (lr == lr[..., :1]).all() else lr
+        write_image(path, np.ascontiguousarray(plane))
+
+    def summary(self) -> str:
+        """How many LR files were taken, scale by scale."""
+        counts = ", ".join(f"{count} at x{scale}" for scale, count in sorted(self.taken.items()))
+        return f"LR files taken: {counts or 'none found'}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How near a degradation comes to given LR files: images equal bit for bit, of how many, and the worst PSNR in dB."""
+
+    degradation: str
+    equal: int
+    images: int
+    worst_db: float
+
+    @property
+    def exact(self) -> bool:
+        return self.equal == self.images
+
+
+def origins(dataset: FileDataset) -> list[Origin]:
+    """Each degradation held against the LR files of a data set opened with `files`, the nearest first.
+
+    Raises `InputError` where a file cannot be read or does not fit its HR.
+    """
+    if dataset.lr is None:
+        raise InputError(f"{dataset.name} was opened without LR files")
+    errors: dict[str, list[float]] = defaultdict(list)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        for name, error in _errors(sample.lr, sample.hr, dataset.scale).items():
+            errors[name].append(error)
+    return _ranked(errors)
+
+
+def _errors(lr: Image, hr: Image, scale: int) -> Mapping[str, float]:
+    """Mean squared error of what each degradation makes of HR against the given LR."""
+    hr = mod_crop(hr, scale)
+    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in DEGRADATIONS}
+    return {name: float(((image - to_rgb(lr)) ** 2).mean()) for name, image in made.items()}
+
+
+def _ranked(errors: Mapping[str, list[float]]) -> list[Origin]:
+    found = [Origin(name, values.count(0.0), len(values), _psnr(max(values))) for name, values in errors.items()]
+    return sorted(found, key=lambda origin: (-origin.equal, -origin.worst_db))
+
+
+def _psnr(squared_error: float) -> float:
+    return float(10 * np.log10(255**2 / squared_error)) if squared_error else float("inf")
+
+
+def worded(found: Iterable[Origin], scale: int) -> str:
+    """In one line, which degradation made the files."""
+    best, *rest = found
+    also = [origin.degradation for origin in rest if origin.exact]
+    if best.exact:
+        names = " and ".join([best.degradation, *also])
+        return f"the LR files at x{scale} are `{names}`, bit for bit, in all {best.images} images"
+    return (
+        f"the LR files at x{scale} are none of ours: nearest is `{best.degradation}`, equal in {best.equal} of "
+        f"{best.images} images, {best.worst_db:.1f} dB away in the worst"
+    )
+
+

@@ -1,0 +1,121 @@
+"""Lay a standard set out as `ROOT/NAME/HR/ID.png`, from whatever copy there is. It appears whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from srbench import assets
+from srbench.datasets.fetch import fetched
+from srbench.datasets.first_use import TABLE, seen_first, write_table
+from srbench.datasets.lr_files import LrPicker
+from srbench.datasets.pick import Picker
+from srbench.datasets.table import STANDARD_SETS, StandardSet
+from srbench.datasets.unpack import pictures
+from srbench.datasets.verify import Verification, verify
+from srbench.errors import InputError, SrbenchError
+from srbench.images import list_images
+from srbench.registry import unknown
+
+Report = Callable[[str], None]
+
+
+def standard_set(name: str) -> StandardSet:
+    """The set of that name; raises `UsageError` with the nearest names for an unknown one."""
+    if name not in STANDARD_SETS:
+        raise unknown("standard set", name, STANDARD_SETS, hint="srbench data list")
+    return STANDARD_SETS[name]
+
+
+def prepare(
+    name: str, root: Path, source: Path | None = None, *, with_lr: bool = False, report: Report = lambda text: None
+) -> Verification:
+    """Lay a set out under `root` from a folder, zip or tar, or from the network where no source is given.
+
+    Images are found by pixels; copies are restored where nothing is lost (grey that was stored as RGB), and the least
+    cropped copy of each is taken. `with_lr` also takes the LR files that are beside them. An older `root/NAME` is
+    replaced. `report` hears of what is worth knowing.
+
+    Raises `InputError` where the source lacks an image, `UnavailableError` where nothing can be fetched, and
+    `SrbenchError` where the disk is full; then `root` is as it was.
+    """
+    row = standard_set(name)
+    if source is not None:
+        _lay_out(row, root, source, with_lr, report)
+        return verify(name, root / name)
+    for place in fetched(row, report):
+        try:
+            _lay_out(row, root, place, with_lr, report)
+        except InputError as error:
+            report(str(error))
+        else:
+            return verify(name, root / name)
+    raise AssertionError("fetched() ends with an exception")
+
+
+def _lay_out(row: StandardSet, root: Path, source: Path, with_lr: bool, report: Report) -> None:
+    with _replacing(root / row.name) as home:
+        picker = Picker(row, home / "HR")
+        picker.folder.mkdir()
+        for picture in pictures(source):
+            picker.offer(picture)
+        if picker.missing:
+            raise InputError(picker.complaint(str(source)))
+        if with_lr:
+            _take_lr(picker, home, source, report)
+        if row.first_use:
+            write_table(home / TABLE, row, seen_first(row, list_images(home / "HR")))
+            report(_trust(row, source))
+
+
+def _take_lr(picker: Picker, home: Path, source: Path, report: Report) -> None:
+    """A second walk: only now is it known which name belongs to which image."""
+    lr = LrPicker(home, picker)
+    for picture in pictures(source):
+        lr.offer(picture)
+    report(lr.summary())
+
+
+def _trust(row: StandardSet, source: Path) -> str:
+    """What the pixels of a set without published digests rest on."""
+    archive = next((place for place in row.sources if place.checksum.startswith("sha256:")), None)
+    if archive and source.is_file() and assets.digest(source) == archive.checksum.partition(":")[2]:
+        return f"{row.name}: from the official archive, by its sha256 as published in {archive.published}"
+    return f"{row.name}: names and sizes are right; its pixels are trusted on first use and remembered in {TABLE}"
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `target` at the end, or vanishes with whatever went wrong."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        building.chmod(0o755)
+        yield building
+        _swap(building, target)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise SrbenchError(f"the disk is full: {target} was not written, and nothing was changed. Free some space") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _swap(building: Path, target: Path) -> None:
+    """Put `building` where `target` is; the old one is set aside first, and put back if that fails."""
+    if not target.exists():
+        building.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)) / target.name
+    target.rename(aside)
+    try:
+        building.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)
