@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, NAMES, data_root_option, srbench_command
-from srbench.errors import InputError
+from srbench.cli.options import EXISTING, NAMES, Command, data_root_option
+from srbench.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from srbench.datasets.audit import Leak
     from srbench.datasets.verify import Verification
+
+IN_ORDER = ("exact", "cropped")
+"""What needs no line of its own in a list of findings."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,18 +22,17 @@ def command() -> None:
     """List, prepare, verify and audit data sets."""
 
 
-@command.command("list", cls=type(srbench_command()(lambda: None)))
+@command.command("list", cls=Command)
 @data_root_option
-def list_(data_root: Path | None) -> None:
+def list_command(data_root: Path | None) -> None:
     """Which standard sets are here, what they are worth, and how to get the rest."""
     from srbench.datasets import data_root as find_root
     from srbench.datasets.table import STANDARD_SETS
 
     root = find_root(data_root)
-    click.echo(f"under {root}:\n")
+    click.echo(f"Under {root}:\n")
     for row in STANDARD_SETS.values():
-        state = _state(row.name, root)
-        click.echo(f"{row.name:20} {row.role:11} {row.count:4} images  {state}")
+        click.echo(f"{row.name:20} {row.role:11} {row.count:4} images  {_state(row.name, root)}")
         click.echo(f"{'':20} {row.citation}. Terms: {row.terms}.")
         if row.note:
             click.echo(f"{'':20} {row.note}.")
@@ -52,8 +53,113 @@ def _verdict(verification: Verification) -> str:
     """In a few words, at which scales a folder is the set."""
     scales = verification.scales()
     counts = ", ".join(f"{count} {status}" for status, count in verification.counts().items())
-    if len(scales) == 4:
+    if len(scales) == len(verification.tried):
         return f"verifies ({counts})"
     if scales:
         return f"verifies at {', '.join(f'x{scale}' for scale in scales)} only ({counts})"
     return f"does not verify ({counts})"
+
+
+@command.command("prepare", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.option("--from", "source", type=EXISTING, help="A folder, zip or tar in any layout.  [default: fetched]")
+@click.option("--with-lr", is_flag=True, help="Also take the LR files that are with the HR images.")
+@data_root_option
+def prepare_command(names: tuple[str, ...], source: Path | None, with_lr: bool, data_root: Path | None) -> int:
+    """Lay standard sets out under the data root; images are found by their pixels, whatever they are called."""
+    from srbench.datasets import data_root as find_root
+    from srbench.datasets.prepare import prepare, standard_set
+    from srbench.errors import SrbenchError
+
+    root, failed = find_root(data_root), 0
+    for row in [standard_set(name) for name in names]:
+        try:
+            done = prepare(row.name, root, source, with_lr=with_lr, report=_remark)
+        except SrbenchError as error:
+            if len(names) == 1:
+                raise
+            _remark(str(error))
+            failed += 1
+            continue
+        click.echo(f"{row.name}: {_verdict(done)}; in {root / row.name}")
+        _print_findings(done)
+        _print_origins(row.name, root / row.name)
+    return int(failed > 0)
+
+
+def _remark(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@command.command("verify", cls=Command)
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option("--at", type=EXISTING, help="Hold this folder against the set, not the one under the data root.")
+@data_root_option
+def verify_command(names: tuple[str, ...], at: Path | None, data_root: Path | None) -> int:
+    """Hold sets against the pixels that they should have.  [default: every standard set found]"""
+    from srbench.datasets import data_root as find_root
+    from srbench.datasets.prepare import standard_set
+    from srbench.datasets.table import STANDARD_SETS
+    from srbench.datasets.verify import verify
+
+    root = find_root(data_root)
+    rows = [standard_set(name) for name in names] or [
+        row for row in STANDARD_SETS.values() if (root / row.name / "HR").is_dir()
+    ]
+    if at and len(names) != 1:
+        raise UsageError("--at takes one set: srbench data verify Set5 --at FOLDER")
+    if not rows:
+        raise InputError(f"no standard set is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
+    wrong = 0
+    for row in rows:
+        home = at or root / row.name
+        found = verify(row.name, home)
+        click.echo(f"{row.name}: {_verdict(found)}; in {home}")
+        _print_findings(found)
+        _print_origins(row.name, home)
+        wrong += not found.scales()
+    return int(wrong > 0)
+
+
+def _print_findings(verification: Verification) -> None:
+    """One line for each image that is not as it was published."""
+    for item in verification.findings:
+        if item.status not in IN_ORDER:
+            click.echo(f"  {item.id}: {item.status}" + (f": {item.detail}" if item.detail else ""))
+
+
+def _print_origins(name: str, home: Path) -> None:
+    """Which degradation made the LR files, for each scale that has any."""
+    from srbench.datasets.folder import open_folder
+    from srbench.datasets.lr_files import origins, worded
+    from srbench.degradations import FILES
+
+    for folder in sorted((home / "LR_bicubic").glob("X*")):
+        scale = int(folder.name.removeprefix("X"))
+        try:
+            click.echo(f"  {worded(origins(open_folder(home, scale, FILES, name=name)), scale)}")
+        except InputError as error:
+            click.echo(f"  LR at x{scale}: {error}")
+
+
+@command.command("audit", cls=Command)
+@click.option("--train", "folders", type=EXISTING, multiple=True, required=True, help="A training folder; repeatable.")
+@click.option("--against", type=NAMES, default="all", show_default=True, help="Test sets or folders, with commas.")
+@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), default=Path("leaks.png"), show_default=True)
+@data_root_option
+def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Path, data_root: Path | None) -> int:
+    """Find test images inside training folders: whole, turned, regraded, cropped. Exit status 1 if there are any."""
+    from srbench.datasets import data_root as find_root
+    from srbench.datasets.audit import audit, pictures_of, test_pictures
+    from srbench.datasets.contact_sheet import write_sheet
+
+    tests = test_pictures(against, find_root(data_root))
+    training = pictures_of(folders)
+    leaks = audit(training, tests)
+    for leak in leaks:
+        click.echo(str(leak))
+    click.echo(f"{len(training)} training images against {len(tests)} test images: {len(leaks) or 'no'} leaks")
+    if leaks:
+        write_sheet(sheet, leaks)
+        click.echo(f"Look at them: {sheet}")
+    return int(bool(leaks))

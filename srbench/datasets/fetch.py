@@ -22,7 +22,7 @@ Report = Callable[[str], None]
 
 
 def fetched(row: StandardSet, report: Report = lambda text: None) -> Iterator[Path]:
-    """An archive or folder from each source of a set in turn, while the caller asks for more; `report` hears of failures.
+    """An archive or folder from each source of a set in turn, while the caller asks; `report` hears of failures.
 
     Raises `UnavailableError` once no source is left, or at once in offline mode.
     """
@@ -102,8 +102,8 @@ def _append(url: str, part: Path) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, 30)) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # longer than what the server has now: it is of another file
-            return _append(url, part)
+            part.unlink()  # as long as what the server has, or longer: of another file, or not yet checked
+            raise requests.ConnectionError("the part that was here does not fit")
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
         total = int(response.headers.get("Content-Length", 0)) + (have if goes_on else 0)
@@ -114,14 +114,15 @@ def _append(url: str, part: Path) -> None:
 
 
 def _copy(response: Any, file: IO[bytes], total: int, name: str) -> None:
-    import sys
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from tqdm import tqdm
-
-    quiet = not sys.stderr.isatty()
-    with tqdm(total=total or None, initial=file.tell(), unit="B", unit_scale=True, desc=name, disable=quiet) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=total or None, completed=file.tell())
         for chunk in response.iter_content(CHUNK):
             file.write(chunk)
-            bar.update(len(chunk))
+            progress.advance(task, len(chunk))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from srbench.datasets.pixels import Index, Known, describe, parse, published, to_table
@@ -43,11 +44,12 @@ def seen_first(row: StandardSet, files: Mapping[str, Path]) -> list[Known]:
             f"digests, so it must be complete once: srbench data prepare {row.name} --from FOLDER"
         )
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda id: _described(row, id, files[id]), row.ids))
+        return list(pool.map(partial(_described, row), ((name, files[name]) for name in row.ids)))
 
 
-def _described(row: StandardSet, id: str, path: Path) -> Known:
-    known = describe(row.name, id, read_image(path))
+def _described(row: StandardSet, item: tuple[str, Path]) -> Known:
+    name, path = item
+    known = describe(row.name, name, read_image(path))
     others = published().find(known.sha256)
     if others:
         other = STANDARD_SETS[others[0].known.set]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class LrPicker:
-    """Writes LR files to `home/LR_bicubic/X<scale>/<id>x<scale>.png`: those whose name an HR has, at 1/scale its size."""
+    """Writes LR files to `home/LR_bicubic/X4/<id>x4.png`: those that have the name of an HR and 1/scale of its size."""
 
     home: Path
     picker: Picker
@@ -56,7 +56,7 @@ class LrPicker:
 
 @dataclass(frozen=True)
 class Origin:
-    """How near a degradation comes to given LR files: images equal bit for bit, of how many, and the worst PSNR in dB."""
+    """How near a degradation comes to given LR files: how many are equal bit for bit, and the worst PSNR in dB."""
 
     degradation: str
     equal: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -66,23 +65,23 @@ class Picker:
         image = decode_image(io.BytesIO(content), Path(label))
         plane = grey_of(image)
         matches = published().find(pixel_digest(image), "" if plane is None else pixel_digest(plane))
-        own = [match for match in matches if match.known.set == self.row.name]
+        own = _by_name([match for match in matches if match.known.set == self.row.name], label)
         if not own:
             self.others |= {match.known.set for match in matches}
-            return self._note_near_miss(label, image)
-        for match in _by_name(own, label):
+            self._note_near_miss(label, image)
+        for match in own:
             self.names[bare_name(label)] = match.known.id
             if self._is_better(match):
                 self.found[match.known.id] = Match(match.known, match.crop)
-                self._write(match.known.id, content, image if plane is None or not match.as_rgb else plane, match.as_rgb)
+                self._write(match.known.id, content, plane if plane is not None and match.as_rgb else image)
 
     def _is_better(self, match: Match) -> bool:
         before = self.found.get(match.known.id)
         return before is None or match.crop < before.crop
 
-    def _write(self, id: str, content: bytes, image: Image, changed: bool) -> None:
+    def _write(self, id: str, content: bytes, image: Image) -> None:
         path = self.folder / f"{id}.png"
-        if content.startswith(_PNG) and not changed:
+        if content.startswith(_PNG) and picture_mode(content) == ("L" if image.ndim == 2 else "RGB"):
             path.write_bytes(content)  # as it is: encoding takes most of the time
         else:
             write_image(path, image)
@@ -107,7 +106,7 @@ class Picker:
             height, width = image.shape[:2]
             self.found[id] = Match(Known(self.row.name, id, width, height, False, "", {}, ""))
             self.names[bare_name(label)] = id
-            self._write(id, content, image, changed=False)
+            self._write(id, content, image)
         else:
             size = f"{image.shape[1]}x{image.shape[0]}"
             self.near[id] = f"{label} has {size}, not {self.row.long_side} pixels on its longer side"
@@ -126,7 +125,7 @@ def _remark(name: str) -> str:
     return f" ({STANDARD_SETS[name].note})" if STANDARD_SETS[name].note else ""
 
 
-def _by_name(matches: list[Match], label: str) -> Iterable[Match]:
+def _by_name(matches: list[Match], label: str) -> list[Match]:
     """All matches, or the one of the picture's own name: T91 has a picture twice."""
     named = [match for match in matches if match.known.id == bare_name(label)]
     return named or matches
@@ -139,8 +138,17 @@ def bare_name(label: str) -> str:
 
 def picture_size(content: bytes) -> Size | None:
     """Width and height by the header alone, so that what cannot belong to the set is not decoded; None for no image."""
+    return _header(content)[0]
+
+
+def picture_mode(content: bytes) -> str:
+    """Pillow's name for the channels, by the header alone; empty for no image."""
+    return _header(content)[1]
+
+
+def _header(content: bytes) -> tuple[Size | None, str]:
     try:
         with warnings.catch_warnings(action="ignore"), pil.open(io.BytesIO(content), formats=FORMATS) as picture:
-            return picture.size
+            return picture.size, picture.mode
     except (OSError, SyntaxError, ValueError, pil.DecompressionBombError):
-        return None
+        return None, ""

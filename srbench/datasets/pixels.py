@@ -73,7 +73,7 @@ def pixel_digest(image: Image) -> str:
 
 def grey_of(image: Image) -> Image | None:
     """The one plane of an RGB image whose channels are all equal, else None; uint8 `(h, w, 3)` to `(h, w)`."""
-    if image.ndim == 2 or not (np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2])):
+    if image.ndim == 2 or not all(np.array_equal(image[..., 0], image[..., channel]) for channel in (1, 2)):
         return None
     return np.ascontiguousarray(image[..., 0])
 

@@ -100,7 +100,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise SrbenchError(f"the disk is full: {target} was not written, and nothing was changed. Free some space") from error
+        raise SrbenchError(f"the disk is full: nothing was changed at {target}. Free some space, and again") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

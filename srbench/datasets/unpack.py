@@ -1,4 +1,4 @@
-"""Pictures out of a folder, a zip or a tar that nobody vouches for. Nothing is ever written under a name from inside it.
+"""Pictures out of a folder, zip or tar that nobody vouches for. Nothing is ever written under a name from inside it.
 
 An archive is read picture by picture into memory. One that has a name leading out of it, or that unpacks to far more
 than it is, is refused whole: it was made to do harm. Links are not followed.
@@ -82,15 +82,14 @@ def _in_zip(source: Path) -> Iterator[Picture]:
 
 def _in_tar(source: Path) -> Iterator[Picture]:
     budget = _Budget(source)
-    with _decompressed(source) as stream:
-        with tarfile.open(fileobj=cast(IO[bytes], _Metered(stream, budget)), mode="r:") as archive:
-            for member in archive:
-                _refuse_leaving(source, member.name)
-                if member.isreg() and not member.issparse() and _is_picture(member.name):
-                    budget.check_picture(member.name, member.size)
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    yield member.name, content.read()
+    with _decompressed(source) as stream, _open_tar(_Metered(stream, budget)) as archive:
+        for member in archive:
+            _refuse_leaving(source, member.name)
+            if member.isreg() and not member.issparse() and _is_picture(member.name):
+                budget.check_picture(member.name, member.size)
+                content = archive.extractfile(member)
+                assert content is not None
+                yield member.name, content.read()
 
 
 class _Budget:
@@ -134,6 +133,10 @@ class _Metered:
     def seek(self, position: int) -> int:
         self._budget.check(position)
         return self._stream.seek(position)
+
+
+def _open_tar(stream: _Metered) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:")
 
 
 def _decompressed(source: Path) -> IO[bytes]:

@@ -26,6 +26,7 @@ from srbench.datasets.first_use import known_set
 from srbench.datasets.pixels import Index, Known, Match
 from srbench.datasets.sketch import psnr_from, sketch
 from srbench.datasets.table import STANDARD_SETS
+from srbench.degradations import SCALES
 from srbench.errors import InputError
 from srbench.images import list_images, read_image
 
@@ -60,6 +61,7 @@ class Verification:
     folder: Path
     index: Index
     findings: tuple[Finding, ...]
+    tried: tuple[int, ...] = SCALES
 
     @property
     def fingerprint(self) -> str:
@@ -77,9 +79,9 @@ class Verification:
         known = self.index.sets[self.set]
         return [item for item in self.findings if item.id not in known or not item.fits(known[item.id], scale)]
 
-    def scales(self, among: Iterable[int] = (2, 3, 4, 8)) -> list[int]:
+    def scales(self) -> list[int]:
         """The scales at which the folder is the set."""
-        return [scale for scale in among if self.fits(scale)]
+        return [scale for scale in self.tried if self.fits(scale)]
 
     def counts(self) -> dict[str, int]:
         """How many images of each status, the most frequent first."""
