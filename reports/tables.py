@@ -156,9 +156,7 @@ def caption(results: Results, scores: Sequence[Score]) -> str:
 def _runs_of(results: Results, scores: Iterable[Score]) -> list[Run]:
     wanted = {(score.dataset, score.scale, score.model) for score in scores}
     return [
-        run
-        for run in in_order(results)
-        if (run.identity.dataset, run.identity.scale, run.identity.model) in wanted
+        run for run in in_order(results) if (run.identity.dataset, run.identity.scale, run.identity.model) in wanted
     ]
 
 

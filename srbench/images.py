@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL import Image as pil  # noqa: N813 - beside our own type Image
+from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
 from srbench.errors import InputError

@@ -42,6 +42,7 @@ class Request:
     force: bool = False
     save_images: bool = False
     speed: bool = True
+    unverified: bool = False
     out: Path = Path("results")
     data_root: Path | None = None
 
@@ -79,18 +80,21 @@ def plan(request: Request) -> Plan:
     that this one would not compare with.
     """
     _check(request)
+    specs = select_models(request.models)
     device = select_device(request.device)
     made = Plan(request, device, Scorer(request.metrics, device))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
-    datasets = {
-        (ref, scale): open_dataset(ref, scale, request.degradation, root) for scale in request.scales for ref in refs
-    }
-    for spec in select_models(request.models):
+    datasets = {(ref, scale): _open(request, ref, scale, root) for scale in request.scales for ref in refs}
+    for spec in specs:
         for scale in request.scales:
             _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
     _refuse_mixtures(made)
     return made
+
+
+def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
+    return open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
 
 
 def _check(request: Request) -> None:
@@ -129,6 +133,7 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
         tile=request.tile,
         self_ensemble=request.self_ensemble,
         seed=request.seed,
+        unverified=getattr(dataset, "unverified", False),
     )
 
 

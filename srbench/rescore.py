@@ -63,7 +63,7 @@ def _rescore_row(row: Row, picture: Path, sample: Sample, scorer: Scorer, names:
 
 def _same_dataset(run: Run, root: Path | None) -> Dataset:
     identity = run.identity
-    dataset = open_dataset(run.source, identity.scale, identity.degradation, root)
+    dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
     if dataset.fingerprint != identity.fingerprint:
         raise IncomparableError(
             f"{identity.dataset}: its images are not those that were scored "

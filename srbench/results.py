@@ -24,7 +24,11 @@ VERSION = "0.1"
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that a score depends on. `weights` and `fingerprint` are sha256 (hex), empty where there are none."""
+    """Everything that a score depends on.
+
+    `weights` and `fingerprint` are sha256 (hex), empty where there are none. `unverified` says that the data set bears
+    the name of a standard one and is not known to be it.
+    """
 
     model: str
     weights: str
@@ -37,6 +41,7 @@ class Identity:
     tile: str = "auto"
     self_ensemble: bool = False
     seed: int = 0
+    unverified: bool = False
     version: str = VERSION
 
     def signature(self, metric: str, convention: str, model: str = "") -> str:
@@ -48,7 +53,7 @@ class Identity:
             f"conv:{convention}",
             f"x{self.scale}",
             f"lr:{self.degradation}",
-            f"set:{self.dataset}@{self.fingerprint[:6]}",
+            f"set:{self.dataset}@{self.fingerprint[:6]}{'!unverified' * self.unverified}",
             f"model:{model or self.model + weights}",
             self.precision,
             self.backend,

@@ -41,6 +41,7 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @click.option("--save-images/--no-save-images", help="Keep SR images as PNG, so that they can be scored again.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="Time each model after scoring it.")
+@click.option("--unverified", is_flag=True, help="Score a standard set that does not verify; the signature says so.")
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 @data_root_option
 def command(**options: Any) -> int:

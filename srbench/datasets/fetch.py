@@ -124,5 +124,3 @@ def _copy(response: Any, file: IO[bytes], total: int, name: str) -> None:
         for chunk in response.iter_content(CHUNK):
             file.write(chunk)
             progress.advance(task, len(chunk))
-
-

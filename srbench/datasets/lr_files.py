@@ -110,5 +110,3 @@ def worded(found: Iterable[Origin], scale: int) -> str:
         f"the LR files at x{scale} are none of ours: nearest is `{best.degradation}`, equal in {best.equal} of "
         f"{best.images} images, {best.worst_db:.1f} dB away in the worst"
     )
-
-

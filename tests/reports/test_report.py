@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_results import failed_run, made_run, made_speed, saved
 
 from reports import csv as csv_report
 from reports import markdown
@@ -14,6 +13,7 @@ from reports.tables import build
 from srbench.cli import main
 from srbench.errors import IncomparableError, UsageError
 from srbench.results import Results, Row, Run
+from tests.made_results import failed_run, made_run, made_speed, saved
 
 GOOD = {"psnr_y": [30.0, 32.0], "ssim_y": [0.90, 0.92], "lpips": [0.2, 0.3]}
 POOR = {"psnr_y": [28.0, 29.0], "ssim_y": [0.80, 0.82], "lpips": [0.1, 0.2]}

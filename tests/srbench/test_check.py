@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_results import failed_run, made_run, saved
 
 from srbench.baseline import key, read_baseline, write_baseline
 from srbench.check import Tolerances, Verdict, compare
 from srbench.cli import main
 from srbench.errors import IncomparableError, InputError, UsageError
 from srbench.results import Results, Row, Run
+from tests.made_results import failed_run, made_run, saved
 
 SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}
 BEFORE = made_run("srcnn", SCORES, weights="a" * 64)
@@ -20,7 +20,7 @@ BEFORE = made_run("srcnn", SCORES, weights="a" * 64)
 def changed(run: Run, image: int = 0, *, stage: str = "sr", **scores: float) -> Run:
     """The run with one image's scores moved, and the digests from `stage` on."""
     rows = list(run.rows)
-    digests = dict.fromkeys(("hr", "lr", "sr")[("hr", "lr", "sr", "metric").index(stage):], "other")
+    digests = dict.fromkeys(("hr", "lr", "sr")[("hr", "lr", "sr", "metric").index(stage) :], "other")
     rows[image] = replace(rows[image], scores={**rows[image].scores, **scores}, **digests)
     return replace(run, rows=tuple(rows))
 

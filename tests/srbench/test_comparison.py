@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_results import made_run, saved
 from scipy.stats import wilcoxon
 
 from srbench.cli import main
 from srbench.comparison import compare, holm, rank, wilcoxon_p
 from srbench.errors import IncomparableError, InputError, UsageError
 from srbench.results import Results
+from tests.made_results import made_run, saved
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.02, 30)
 BASE = np.linspace(24.0, 33.0, 30)

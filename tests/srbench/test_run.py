@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from srbench.errors import InputError
 from srbench.images import read_image
 from srbench.plan import Request, plan
 from srbench.results import Results
@@ -267,11 +269,14 @@ def test_the_environment_variable_and_the_default_set(
 ) -> None:
     folder.rename(folder.parent / "Set5")
     monkeypatch.setenv("SRBENCH_DATA", str(folder.parent))
-    made = plan(Request(models=("nearest",), metrics=("psnr_y",), out=folder.parent / "results"))
-    assert [job.identity.dataset for job in made.jobs] == ["Set5"]
+    wanted = Request(models=("nearest",), metrics=("psnr_y",), out=folder.parent / "results")
+    with pytest.raises(InputError, match="srbench data verify Set5"):
+        plan(wanted)
+    (job,) = plan(replace(wanted, unverified=True)).jobs
+    assert job.identity.dataset == "Set5"
+    assert f"set:Set5@{job.identity.fingerprint[:6]}!unverified" in job.identity.signature("psnr_y", "matlab")
     monkeypatch.setenv("SRBENCH_DATA", str(folder.parent / "nowhere"))
-    made = plan(Request(models=("nearest",), metrics=("psnr_y",), out=folder.parent / "results"))
-    assert [job.identity.dataset for job in made.jobs] == ["samples"]
+    assert [job.identity.dataset for job in plan(wanted).jobs] == ["samples"]
 
 
 @pytest.mark.parametrize(
