@@ -1,4 +1,4 @@
-"""The tables on the terminal: nothing is written, `srbench report RESULTS --format terminal` prints."""
+"""The tables on the terminal, which `srbench run` ends with: nothing is written, everything is printed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports import speed
-from reports.tables import COLUMNS, ROWS, Cell, build
+from reports.tables import COLUMNS, ROWS, Cell, Table, build
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
+    from rich.table import Table as Grid
     from rich.text import Text
 
     from srbench.results import Results
@@ -21,30 +22,56 @@ WIDE = 240
 
 
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
-    """Print the tables to stdout; returns no files. Raises `IncomparableError` for results that do not mix."""
+    """Print the tables to stdout; returns no files. Raises `IncomparableError` for results that do not mix.
+
+    A table that is wider than the terminal is printed one data set at a time.
+    """
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     for table in build(results, rows, columns):
-        grid = _grid([*table.corner, *("\n".join(column) for column in table.columns)], len(table.corner))
-        for labels, cells in table.rows:
-            grid.add_row(*map(Text, labels), *map(_marked, cells))
-        console.print(Text(table.title), grid, sep="\n")
-        for line in (table.caption, *table.notes, *(signature for _, signature in table.signatures)):
-            console.print(line, style="dim", markup=False, soft_wrap=True)
+        if console.measure(_scores(table)).maximum <= console.width:
+            _print(console, table)
+        else:
+            narrow = tuple(axis for axis in columns if axis != "dataset")
+            for part in build(results, rows, narrow) if len(narrow) < len(columns) else [table]:
+                _print(console, part)
     if results.speeds:
-        grid = _grid(speed.HEADINGS, 1)
-        for row in speed.speed_rows(results):
-            grid.add_row(*map(Text, row))
-        console.print(grid)
+        title, grid = _speeds(results)
+        console.print(title, grid, sep="\n")
     return []
 
 
-def _grid(headings: Sequence[str], left: int) -> Table:
-    from rich.table import Table
+def _print(console: Console, table: Table) -> None:
+    console.print(table.title, _scores(table), sep="\n", markup=False)
+    for line in (table.caption, *table.notes, *(signature for _, signature in table.signatures)):
+        console.print(line, style="dim", markup=False, soft_wrap=True)
 
-    grid = Table()
+
+def _scores(table: Table) -> Grid:
+    from rich.text import Text
+
+    grid = _grid([*table.corner, *("\n".join(column) for column in table.columns)], len(table.corner))
+    for labels, cells in table.rows:
+        grid.add_row(*map(Text, labels), *map(_marked, cells))
+    return grid
+
+
+def _speeds(results: Results) -> tuple[str, Grid]:
+    """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title."""
+    rows = [dict(zip(speed.HEADINGS, row, strict=True)) for row in speed.speed_rows(results)]
+    common = [name for name in ("scale", "device", "input", "batch") if len({row[name] for row in rows}) == 1]
+    shown = [name for name in speed.HEADINGS if name not in common and any(row[name] not in "–0" for row in rows)]
+    grid = _grid(shown, 1)
+    for row in rows:
+        grid.add_row(*(row[name] for name in shown))
+    return "Speed: " + ", ".join(f"{name} {rows[0][name]}" for name in common), grid
+
+
+def _grid(headings: Sequence[str], left: int) -> Grid:
+    from rich.table import Table as Grid
+
+    grid = Grid()
     for index, heading in enumerate(headings):
         grid.add_column(heading, justify="left" if index < left else "right")
     return grid

@@ -1,8 +1,45 @@
 """srbench measures image super-resolution: how good, how fast, at what cost, and how sure we are.
 
 Every number says how it was made, and can be made again by one command.
+
+    from srbench import measure
+    measure(sr, hr, metrics=("psnr_y", "ssim_y"), scale=4)   # {"psnr_y": 28.42, "ssim_y": 0.8104}
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from srbench.api import evaluate
+    from srbench.comparison import compare
+    from srbench.degradations import degrade
+    from srbench.models import load_model
+    from srbench.scoring import measure
+    from srbench.store import load_results
+
 __version__ = "0.1.0"
+
+__all__ = ["compare", "degrade", "evaluate", "load_model", "load_results", "measure"]
+
+_HOME = {
+    "compare": "comparison",
+    "degrade": "degradations",
+    "evaluate": "api",
+    "load_model": "models",
+    "load_results": "store",
+    "measure": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function when it is first used, so that `import srbench` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'srbench' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"srbench.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

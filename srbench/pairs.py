@@ -11,7 +11,7 @@ from pathlib import Path
 from srbench.errors import InputError
 from srbench.images import list_images, read_image
 from srbench.inference import select_device
-from srbench.measure import Scorer, image_tensor, matched
+from srbench.scoring import Scorer, image_tensor, matched
 
 APPENDED = re.compile(r"(_SRF_\d+.*|[_-]?x\d+.*|_(SR|HR|sr|hr|out))$")
 """What upscalers and data sets append to a name: `baby_SRF_4_HR`, `babyx4`, `baby_x4_srresnet`, `baby_out`."""

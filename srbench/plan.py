@@ -11,10 +11,10 @@ from srbench.datasets import data_root, open_dataset, select
 from srbench.degradations import check_degradation
 from srbench.errors import UnavailableError, UsageError
 from srbench.inference import BACKENDS, PRECISIONS, select_device
-from srbench.measure import Scorer
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest
 from srbench.results import OWN, Identity, Row, refuse_differences
+from srbench.scoring import Scorer
 from srbench.store import read_folder, read_run, run_path
 
 if TYPE_CHECKING:
@@ -73,14 +73,16 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def plan(request: Request) -> Plan:
+def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     """Decide what is to be done, and refuse what cannot be done right before anything is computed.
+
+    `specs` are the models; where none are given, those that the request names.
 
     Raises `UsageError` and `InputError` for bad requests, and `IncomparableError` where the results folder holds runs
     that this one would not compare with.
     """
     _check(request)
-    specs = select_models(request.models)
+    specs = specs or select_models(request.models)
     device = select_device(request.device)
     made = Plan(request, device, Scorer(request.metrics, device))
     root = data_root(request.data_root)

@@ -12,9 +12,9 @@ from srbench.datasets.folder import short_digest
 from srbench.errors import IncomparableError, JobError
 from srbench.images import read_image
 from srbench.inference import select_device
-from srbench.measure import Scorer, image_tensor
 from srbench.plan import saved_image
 from srbench.results import Row, Run
+from srbench.scoring import Scorer, image_tensor
 from srbench.store import RunWriter, load_results, run_path
 from srbench.types import Dataset, Sample
 

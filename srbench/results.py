@@ -7,7 +7,7 @@ History of the file format:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,18 @@ class Run:
         """Why this run failed, as a whole or on its first failed image; empty where it did not."""
         return self.error or next((f"{row.image}: {row.error}" for row in self.rows if row.error), "")
 
+    def with_metrics(self, names: Container[str]) -> Run:
+        """This run with some of its metrics only."""
+        return replace(
+            self,
+            metrics={name: convention for name, convention in self.metrics.items() if name in names},
+            unavailable={name: reason for name, reason in self.unavailable.items() if name in names},
+            rows=tuple(
+                replace(row, scores={name: value for name, value in row.scores.items() if name in names})
+                for row in self.rows
+            ),
+        )
+
     def values(self, metric: str) -> list[float]:
         """The scores of one metric, an image each, in the order of the data set; failed images are left out."""
         return [row.scores[metric] for row in self.rows if metric in row.scores]
@@ -190,6 +202,11 @@ class Results:
             tuple(run for run in self.runs if run.identity in wanted),
             tuple(row for row in self.speeds if (row.model, row.scale) in models),
         )
+
+    def with_metrics(self, names: Iterable[str]) -> Results:
+        """These results with some of their metrics only."""
+        wanted = set(names)
+        return replace(self, runs=tuple(run.with_metrics(wanted) for run in self.runs))
 
     def frame(self) -> pd.DataFrame:
         """Columns `dataset, scale, model, image, metric, value`: one row a score; infinite scores stay infinite."""

@@ -11,7 +11,7 @@ from PIL import Image as pil
 
 from srbench.conventions import CONVENTIONS, convention, quantise
 from srbench.errors import InputError, UsageError
-from srbench.measure import image_tensor, measure
+from srbench.scoring import image_tensor, measure
 
 Photograph = Callable[..., np.ndarray]
 

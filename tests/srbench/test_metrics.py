@@ -15,10 +15,10 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.images import read_image
-from srbench.measure import measure
 from srbench.metrics import resolve
 from srbench.metrics.psnr import psnr
 from srbench.metrics.ssim import ssim
+from srbench.scoring import measure
 
 Photograph = Callable[..., np.ndarray]
 

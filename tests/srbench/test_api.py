@@ -1,0 +1,60 @@
+"""The public names, and evaluation from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import srbench
+from srbench.errors import UsageError
+from srbench.store import load_results
+
+
+def test_public_names_are_these_and_resolve() -> None:
+    assert srbench.__all__ == ["compare", "degrade", "evaluate", "load_model", "load_results", "measure"]
+    for name in srbench.__all__:
+        function = getattr(srbench, name)
+        assert callable(function), name
+        assert function.__doc__
+    assert set(srbench.__all__) <= set(dir(srbench))
+    with pytest.raises(AttributeError, match="no attribute 'mesure'"):
+        srbench.mesure  # noqa: B018
+
+
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    """Importing a submodule sets it on the package: one called as a public function would hide that function."""
+    modules = {path.stem for path in Path(srbench.__path__[0]).glob("*.py")}
+    assert not modules & set(srbench.__all__)
+
+
+def test_a_name_and_a_function_score_the_same(folder: Path) -> None:
+    named = srbench.evaluate("nearest", str(folder), scale=2)
+
+    def repeat(lr: torch.Tensor) -> torch.Tensor:
+        return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    given = srbench.evaluate(repeat, str(folder), scale=2)
+    assert given.models == ("repeat",)
+    assert given.runs[0].values("psnr_y") == named.runs[0].values("psnr_y")
+    assert len(named.frame()) == 3 * 2
+
+
+def test_evaluate_keeps_results_where_told(folder: Path) -> None:
+    out = folder.parent / "kept"
+    results = srbench.evaluate("bicubic", [str(folder)], metrics=["psnr_rgb"], limit=1, out=out)
+    assert load_results(out).runs == results.runs
+    assert len(results.runs[0].rows) == 1
+
+
+def test_evaluate_refuses_bad_requests(folder: Path) -> None:
+    with pytest.raises(UsageError, match="unknown model 'bicube'"):
+        srbench.evaluate("bicube", str(folder))
+
+
+def test_load_model() -> None:
+    upscaler = srbench.load_model("bicubic", scale=3, device="cpu")
+    assert upscaler(torch.rand(1, 3, 4, 5)).shape == (1, 3, 12, 15)
+    with pytest.raises(UsageError, match="bicubic has no scale 5; it has 2, 3, 4, 8"):
+        srbench.load_model("bicubic", scale=5)
