@@ -1,0 +1,37 @@
+"""`srbench claims`: do published numbers come out, and if not, why?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srbench.cli.options import FOLDER, data_root_option, device_option, srbench_command
+
+
+@srbench_command(
+    help="Check the published numbers in FILE against our own outputs, and say which convention explains each gap.\n\n"
+    "FILE is TOML with [[claim]] tables: model, dataset, scale, value, and if known metric and source. "
+    "Exit status 1 where a number stays unexplained."
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--results", type=FOLDER, help="Use the SR images saved in this folder.")
+@device_option
+@data_root_option
+def command(file: Path, results: Path | None, device: str, data_root: Path | None) -> int:
+    from srbench.claims import read_claims
+    from srbench.errors import InputError, JobError, UnavailableError, UsageError
+    from srbench.explain import Subject, explain
+
+    unexplained = 0
+    for claim in read_claims(file):
+        click.echo(f"{claim.model} on {claim.dataset} x{claim.scale}, {claim.source or 'no source'}: ", nl=False)
+        try:
+            found = explain(claim, Subject(claim.model, claim.dataset, claim.scale, results, device, data_root))
+        except (InputError, JobError, UnavailableError, UsageError) as error:
+            click.echo(f"cannot be checked: {error}")
+            continue
+        click.echo(found.sentences)
+        unexplained += not found.explained
+    click.echo(f"{unexplained} unexplained" if unexplained else "every claim that could be checked is explained")
+    return int(unexplained > 0)

@@ -1,0 +1,81 @@
+"""`srbench explain`: which convention gives this number?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.explain import Reading
+
+
+@srbench_command(
+    help="Score the outputs of a model under every convention, and name those that give the number VALUE.\n\n"
+    "RESULTS is a folder with saved SR images; without it the model is run. Exit status 1 where nothing gives it.\n\n"
+    "  srbench explain 28.43 --model bicubic --dataset Set5\n\n"
+    "  srbench explain --matrix --model bicubic --dataset Set5"
+)
+@click.argument("value", required=False)
+@click.argument("results", type=FOLDER, required=False)
+@click.option("--model", required=True, help="A model REF.")
+@click.option("--dataset", required=True, help="samples, a name or a folder.")
+@click.option("--scale", type=int, default=4, show_default=True)
+@click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")
+@click.option("--degradation", "degradations", type=NAMES, default=(), help="How LR may be made, tried in turn.")
+@click.option("--matrix", "whole", is_flag=True, help="Print every convention's number; needs no VALUE.")
+@device_option
+@data_root_option
+def command(
+    value: str | None,
+    results: Path | None,
+    model: str,
+    dataset: str,
+    scale: int,
+    metric: str,
+    degradations: tuple[str, ...],
+    whole: bool,
+    device: str,
+    data_root: Path | None,
+) -> int:
+    from srbench.claims import Claim, parse_value
+    from srbench.errors import UsageError
+    from srbench.explain import FAMILIES, Subject, explain, matrix
+
+    if metric and metric.partition("_")[0] not in FAMILIES:
+        raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")
+    if whole:
+        folder = results or (Path(value) if value else None)
+        families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
+        _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))
+        return 0
+    if value is None:
+        raise UsageError("explain takes a VALUE such as 28.42, or --matrix")
+    number, digits = parse_value(value)
+    claim = Claim(model, dataset, scale, number, digits, metric)
+    found = explain(claim, Subject(model, dataset, scale, results, device, data_root), degradations)
+    click.echo(found.sentences)
+    return 0 if found.explained else 1
+
+
+def _print(readings: list[Reading]) -> None:
+    from tabulate import tabulate
+
+    from srbench.conventions import CONVENTIONS
+    from srbench.summary import heading
+
+    rows = [
+        (
+            heading(reading.metric).label,
+            " = ".join([reading.convention, *reading.aliases]),
+            reading.degradation,
+            reading.text,
+            CONVENTIONS[reading.convention].summary,
+        )
+        for reading in readings
+    ]
+    headings = ("metric", "convention", "LR by", "mean", "which is")
+    click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True))

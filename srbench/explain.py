@@ -1,0 +1,221 @@
+"""Which convention gives this number? One model's outputs, scored under every convention that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.claims import Claim
+from srbench.conventions import CONVENTIONS, quantise
+from srbench.datasets import open_dataset
+from srbench.degradations import DEGRADATIONS
+from srbench.errors import InputError
+from srbench.images import read_image
+from srbench.inference import prepare, select_device
+from srbench.measure import Scorer, image_tensor
+from srbench.metrics import resolve
+from srbench.models import find_model
+from srbench.plan import saved_image
+from srbench.store import load_results, run_path
+from srbench.summary import heading
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from srbench.results import Run
+    from srbench.types import Image
+
+FAMILIES = {"psnr": ("psnr_y", "psnr_rgb"), "ssim": ("ssim_y", "ssim_rgb")}
+NEAR = {"psnr": 0.03, "ssim": 0.0015}
+"""How far two tables may be apart that differ in the LR files, the colour rounding or the interpolation alone."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is scored: a model on a data set at a scale, from images saved in `results`, or else by running it."""
+
+    model: str
+    dataset: str
+    scale: int = 4
+    results: Path | None = None
+    device: str = "auto"
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One number, and how it was made; `aliases` are conventions under which every image scores the same."""
+
+    metric: str
+    convention: str
+    degradation: str
+    value: float
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        made_by = f" with LR by {self.degradation}" if self.degradation != "matlab" else ""
+        return f"{heading(self.metric).label} under {self.convention}{made_by}"
+
+    @property
+    def text(self) -> str:
+        return heading(self.metric).format(self.value)
+
+
+def matrix(subject: Subject, degradations: Sequence[str], families: Sequence[str] = tuple(FAMILIES)) -> list[Reading]:
+    """The mean of every metric of the families under every convention, for each degradation.
+
+    With saved images the degradation is theirs, and `degradations` is not looked at. Raises `InputError` where images
+    are not saved, `UsageError` for unknown names, and `JobError` where the model fails.
+    """
+    made_by = ("",) if subject.results else degradations
+    return [reading for family in families for lr_by in made_by for reading in _readings(subject, lr_by, family)]
+
+
+def _names(family: str) -> list[str]:
+    """`NAME@CONVENTION` for every metric of a family, its own convention first."""
+    found = []
+    for metric in FAMILIES[family]:
+        bound = resolve(metric)
+        others = [name for name in CONVENTIONS if name != bound.convention.name]
+        defined = [name for name in others if bound.metric.channel in CONVENTIONS[name].channels]
+        found += [f"{metric}@{name}" for name in (bound.convention.name, *defined)]
+    return found
+
+
+@cache  # a list of claims asks for the same outputs again and again
+def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading, ...]:
+    run = _saved_run(subject) if subject.results else None
+    degradation = run.identity.degradation if run else degradation
+    pairs = _saved(subject, run) if run else _computed(subject, degradation)
+    names = _names(family)
+    scorer = Scorer(names)
+    rows = [scorer(sr, hr, subject.scale) for sr, hr in pairs]
+    readings: dict[tuple[object, ...], Reading] = {}
+    for name in names:
+        metric, _, convention = name.partition("@")
+        values = tuple(row[name] for row in rows)
+        same = readings.get((metric, values))
+        readings[metric, values] = (
+            replace(same, aliases=(*same.aliases, convention))
+            if same
+            else Reading(metric, convention, degradation, sum(values) / len(values))
+        )
+    return tuple(readings.values())
+
+
+def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Image]]:
+    """SR and HR of every image, by running the model."""
+    dataset = open_dataset(subject.dataset, subject.scale, degradation, subject.root)
+    inference = prepare(find_model(subject.model), subject.scale, select_device(subject.device))
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        sr, _, _ = inference.upscale(sample.lr)
+        yield quantise(sr).cpu(), sample.hr
+
+
+def _saved_run(subject: Subject) -> Run:
+    assert subject.results is not None
+    for run in load_results(subject.results):
+        identity = run.identity
+        if (identity.model, identity.dataset, identity.scale) == (subject.model, subject.dataset, subject.scale):
+            return run
+    what = f"{subject.model} on {subject.dataset} x{subject.scale}"
+    raise InputError(f"{subject.results}: no run of {what}. Make it: srbench run --save-images, or leave RESULTS out")
+
+
+def _saved(subject: Subject, run: Run) -> Iterator[tuple[Tensor, Image]]:
+    """SR and HR of every image, SR as it was saved."""
+    assert subject.results is not None
+    identity = run.identity
+    dataset = open_dataset(run.source, identity.scale, identity.degradation, subject.root)
+    for index, image in enumerate(dataset.ids):
+        path = saved_image(run_path(subject.results, identity), image)
+        if not path.is_file():
+            raise InputError(f"{path}: no saved image. Make it: srbench run --save-images, or leave RESULTS out")
+        yield image_tensor(read_image(path), "cpu"), dataset[index].hr
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A claimed number beside our readings: those that print the same, and those nearby."""
+
+    claim: Claim
+    readings: list[Reading]
+
+    @property
+    def agreeing(self) -> list[Reading]:
+        """The readings that, printed with as many decimals, are the claimed number."""
+        return [reading for reading in self.readings if self.claim.agrees(reading.value)]
+
+    @property
+    def close(self) -> list[Reading]:
+        """The others within one step of the last printed decimal."""
+        step = 1.001 * 10.0**-self.claim.digits
+        others = (reading for reading in self.readings if reading not in self.agreeing)
+        return [reading for reading in others if self._distance(reading) <= step]
+
+    @property
+    def nearest(self) -> list[Reading]:
+        """All readings, nearest to the claim first."""
+        return sorted(self.readings, key=self._distance)
+
+    @property
+    def explained(self) -> bool:
+        """Whether a reading agrees, or is as close as tables of different authors are."""
+        return bool(self.agreeing) or self._distance(self.nearest[0]) <= NEAR[family_of(self.claim)]
+
+    @property
+    def usual(self) -> Reading:
+        """Our own number for what the claim speaks of: the first metric of its family under its own convention."""
+        return self.readings[0]
+
+    @property
+    def sentences(self) -> str:
+        """Which readings give the number, which come close, and what our own is."""
+        found = [f"{self.claim.text} is {self._listed(self.agreeing)}"] if self.agreeing else []
+        found += [f"Close to {self.claim.text}: {self._listed(self.close)}"] if self.close else []
+        if not found:
+            found = [f"No convention gives {self.claim.text}. Nearest: {self._listed(self.nearest, most=3)}"]
+        if self.usual not in self.agreeing:
+            found.append(f"{self.usual.name} is {self.usual.text}")
+        return ". ".join(found) + "."
+
+    def _listed(self, readings: Sequence[Reading], most: int | None = None) -> str:
+        """One entry a metric and convention: `PSNR-RGB under rgb (26.692, -0.008)`, the nearest LR standing for all."""
+        best = {(reading.metric, reading.convention): reading for reading in sorted(readings, key=self._distance)[::-1]}
+        order = list(dict.fromkeys((reading.metric, reading.convention) for reading in readings))[:most]
+        return "; ".join(f"{best[key].name} ({best[key].text}, {self._shown_gap(best[key])})" for key in order)
+
+    def _gap(self, reading: Reading) -> float:
+        return reading.value - self.claim.value
+
+    def _distance(self, reading: Reading) -> float:
+        return abs(self._gap(reading))
+
+    def _shown_gap(self, reading: Reading) -> str:
+        return f"{self._gap(reading):+.{self.claim.digits + 1}f}"
+
+
+def family_of(claim: Claim) -> str:
+    """`psnr` or `ssim`: by the metric's name, else by the size of the number."""
+    if claim.metric:
+        return claim.metric.partition("_")[0]
+    return "ssim" if claim.value < 2.0 else "psnr"
+
+
+def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) -> Explanation:
+    """Look for the conventions that give a number. `degradations` is what LR may be made by; by default `matlab`, and
+    the other flavours only where that gives no agreement.
+    """
+    family = family_of(claim)
+    if family not in FAMILIES:
+        raise InputError(f"{claim.metric}: only PSNR and SSIM have conventions to choose from")
+    first, *others = degradations or DEGRADATIONS
+    found = Explanation(claim, matrix(subject, [first], [family]))
+    if found.agreeing or subject.results is not None:
+        return found
+    return Explanation(claim, found.readings + matrix(subject, others, [family]))
