@@ -1,0 +1,247 @@
+"""Figures of a report, as matplotlib draws them: what is on the axes, which models are on the Pareto front.
+
+Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; each model also has its own marker
+and its name beside it. A figure that the results hold nothing for is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srbench.results import Results, SpeedRow
+from srbench.summary import Heading, Score, heading, in_order, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT = "#1a1a19", "#c9c8c2"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
+MARKERS = "osD^vPX*<>hpd"
+PANEL = (3.9, 3.3)
+"""Width and height of one data set's panel, in inches."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with the name of its file and the sentence that describes it to those who do not see it."""
+
+    name: str
+    title: str
+    description: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model at a place of a scatter plot; x is None where the model has no such cost, as an interpolation."""
+
+    model: str
+    x: float | None
+    y: float
+
+
+class Palette:
+    """Colour and marker of each model, in the order of the results, so that a model looks the same everywhere."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        self._models = list(models)
+
+    def colour(self, model: str) -> str:
+        return COLOURS[self._place(model) % len(COLOURS)]
+
+    def marker(self, model: str) -> str:
+        return MARKERS[self._place(model) % len(MARKERS)]
+
+    def _place(self, model: str) -> int:
+        return self._models.index(model) if model in self._models else len(self._models)
+
+
+def draw_all(results: Results) -> Iterator[Plot]:
+    """Every figure that the results hold something for, scale by scale."""
+    scores = summarise(results)
+    palette = Palette(results.models)
+    for scale in dict.fromkeys(score.scale for score in scores):
+        here = [score for score in scores if score.scale == scale and score.status == "scored"]
+        quality = next((score.metric for score in here if heading(score.metric).higher_is_better), None)
+        speeds = reference_speeds(results.speeds, scale)
+        if quality:
+            yield from _against_costs(scale, [score for score in here if score.metric == quality], speeds, palette)
+            yield from _distributions(results, scale, quality, palette)
+        yield from _perception_distortion(scale, here, quality, palette)
+        yield from _latency(results.speeds, scale, palette)
+
+
+def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedRow]:
+    """The timing of each model at the size at which most were timed, batch 1; of several such sizes the largest."""
+    rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    sizes = [(row.device, row.width, row.height) for row in rows]
+    if not sizes:
+        return {}
+    chosen = max(sizes, key=lambda size: (sizes.count(size), size[1] * size[2]))
+    return {row.model: row for row in rows if (row.device, row.width, row.height) == chosen}
+
+
+def _against_costs(
+    scale: int, scores: Sequence[Score], speeds: dict[str, SpeedRow], palette: Palette
+) -> Iterator[Plot]:
+    """Quality against throughput, parameters and GMACs."""
+    if not speeds:
+        return
+    row = next(iter(speeds.values()))
+    at = f"input {row.width}×{row.height}, {row.device}"
+    costs: list[tuple[str, str, Callable[[SpeedRow], float | None], bool]] = [
+        ("speed", f"output megapixels per second ({at})", lambda row: row.output_mp_per_s, True),
+        ("params", "parameters", lambda row: row.params or None, False),
+        ("gmacs", f"GMACs ({at})", lambda row: row.gmacs, False),
+    ]
+    for name, label, cost, more_is_better in costs:
+        points = {
+            dataset: [Point(score.model, cost(speeds[score.model]), score.mean) for score in group]
+            for dataset, group in by_dataset(score for score in scores if score.model in speeds)
+        }
+        if any(point.x for group in points.values() for point in group):
+            metric = heading(scores[0].metric)
+            title = f"{metric.label} against {label.partition(' (')[0]}, ×{scale}"
+            figure = _scatter(points, palette, label, metric, more_is_better=more_is_better)
+            what = f"{title}, a panel a data set; the line is the Pareto front of models that no other beats in both."
+            yield Plot(f"quality-{name}-x{scale}", title, what, figure)
+
+
+def _perception_distortion(
+    scale: int, scores: Sequence[Score], quality: str | None, palette: Palette
+) -> Iterator[Plot]:
+    """LPIPS against PSNR (Blau and Michaeli, CVPR 2018): no model is at the best end of both."""
+    lpips = {(score.dataset, score.model): score.mean for score in scores if score.metric == "lpips"}
+    distortion = [score for score in scores if score.metric == quality and (score.dataset, score.model) in lpips]
+    if quality is None or not distortion:
+        return
+    points = {
+        dataset: [Point(score.model, score.mean, lpips[dataset, score.model]) for score in group]
+        for dataset, group in by_dataset(distortion)
+    }
+    title, what = f"Perception and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
+    figure = _scatter(points, palette, heading(quality).text, heading("lpips"), more_is_better=True, log=False)
+    yield Plot(f"perception-distortion-x{scale}", title, what, figure)
+
+
+def _distributions(results: Results, scale: int, metric: str, palette: Palette) -> Iterator[Plot]:
+    """Every image's score as a dot, with the quartiles of each model."""
+    runs = [run for run in in_order(results) if run.identity.scale == scale and run.values(metric)]
+    datasets = list(dict.fromkeys(run.identity.dataset for run in runs))
+    figure, panels = _panels(len(datasets), height=max(2.2, 0.34 * len(results.models) + 1.2))
+    for dataset, axes in zip(datasets, panels, strict=True):
+        here = [run for run in runs if run.identity.dataset == dataset][::-1]
+        for place, run in enumerate(here):
+            values = [value for value in run.values(metric) if math.isfinite(value)]
+            _strip(axes, place, values, palette.colour(run.identity.model))
+        axes.set_yticks(range(len(here)), [run.identity.model for run in here])
+        axes.set(title=dataset, xlabel=heading(metric).label)
+    title = f"{heading(metric).label} image by image, ×{scale}"
+    yield Plot(f"distribution-x{scale}", title, f"{title}: a dot an image, a box from quartile to quartile.", figure)
+
+
+def _strip(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
+    if not values:
+        return
+    spread = [place + 0.22 * math.sin(12.9898 * index) for index in range(len(values))]
+    axes.scatter(values, spread, s=9, color=colour, alpha=0.45, linewidths=0, zorder=2)
+    style = {"color": INK, "linewidth": 1.0}
+    axes.boxplot(
+        [values], positions=[place], orientation="horizontal", widths=0.5, showfliers=False, manage_ticks=False,
+        boxprops=style, whiskerprops=style, capprops=style, medianprops={"color": INK, "linewidth": 2.0},
+    )  # fmt: skip
+
+
+def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterator[Plot]:
+    """Latency against input size, where more than one was timed."""
+    rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in sorted(rows, key=lambda row: row.width * row.height):
+        lines.setdefault(row.model, []).append((row.width * row.height / 1e6, row.p50_ms))
+    if not any(len(line) > 1 for line in lines.values()):
+        return
+    figure, (axes,) = _panels(1, width=5.6)
+    for model, line in lines.items():
+        x, y = zip(*line, strict=True)
+        axes.plot(x, y, color=palette.colour(model), marker=palette.marker(model), markersize=5, linewidth=1.6)
+        axes.annotate(model, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="input megapixels", ylabel="median latency, ms")
+    axes.margins(x=0.15)
+    title = f"Latency against input size, ×{scale}"
+    yield Plot(f"latency-x{scale}", title, "A line a model, both axes logarithmic.", figure)
+
+
+def by_dataset(scores: Iterable[Score]) -> list[tuple[str, list[Score]]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        if math.isfinite(score.mean):
+            groups.setdefault(score.dataset, []).append(score)
+    return list(groups.items())
+
+
+def pareto(points: Iterable[Point], *, more_x: bool, more_y: bool) -> list[Point]:
+    """The points that no other beats in both directions, by x. Points without x are left out."""
+    placed = [point for point in points if point.x is not None]
+
+    def beats(one: Point, other: Point) -> bool:
+        assert one.x is not None and other.x is not None
+        x = one.x - other.x if more_x else other.x - one.x
+        y = one.y - other.y if more_y else other.y - one.y
+        return x >= 0 and y >= 0 and (x > 0 or y > 0)
+
+    front = [point for point in placed if not any(beats(other, point) for other in placed)]
+    return sorted(front, key=lambda point: (point.x or 0.0, point.y))
+
+
+def _scatter(
+    groups: dict[str, list[Point]],
+    palette: Palette,
+    label: str,
+    metric: Heading,
+    *,
+    more_is_better: bool,
+    log: bool = True,
+) -> Figure:
+    figure, panels = _panels(len(groups))
+    for (dataset, points), axes in zip(groups.items(), panels, strict=True):
+        front = pareto(points, more_x=more_is_better, more_y=bool(metric.higher_is_better))
+        axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
+        for point in points:
+            _place(axes, point, palette, bold=point in front)
+        axes.set(title=dataset, xlabel=label, ylabel=metric.text)
+        if log:
+            axes.set_xscale("log")
+        axes.margins(0.16)
+    return figure
+
+
+def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool) -> None:
+    """A marker with its name; a model without that cost is a dashed line across, which costs nothing."""
+    if point.x is None:
+        axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(point.model, (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
+        return
+    colour, marker = palette.colour(point.model), palette.marker(point.model)
+    axes.scatter([point.x], [point.y], s=46, color=colour, marker=marker, zorder=3)
+    axes.annotate(
+        point.model, (point.x, point.y), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8,
+        fontweight="bold" if bold else "normal",
+    )  # fmt: skip
+
+
+def _panels(count: int, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    across = min(count, 2) or 1
+    down = -(-count // across)
+    figure = Figure(figsize=(width * across, height * down), layout="constrained")
+    panels = [figure.add_subplot(down, across, place + 1) for place in range(count)]
+    for axes in panels:
+        axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
