@@ -15,10 +15,10 @@ from srbench.degradations import DEGRADATIONS
 from srbench.errors import InputError
 from srbench.images import read_image
 from srbench.inference import prepare, select_device
-from srbench.measure import Scorer, image_tensor
 from srbench.metrics import resolve
 from srbench.models import find_model
 from srbench.plan import saved_image
+from srbench.scoring import Scorer, image_tensor
 from srbench.store import load_results, run_path
 from srbench.summary import heading
 
