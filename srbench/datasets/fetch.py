@@ -14,7 +14,7 @@ from srbench.datasets.table import Source, StandardSet
 from srbench.errors import UnavailableError
 
 ATTEMPTS = 5
-"""How often a download is taken up again, where each attempt brought something."""
+"""How often a download is begun or taken up again; less, where an attempt brings nothing."""
 
 CHUNK = 1 << 20
 
@@ -86,8 +86,8 @@ def _resuming(part: Path) -> Callable[[str, Any, Any], None]:
                 _append(url, part)
                 break
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, requests.Timeout) as error:
-                gained = part.exists() and part.stat().st_size > before
-                if not gained or attempt == ATTEMPTS - 1:
+                moved = not part.exists() or part.stat().st_size > before
+                if not moved or attempt == ATTEMPTS - 1:
                     raise requests.ConnectionError(str(error)) from error
         part.replace(output_file)
 
@@ -102,7 +102,9 @@ def _append(url: str, part: Path) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, 30)) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # as long as what the server has, or longer: of another file, or not yet checked
+            if response.headers.get("Content-Range") == f"bytes */{have}":
+                return  # all of it was here
+            part.unlink()  # it is longer than what the server has: of another file
             raise requests.ConnectionError("the part that was here does not fit")
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
