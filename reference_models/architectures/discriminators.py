@@ -1,0 +1,55 @@
+"""The VGG-style discriminator of SRGAN (Ledig et al. 2017, figure 4), plain or with spectral normalisation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Norm = Literal["batch", "spectral"]
+
+STAGES = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2))
+"""Features and stride of the eight convolutions."""
+
+
+class VGGDiscriminator(nn.Module):
+    """`(n, 3, size, size)` in [0, 1] to n logits, `(n, 1)`; there is no sigmoid, the losses have it.
+
+    `norm` is `batch` as in the paper (none on the first layer), or `spectral` on every layer in its stead (Miyato et
+    al., ICLR 2018).
+    """
+
+    def __init__(self, size: int = 96, norm: Norm = "batch", features: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for index, (width, stride) in enumerate(STAGES):
+            outputs = width * features // 64
+            layers += _stage(inputs, outputs, stride, norm if index else _without_batch_norm(norm))
+            inputs = outputs
+        self.features = nn.Sequential(*layers)
+        side = -(-size // 16)
+        wrap = spectral_norm if norm == "spectral" else _as_it_is
+        self.classifier = nn.Sequential(
+            wrap(nn.Linear(inputs * side**2, 16 * features)), nn.LeakyReLU(0.2), wrap(nn.Linear(16 * features, 1))
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.as_tensor(self.classifier(self.features(image).flatten(1)))
+
+
+def _stage(inputs: int, outputs: int, stride: int, norm: Norm | None) -> list[nn.Module]:
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=norm != "batch")
+    if norm == "batch":
+        return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+    return [spectral_norm(conv) if norm == "spectral" else conv, nn.LeakyReLU(0.2)]
+
+
+def _without_batch_norm(norm: Norm) -> Norm | None:
+    return None if norm == "batch" else norm
+
+
+def _as_it_is(layer: nn.Module) -> nn.Module:
+    return layer

@@ -1,0 +1,78 @@
+"""SRResNet, the generator of SRGAN: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative
+Adversarial Network", CVPR 2017, figure 4."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+Activation = Literal["prelu", "relu", "lrelu"]
+
+
+def activation(name: Activation) -> nn.Module:
+    """PReLU with one slope for all channels, ReLU, or LeakyReLU with slope 0.2."""
+    return {"prelu": nn.PReLU, "relu": nn.ReLU, "lrelu": lambda: nn.LeakyReLU(0.2)}[name]()
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, batch norm, activation, convolution, batch norm, sum. The convolutions leave the bias to the norm."""
+
+    def __init__(self, features: int, act: Activation) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(features, features, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(features)
+        self.act = activation(act)
+        self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x))))))
+
+
+class SRResNet(nn.Module):
+    """`(n, 3, h, w)` in [0, 1] to `(n, 3, h * scale, w * scale)`: 9x9 ends, 16 blocks, PixelShuffle.
+
+    Scale 4 shuffles by 2 twice, as the paper; 2 and 3 shuffle once. `body_act` and `tail_act` are PReLU in the paper;
+    `relu` and `lrelu` make the simplified `esrnet-lite`.
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        blocks: int = 16,
+        features: int = 64,
+        body_act: Activation = "prelu",
+        tail_act: Activation = "prelu",
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.checkpointing = False
+        self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), activation(body_act))
+        self.body = nn.Sequential(*(ResidualBlock(features, body_act) for _ in range(blocks)))
+        self.join = nn.Sequential(nn.Conv2d(features, features, 3, padding=1, bias=False), nn.BatchNorm2d(features))
+        self.upsample = nn.Sequential(*(part for step in shuffles(scale) for part in _shuffle(features, step, tail_act)))
+        self.tail = nn.Conv2d(features, 3, 9, padding=4)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.head(lr)
+        deep = shallow
+        for block in self.body:
+            deep = recomputed(block, deep) if self.checkpointing and self.training else block(deep)
+        return torch.as_tensor(self.tail(self.upsample(shallow + self.join(deep))))
+
+
+def shuffles(scale: int) -> tuple[int, ...]:
+    """The factors of the upsampling stages: 4 is 2 times 2, 8 three times 2."""
+    return {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}[scale]
+
+
+def _shuffle(features: int, step: int, act: Activation) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(features, features * step**2, 3, padding=1), nn.PixelShuffle(step), activation(act)
+
+
+def recomputed(block: nn.Module, x: Tensor) -> Tensor:
+    """Gradient checkpointing: the block runs again in the backward pass instead of keeping its activations."""
+    return torch.as_tensor(checkpoint(block, x, use_reentrant=False))

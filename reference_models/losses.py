@@ -1,0 +1,46 @@
+"""Losses on pixels, and the adversarial ones. All are means over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHARBONNIER_EPSILON = 1e-3
+
+
+def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
+    """`mean(sqrt((sr - hr)² + ε²))`, ε = 1e-3 (Lai et al., "LapSRN", CVPR 2017, section 3.2)."""
+    return ((sr - hr).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
+
+
+PIXEL: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "charbonnier": charbonnier}
+
+
+def generator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
+    """What the generator minimises. `real` and `fake` are logits, `(n, 1)`.
+
+    `vanilla`: -log D(fake), the non-saturating loss of Goodfellow et al. 2014, equation in section 3; `lsgan`: Mao et
+    al. 2017, equation 9; `relativistic`: the relativistic average GAN, ESRGAN equation 2.
+    """
+    if kind == "relativistic":
+        return 0.5 * (_bce(real - fake.mean(), False) + _bce(fake - real.mean(), True))
+    return _squares(fake, True) if kind == "lsgan" else _bce(fake, True)
+
+
+def discriminator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
+    """What the discriminator minimises, on logits `(n, 1)`; for `relativistic` ESRGAN's equation 1."""
+    if kind == "relativistic":
+        return 0.5 * (_bce(real - fake.mean(), True) + _bce(fake - real.mean(), False))
+    score = _squares if kind == "lsgan" else _bce
+    return 0.5 * (score(real, True) + score(fake, False))
+
+
+def _bce(logits: Tensor, real: bool) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def _squares(scores: Tensor, real: bool) -> Tensor:
+    return F.mse_loss(scores, torch.full_like(scores, float(real)))

@@ -1,0 +1,57 @@
+"""Tensor names of published RRDBNet checkpoints, in all three spellings.
+
+| spelling   | first                | a dense block's convolution              | after the trunk     | upsampling        |
+|------------|----------------------|------------------------------------------|---------------------|-------------------|
+| BasicSR    | `conv_first`         | `body.0.rdb1.conv1`                      | `conv_body`         | `conv_up1`        |
+| new ESRGAN | `conv_first`         | `RRDB_trunk.0.RDB1.conv1`                | `trunk_conv`        | `upconv1`         |
+| old ESRGAN | `model.0`            | `model.1.sub.0.RDB1.conv1.0`             | `model.1.sub.23`    | `model.3`         |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from reference_models.architectures.rrdb import RRDBNet
+from srbench.errors import InputError
+
+NEW = {"trunk_conv": "conv_body", "upconv1": "conv_up1", "upconv2": "conv_up2", "HRconv": "conv_hr"}
+OLD = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv_hr", "10": "conv_last"}
+
+
+def to_basicsr(names: list[str]) -> dict[str, str]:
+    """Each name of an RRDBNet checkpoint in the spelling of BasicSR; names that are none of ours stay as they are."""
+    return {name: _from_old(name) if name.startswith("model.") else _from_new(name) for name in names}
+
+
+def _from_new(name: str) -> str:
+    name = re.sub(r"^RRDB_trunk\.(\d+)\.RDB(\d)\.", r"body.\1.rdb\2.", name)
+    stem, _, rest = name.partition(".")
+    return f"{NEW.get(stem, stem)}.{rest}"
+
+
+def _from_old(name: str) -> str:
+    dense = re.fullmatch(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.(\w+)", name)
+    if dense:
+        return "body.{}.rdb{}.conv{}.{}".format(*dense.groups())
+    if joined := re.fullmatch(r"model\.1\.sub\.\d+\.(weight|bias)", name):
+        return f"conv_body.{joined[1]}"
+    _, number, kind = name.split(".")
+    return f"{OLD.get(number, number)}.{kind}"
+
+
+def recognise(tensors: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The RRDBNet that fits a checkpoint without metadata, and its tensors by our names.
+
+    Raises `InputError` for anything else.
+    """
+    renamed = {ours: tensors[theirs] for theirs, ours in to_basicsr(list(tensors)).items()}
+    blocks = {int(found[1]) for name in renamed if (found := re.match(r"body\.(\d+)\.rdb1\.conv1\.weight", name))}
+    if not blocks or renamed.get("conv_first.weight") is None or renamed["conv_first.weight"].shape[1] != 3:
+        raise InputError(f"{path}: has no metadata of ours and is no RRDBNet. Install spandrel for other community models")
+    features, growth = renamed["conv_first.weight"].shape[0], renamed["body.0.rdb1.conv1.weight"].shape[0]
+    scale = 4 if "conv_up2.weight" in renamed else 2
+    return RRDBNet(scale, len(blocks), features, growth), renamed

@@ -1,0 +1,121 @@
+"""Perceptual losses: distances between the features that an ImageNet network sees.
+
+| trunk      | features                                                   | as in                              |
+|------------|------------------------------------------------------------|------------------------------------|
+| `vgg19_54` | VGG19 conv5_4 before its activation, L1                    | ESRGAN, section 3.3                |
+| `vgg54`    | VGG19 conv5_4 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
+| `vgg22`    | VGG19 conv2_2 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
+| `vgg16_22` | VGG16 conv2_2 after its activation, L1                     | the layer of Johnson et al., 2016  |
+| `squeeze`  | SqueezeNet 1.1 after three of its Fire modules, L1         | for places without VGG19           |
+
+AlexNet is refused: LPIPS measures with it here, and a model must not be trained on its own judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from reference_models.weights import read_weights
+from srbench.assets import locate, weights_folder
+from srbench.errors import InputError, UsageError
+from srbench.registry import unknown
+from srbench.types import Asset
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SRGAN_SCALE = 12.75
+"""SRGAN divides VGG features by this, "to obtain VGG losses of a scale that is comparable to the MSE loss"."""
+
+VGG19 = Asset("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth")
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A network of torchvision, the indices in its `features` after which a loss is taken, and how."""
+
+    network: str
+    layers: tuple[int, ...]
+    file: str
+    squares: bool = False
+
+
+TRUNKS = {
+    "vgg19_54": Trunk("vgg19", (34,), VGG19.filename),
+    "vgg54": Trunk("vgg19", (35,), VGG19.filename, squares=True),
+    "vgg22": Trunk("vgg19", (8,), VGG19.filename, squares=True),
+    "vgg16_22": Trunk("vgg16", (8,), "vgg16_features_conv1_1-conv2_2.safetensors"),
+    "squeeze": Trunk("squeezenet1_1", (4, 7, 12), "squeezenet1_1_features.safetensors"),
+}
+
+
+class PerceptualLoss(nn.Module):
+    """`(sr, hr)` RGB in [0, 1], `(n, 3, h, w)`, to the mean distance of their features. Its weights do not train.
+
+    Raises `UsageError` for AlexNet and for an unknown trunk, `UnavailableError` where its weights cannot be had.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        if name.startswith("alex"):
+            raise UsageError("AlexNet is what LPIPS measures with; training on it would make the score meaningless. Use vgg19_54")
+        if name not in TRUNKS:
+            raise unknown("perceptual trunk", name, TRUNKS)
+        self.trunk = TRUNKS[name]
+        self.features = _features(self.trunk).eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._seen(hr)
+        pairs = zip(self._seen(sr), wanted, strict=True)
+        if self.trunk.squares:
+            return sum((((a - b) / SRGAN_SCALE).square().mean() for a, b in pairs), sr.new_zeros(()))
+        return sum(((a - b).abs().mean() for a, b in pairs), sr.new_zeros(()))
+
+    def _seen(self, image: Tensor) -> list[Tensor]:
+        x = (image - self.mean) / self.std
+        taken = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.trunk.layers:
+                taken.append(x)
+        return taken
+
+
+def _features(trunk: Trunk) -> nn.Sequential:
+    """The layers of the trunk up to the last that is needed, with ImageNet weights."""
+    import torchvision
+
+    layers = getattr(torchvision.models, trunk.network)(weights=None).features[: max(trunk.layers) + 1]
+    for layer in layers.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # it would overwrite the features taken before it
+    tensors = {name.removeprefix("features."): tensor for name, tensor in _weights(trunk).items()}
+    try:
+        layers.load_state_dict({name: tensors[name] for name in layers.state_dict()})
+    except KeyError as error:
+        raise InputError(f"{trunk.file}: lacks {error} of {trunk.network}") from None
+    assert isinstance(layers, nn.Sequential)
+    return layers
+
+
+def _weights(trunk: Trunk) -> dict[str, Tensor]:
+    from srbench.errors import UnavailableError
+
+    folder = weights_folder()
+    if folder and (folder / trunk.file).is_file():
+        return read_weights(folder / trunk.file)[0]
+    if trunk.file == VGG19.filename:
+        return read_weights(Path(_torchvision_vgg19()))[0]
+    raise UnavailableError(f"{trunk.file} is not here. Put it into $SRBENCH_WEIGHTS, or use --set perceptual=vgg19_54")
+
+
+def _torchvision_vgg19() -> Path:
+    return locate(VGG19)

@@ -1,0 +1,54 @@
+"""What `srbench train` does: opens the data, makes the fabric, and calls the loop of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from reference_models.checkpoint import Clock
+from reference_models.fit import fit
+from reference_models.fit_gan import fit_gan
+from reference_models.patches import open_pool
+from reference_models.recipes import GanRecipe, Recipe
+from reference_models.validation import validation_samples
+from reference_models.watch import Lines, Silent
+from srbench.inference import select_device
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def train(
+    recipe: Recipe,
+    folders: Sequence[Path],
+    val: Path | None,
+    out: Path,
+    *,
+    device: str = "auto",
+    devices: int = 1,
+    resume: bool = False,
+    val_limit: int = 0,
+) -> Clock:
+    """Train by a recipe; see `reference_models.fit.fit`."""
+    fabric = make_fabric(select_device(device), devices, recipe.precision)
+    pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
+    samples = validation_samples(val, recipe.scale, val_limit) if val else []
+    watch = Lines() if fabric.is_global_zero else Silent()
+    if isinstance(recipe, GanRecipe):
+        return fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
+    return fit(recipe, pool, samples, out, fabric, watch, resume=resume)
+
+
+def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
+    """lightning-fabric for one or several processes; under `torchrun` or Slurm it joins those that were started."""
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:  # the umbrella package holds it too
+        from lightning.fabric import Fabric
+
+    fabric = Fabric(accelerator=device.type, devices=devices, precision=precision, strategy="auto" if devices == 1 else "ddp")
+    fabric.launch()
+    return fabric
