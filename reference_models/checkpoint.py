@@ -73,7 +73,9 @@ def load_checkpoint(path: Path, parts: dict[str, Any], device: torch.device) -> 
             else:
                 part.load_state_dict(content[name])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: was made by another recipe ({' '.join(str(error).split())[:120]}). Use another --out") from error
+        raise InputError(
+            f"{path}: was made by another recipe ({' '.join(str(error).split())[:120]}). Use another --out"
+        ) from error
     return Clock(**content["clock"])
 
 
@@ -83,7 +85,7 @@ def _state(part: Any) -> Any:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of weights and of batch-norm statistics; early on the decay is lower, `(1+n)/(10+n)`."""
+    """Exponential moving average of weights and batch-norm statistics; early on the decay is `(1 + n) / (10 + n)`."""
     decay = min(decay, (1 + step) / (10 + step))
     theirs = network.state_dict()
     ours = average.state_dict()

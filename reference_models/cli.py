@@ -14,7 +14,9 @@ from srbench.cli.options import FOLDER, srbench_command
     "A training that was stopped goes on with --resume."
 )
 @click.argument("recipe")
-@click.option("--data", "folders", type=FOLDER, multiple=True, required=True, help="A folder of images; may be repeated.")
+@click.option(
+    "--data", "folders", type=FOLDER, multiple=True, required=True, help="A folder of images; may be repeated."
+)
 @click.option("--val", type=FOLDER, help="A folder to validate on: Kodak24, never a test set.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
@@ -22,9 +24,10 @@ from srbench.cli.options import FOLDER, srbench_command
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
+@click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 def command(
     recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, out: Path | None,
-    device: str, devices: int, val_limit: int,
+    device: str, devices: int, val_limit: int, tensorboard: bool,
 ) -> None:  # fmt: skip
     from reference_models.recipes import override
     from reference_models.train import train
@@ -32,5 +35,17 @@ def command(
 
     chosen = override(load("recipes", recipe), settings)
     target = out or Path("runs") / recipe
-    clock = train(chosen, folders, val, target, device=device, devices=devices, resume=resume, val_limit=val_limit)
-    click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {target / 'best.safetensors'}", err=True)
+    clock = train(
+        chosen,
+        folders,
+        val,
+        target,
+        device=device,
+        devices=devices,
+        resume=resume,
+        val_limit=val_limit,
+        tensorboard=tensorboard,
+    )
+    click.echo(
+        f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {target / 'best.safetensors'}", err=True
+    )

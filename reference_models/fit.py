@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 
 def fit(
-    recipe: Recipe, pool: Pool, samples: Sequence[Sample], out: Path, fabric: Fabric, watch: Watch, *, resume: bool = False
+    recipe: Recipe,
+    pool: Pool,
+    samples: Sequence[Sample],
+    out: Path,
+    fabric: Fabric,
+    watch: Watch,
+    *,
+    resume: bool = False,
 ) -> Clock:
     """Train, and leave `best.safetensors`, `last.safetensors` and `last.ckpt` in the folder `out`.
 
@@ -39,7 +46,13 @@ def fit(
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
     plateau = Plateau(recipe.decay)
-    parts: dict[str, Any] = {"network": network, "average": average, "optimiser": optimiser, "draws": draws, "plateau": plateau}
+    parts: dict[str, Any] = {
+        "network": network,
+        "average": average,
+        "optimiser": optimiser,
+        "draws": draws,
+        "plateau": plateau,
+    }
     clock = load_checkpoint(out / "last.ckpt", parts, fabric.device) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)
     model.train()

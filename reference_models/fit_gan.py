@@ -1,4 +1,4 @@
-"""Adversarial training: SRGAN, ESRGAN. Read `fit_gan` from top to bottom; what differs from `fit` is the second network."""
+"""Adversarial training: SRGAN, ESRGAN. Read `fit_gan` from top to bottom; `fit` with a second network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 
 def fit_gan(
-    recipe: GanRecipe, pool: Pool, samples: Sequence[Sample], out: Path, fabric: Fabric, watch: Watch, *, resume: bool = False
+    recipe: GanRecipe,
+    pool: Pool,
+    samples: Sequence[Sample],
+    out: Path,
+    fabric: Fabric,
+    watch: Watch,
+    *,
+    resume: bool = False,
 ) -> Clock:
     """Train a generator against a discriminator; files, errors and arguments are those of `fit`.
 
@@ -37,7 +44,8 @@ def fit_gan(
     """
     settle(recipe)
     network = fresh_network(recipe).to(fabric.device)
-    critic = VGGDiscriminator(recipe.patch * recipe.scale, recipe.discriminator).to(fabric.device)
+    critic = VGGDiscriminator(recipe.patch * recipe.scale, recipe.discriminator, recipe.discriminator_features)
+    critic = critic.to(fabric.device)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     betas = (recipe.beta1, recipe.beta2)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas)
@@ -65,7 +73,8 @@ def fit_gan(
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),
                 "perceptual": recipe.perceptual_weight * perceptual(sr, hr),
-                "adversarial": recipe.adversarial_weight * generator_loss(recipe.adversarial, judge(hr).detach(), judge(sr)),
+                "adversarial": recipe.adversarial_weight
+                * generator_loss(recipe.adversarial, judge(hr).detach(), judge(sr)),
             }
         loss = torch.stack(list(terms.values())).sum()
         step(fabric, model, stepper, loss, recipe.clip)
@@ -78,10 +87,11 @@ def fit_gan(
             update_average(average, network, recipe.ema, clock.step)
         losses.append(loss.detach() + 0.0 * blame.detach())  # so that a judge that diverged is noticed too
         clock.tick(time_since(started, fabric))
-        watch.step(clock, {"loss": loss.detach(), "judge": blame.detach(), **{k: v.detach() for k, v in terms.items()}}, rate)
+        watch.step(
+            clock, {"loss": loss.detach(), "judge": blame.detach(), **{k: v.detach() for k, v in terms.items()}}, rate
+        )
         if clock.is_due(recipe):
             take_stock(clock, losses, average, samples, fabric, out)
             keep(out, recipe, average, clock, parts, pool, fabric, better=True)
             watch.validated(clock, average, samples)
     return clock
-

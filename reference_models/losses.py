@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 CHARBONNIER_EPSILON = 1e-3
 
@@ -16,7 +16,11 @@ def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
     return ((sr - hr).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
 
 
-PIXEL: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "charbonnier": charbonnier}
+PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": functional.l1_loss,
+    "mse": functional.mse_loss,
+    "charbonnier": charbonnier,
+}
 
 
 def generator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
@@ -39,8 +43,8 @@ def discriminator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _bce(logits: Tensor, real: bool) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
 def _squares(scores: Tensor, real: bool) -> Tensor:
-    return F.mse_loss(scores, torch.full_like(scores, float(real)))
+    return functional.mse_loss(scores, torch.full_like(scores, float(real)))

@@ -1,10 +1,10 @@
 """Tensor names of published RRDBNet checkpoints, in all three spellings.
 
-| spelling   | first                | a dense block's convolution              | after the trunk     | upsampling        |
-|------------|----------------------|------------------------------------------|---------------------|-------------------|
-| BasicSR    | `conv_first`         | `body.0.rdb1.conv1`                      | `conv_body`         | `conv_up1`        |
-| new ESRGAN | `conv_first`         | `RRDB_trunk.0.RDB1.conv1`                | `trunk_conv`        | `upconv1`         |
-| old ESRGAN | `model.0`            | `model.1.sub.0.RDB1.conv1.0`             | `model.1.sub.23`    | `model.3`         |
+| spelling   | first        | a convolution of a dense block  | after the trunk    | upsampling |
+|------------|--------------|---------------------------------|--------------------|------------|
+| BasicSR    | `conv_first` | `body.0.rdb1.conv1`             | `conv_body`        | `conv_up1` |
+| new ESRGAN | `conv_first` | `RRDB_trunk.0.RDB1.conv1`       | `trunk_conv`       | `upconv1`  |
+| old ESRGAN | `model.0`    | `model.1.sub.0.RDB1.conv1.0`    | `model.1.sub.23`   | `model.3`  |
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def recognise(tensors: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, dic
     renamed = {ours: tensors[theirs] for theirs, ours in to_basicsr(list(tensors)).items()}
     blocks = {int(found[1]) for name in renamed if (found := re.match(r"body\.(\d+)\.rdb1\.conv1\.weight", name))}
     if not blocks or renamed.get("conv_first.weight") is None or renamed["conv_first.weight"].shape[1] != 3:
-        raise InputError(f"{path}: has no metadata of ours and is no RRDBNet. Install spandrel for other community models")
+        raise InputError(
+            f"{path}: has no metadata of ours and is no RRDBNet. Install spandrel for other community models"
+        )
     features, growth = renamed["conv_first.weight"].shape[0], renamed["body.0.rdb1.conv1.weight"].shape[0]
     scale = 4 if "conv_up2.weight" in renamed else 2
     return RRDBNet(scale, len(blocks), features, growth), renamed

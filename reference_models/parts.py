@@ -47,12 +47,14 @@ def fresh_network(recipe: Recipe) -> nn.Module:
         try:
             network.load_state_dict(load_network(Path(recipe.start)).state_dict())
         except RuntimeError as error:
-            raise InputError(f"{recipe.start} does not fit recipe {recipe.name!r}: {' '.join(str(error).split())[:120]}") from None
+            raise InputError(
+                f"{recipe.start} does not fit recipe {recipe.name!r}: {' '.join(str(error).split())[:120]}"
+            ) from None
     if recipe.checkpointing and not hasattr(network, "checkpointing"):
         raise InputError(f"architecture {recipe.architecture!r} has no gradient checkpointing; leave it false")
     if recipe.checkpointing:
         network.checkpointing = True  # type: ignore[assignment]
-    return network.to(memory_format=torch.channels_last) if recipe.channels_last else network  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last) if recipe.channels_last else network
 
 
 def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
@@ -93,7 +95,7 @@ def take_stock(
     clock: Clock, losses: list[Tensor], average: nn.Module, samples: Sequence[Sample], fabric: Fabric, out: Path
 ) -> bool:
     """Validate, note it on the clock, empty `losses`; whether it is the best so far. Raises `DivergedError`."""
-    mean = float(fabric.all_reduce(torch.stack(losses).mean()))
+    mean = float(torch.as_tensor(fabric.all_reduce(torch.stack(losses).mean())))
     losses.clear()
     if not math.isfinite(mean):
         raise DivergedError(
@@ -105,9 +107,17 @@ def take_stock(
 
 
 def keep(
-    out: Path, recipe: Recipe, average: nn.Module, clock: Clock, parts: dict[str, Any], pool: Pool, fabric: Fabric, *, better: bool
+    out: Path,
+    recipe: Recipe,
+    average: nn.Module,
+    clock: Clock,
+    parts: dict[str, Any],
+    pool: Pool,
+    fabric: Fabric,
+    *,
+    better: bool,
 ) -> None:
-    """Write `last.safetensors`, `best.safetensors` where it is the best, and `last.ckpt`; rank 0 does, the others wait."""
+    """Write `last.safetensors`, `best.safetensors` if it is the best, and `last.ckpt`; rank 0 does, the others wait."""
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         facts = training_facts(recipe, clock, pool, fabric.device)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from srbench.conventions import CONVENTIONS
-from srbench.datasets.folder import pixel_digest
+from srbench.datasets.pixels import pixel_digest
 from srbench.degradations import degrade, mod_crop
 from srbench.errors import InputError
 from srbench.images import list_images, read_image, to_rgb
@@ -31,7 +31,7 @@ TEST_SETS = ("Set5", "Set14", "B100", "Urban100", "DIV2K-valid", "DIV2K_valid", 
 
 @dataclass(frozen=True)
 class Plane:
-    """Images end to end: `pixels` uint8 `(total, channels)`; where each starts, its width and its height, `(images,)`."""
+    """Images end to end: `pixels` uint8 `(total, channels)`; start, width and height of each, `(images,)`."""
 
     pixels: Tensor
     start: Tensor
@@ -42,7 +42,9 @@ class Plane:
     def of(cls, images: Sequence[Image], device: torch.device) -> Plane:
         sizes = np.array([image.shape[:2] for image in images])
         ends = np.cumsum(sizes.prod(axis=1))
-        flat = np.concatenate([np.atleast_3d(image).reshape(-1, image.shape[2] if image.ndim == 3 else 1) for image in images])
+        flat = np.concatenate(
+            [np.atleast_3d(image).reshape(-1, image.shape[2] if image.ndim == 3 else 1) for image in images]
+        )
         numbers = (np.concatenate(([0], ends[:-1])), sizes[:, 1], sizes[:, 0])
         return cls(torch.from_numpy(flat).to(device), *(torch.from_numpy(n).to(device) for n in numbers))
 
@@ -54,7 +56,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Pool:
-    """Pairs of what a network sees and what it should answer; `ratio` pixels of the second stand on one of the first."""
+    """Pairs of what a network sees and what it should answer; `ratio` is the size of the second over the first."""
 
     given: Plane
     wanted: Plane
@@ -62,7 +64,9 @@ class Pool:
     fingerprint: str
     count: int
 
-    def draw(self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
         """A random batch: `(n, c, patch, patch)` and `(n, c, patch * ratio, patch * ratio)`, float32 in [0, 1].
 
         Images are chosen by area, so that every pixel is as likely as any other; the pose is one of eight. Every rank
@@ -70,7 +74,7 @@ class Pool:
         number.
         """
         device = self.given.pixels.device
-        random = torch.rand((6, batch), generator=generator, device=device, dtype=torch.float64)[:, part]
+        random = torch.rand((6, batch), generator=generator, device=device, dtype=torch.float64)[:, part].contiguous()
         image = torch.searchsorted(self._area_up_to(), random[0], right=True).clamp_(max=len(self.given.start) - 1)
         top = (random[1] * (self.given.height[image] - patch + 1)).long()
         left = (random[2] * (self.given.width[image] - patch + 1)).long()
@@ -128,7 +132,9 @@ def refuse_test_set(folder: Path) -> None:
     """Raise `InputError` where a folder is one of the standard test sets, by name."""
     for name in folder.resolve().parts[-2:]:
         if name in TEST_SETS:
-            raise InputError(f"{folder}: {name} is a test set; a model must not see it before it is scored. Validate on Kodak24")
+            raise InputError(
+                f"{folder}: {name} is a test set; a model must not see it before it is scored. Validate on Kodak24"
+            )
 
 
 def luma_of(image: Image) -> Image:

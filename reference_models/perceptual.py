@@ -63,7 +63,9 @@ class PerceptualLoss(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         if name.startswith("alex"):
-            raise UsageError("AlexNet is what LPIPS measures with; training on it would make the score meaningless. Use vgg19_54")
+            raise UsageError(
+                "AlexNet is what LPIPS measures with; training on it would make the score meaningless. Use vgg19_54"
+            )
         if name not in TRUNKS:
             raise unknown("perceptual trunk", name, TRUNKS)
         self.trunk = TRUNKS[name]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,7 +16,7 @@ from reference_models.fit_gan import fit_gan
 from reference_models.patches import open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.validation import validation_samples
-from reference_models.watch import Lines, Silent
+from reference_models.watch import Silent, watch_for
 from srbench.inference import select_device
 
 if TYPE_CHECKING:
@@ -31,12 +33,13 @@ def train(
     devices: int = 1,
     resume: bool = False,
     val_limit: int = 0,
+    tensorboard: bool = False,
 ) -> Clock:
     """Train by a recipe; see `reference_models.fit.fit`."""
     fabric = make_fabric(select_device(device), devices, recipe.precision)
     pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
     samples = validation_samples(val, recipe.scale, val_limit) if val else []
-    watch = Lines() if fabric.is_global_zero else Silent()
+    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
     if isinstance(recipe, GanRecipe):
         return fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
     return fit(recipe, pool, samples, out, fabric, watch, resume=resume)
@@ -44,11 +47,22 @@ def train(
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     """lightning-fabric for one or several processes; under `torchrun` or Slurm it joins those that were started."""
-    try:
-        from lightning_fabric import Fabric
-    except ImportError:  # the umbrella package holds it too
-        from lightning.fabric import Fabric
-
-    fabric = Fabric(accelerator=device.type, devices=devices, precision=precision, strategy="auto" if devices == 1 else "ddp")
+    library = _lightning_fabric()
+    strategy: Any = "auto"
+    if devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Batch-norm statistics stay with each rank: sending them in the midst of two forward passes of one network,
+        # as a discriminator makes them, would change what backward has kept.
+        strategy = library.strategies.DDPStrategy(
+            broadcast_buffers=False, process_group_backend="gloo" if device.type == "cpu" else None
+        )
+    fabric: Fabric = library.Fabric(accelerator=device.type, devices=devices, precision=precision, strategy=strategy)
     fabric.launch()
     return fabric
+
+
+def _lightning_fabric() -> Any:
+    """The library alone, or as the umbrella package `lightning` holds it."""
+    try:
+        return import_module("lightning_fabric")
+    except ImportError:
+        return import_module("lightning.fabric")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from reference_models.patches import refuse_test_set
 from reference_models.weights import as_upscaler
-from srbench.conventions import convention
+from srbench.conventions import convention, quantise
 from srbench.datasets.folder import open_folder
 from srbench.inference import to_tensor
 from srbench.metrics.psnr import psnr
 from srbench.types import Sample
+
+if TYPE_CHECKING:
+    from srbench.types import Image
 
 
 def validation_samples(folder: Path, scale: int, limit: int = 0) -> list[Sample]:
@@ -36,3 +40,12 @@ def mean_psnr_y(network: nn.Module, samples: Sequence[Sample], device: torch.dev
         scores.append(float(psnr(*convention("matlab").views(sr, hr, scale=upscale.scale, channel="y"))))
     network.train(was_training)
     return sum(scores) / len(scores)
+
+
+@torch.inference_mode()
+def upscaled(network: nn.Module, sample: Sample) -> Image:
+    """SR of one sample, uint8 `(h, w, 3)`, from a network in evaluation mode."""
+    device = next(network.parameters()).device
+    sr = quantise(as_upscaler(network)(to_tensor(sample.lr, device)))
+    image: Image = sr[0].permute(1, 2, 0).cpu().numpy()
+    return image

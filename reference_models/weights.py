@@ -63,7 +63,9 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
-        raise InputError(f"{path}: holds more than tensors, and loading it could run code. Save its state_dict anew") from None
+        raise InputError(
+            f"{path}: holds more than tensors; loading it could run code. Save its state_dict anew"
+        ) from None
     for key in ("params_ema", "params", "state_dict"):  # BasicSR, KAIR and others wrap the tensors
         content = content.get(key, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -79,7 +81,7 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     else:
         network, tensors = recognise(tensors, path)
     try:
-        network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+        network.load_state_dict(tensors)  # fp16 becomes fp32 here
     except RuntimeError as error:
         raise InputError(f"{path}: {' '.join(str(error).split())[:200]}") from None
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -4,8 +4,8 @@ ECCV Workshops 2018, figure 4. Tensor names are those of BasicSR, so that its ch
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_models.architectures.srresnet import recomputed, shuffles
 
@@ -44,7 +44,7 @@ class RRDB(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """`(n, 3, h, w)` in [0, 1] to `(n, 3, h * scale, w * scale)`; no normalisation, nearest upsampling and convolution."""
+    """`(n, 3, h, w)` in [0, 1] to `(n, 3, h * scale, w * scale)`; no normalisation; upsampling is nearest, then 3x3."""
 
     def __init__(self, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32) -> None:
         super().__init__()
@@ -65,7 +65,9 @@ class RRDBNet(nn.Module):
             deep = recomputed(block, deep) if self.checkpointing and self.training else block(deep)
         x = shallow + self.conv_body(deep)
         for stage, step in enumerate(shuffles(self.scale), start=1):
-            x = _lrelu(self.get_submodule(f"conv_up{stage}")(F.interpolate(x, scale_factor=step, mode="nearest")))
+            x = _lrelu(
+                self.get_submodule(f"conv_up{stage}")(functional.interpolate(x, scale_factor=step, mode="nearest"))
+            )
         return torch.as_tensor(self.conv_last(_lrelu(self.conv_hr(x))))
 
 
@@ -80,4 +82,4 @@ def _conv(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def _lrelu(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.2)
+    return functional.leaky_relu(x, 0.2)

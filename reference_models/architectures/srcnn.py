@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 KERNELS = {"9-1-5": (9, 1, 5), "9-5-5": (9, 5, 5)}
 
@@ -38,7 +38,7 @@ class SRCNN(nn.Module):
 
     def _layer(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         if not self.training:
-            x = F.pad(x, [layer.kernel_size[0] // 2] * 4, mode="replicate")
+            x = functional.pad(x, [layer.kernel_size[0] // 2] * 4, mode="replicate")
         return torch.as_tensor(layer(x))
 
 
@@ -61,4 +61,4 @@ class LumaUpscaler(nn.Module):
         bicubic = imresize(round_to_uint8(lr.double() * 255.0), self.scale).to(lr.dtype) / 255.0
         weights = torch.tensor(STUDIO_SWING, dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)
         y = ((bicubic * weights).sum(dim=1, keepdim=True) + 16.0) / 255.0
-        return bicubic + (self.network(y) - y) * (255.0 / 219.0)
+        return torch.as_tensor(bicubic + (self.network(y) - y) * (255.0 / 219.0))

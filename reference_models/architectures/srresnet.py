@@ -14,11 +14,17 @@ Activation = Literal["prelu", "relu", "lrelu"]
 
 def activation(name: Activation) -> nn.Module:
     """PReLU with one slope for all channels, ReLU, or LeakyReLU with slope 0.2."""
-    return {"prelu": nn.PReLU, "relu": nn.ReLU, "lrelu": lambda: nn.LeakyReLU(0.2)}[name]()
+    match name:
+        case "prelu":
+            return nn.PReLU()
+        case "relu":
+            return nn.ReLU()
+        case "lrelu":
+            return nn.LeakyReLU(0.2)
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, batch norm, activation, convolution, batch norm, sum. The convolutions leave the bias to the norm."""
+    """Convolution, batch norm, activation, convolution, batch norm, sum. The norms bring the bias."""
 
     def __init__(self, features: int, act: Activation) -> None:
         super().__init__()
@@ -27,6 +33,7 @@ class ResidualBlock(nn.Module):
         self.act = activation(act)
         self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(features)
+        nn.init.zeros_(self.norm2.weight)  # each block begins as identity (Goyal et al. 2017, section 5.1)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.as_tensor(x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x))))))
@@ -53,7 +60,9 @@ class SRResNet(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), activation(body_act))
         self.body = nn.Sequential(*(ResidualBlock(features, body_act) for _ in range(blocks)))
         self.join = nn.Sequential(nn.Conv2d(features, features, 3, padding=1, bias=False), nn.BatchNorm2d(features))
-        self.upsample = nn.Sequential(*(part for step in shuffles(scale) for part in _shuffle(features, step, tail_act)))
+        self.upsample = nn.Sequential(
+            *(part for step in shuffles(scale) for part in _shuffle(features, step, tail_act))
+        )
         self.tail = nn.Conv2d(features, 3, 9, padding=4)
 
     def forward(self, lr: Tensor) -> Tensor:

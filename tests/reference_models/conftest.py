@@ -1,0 +1,57 @@
+"""Small folders of pictures, and a tiny version of every recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from reference_models.patches import Pool, open_pool
+from reference_models.recipes import GanRecipe, Recipe
+from reference_models.train import make_fabric
+from srbench.images import write_image
+
+if TYPE_CHECKING:
+    from srbench.types import Image
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # sums in one order: what "bit for bit" needs
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, photograph: Callable[..., Image]) -> Path:
+    """A folder of four pictures of different sizes, one of them grey."""
+    folder = tmp_path / "pictures"
+    for seed, (height, width) in enumerate([(64, 80), (72, 64), (96, 65), (66, 67)]):
+        write_image(folder / f"{seed}.png", photograph(height, width, seed=seed, grey=seed == 3))
+    return folder
+
+
+@pytest.fixture
+def fabric() -> Fabric:
+    return make_fabric(torch.device("cpu"), 1, "32-true")
+
+
+def tiny(recipe: Recipe, **changes: object) -> Recipe:
+    """The recipe, shrunk to a network and patches of a few pixels; the parts of the loop that run stay the same."""
+    options = {"blocks": 1, "features": 8} if recipe.architecture != "srcnn" else dict(recipe.options)
+    options |= {"growth": 4} if recipe.architecture == "rrdb" else {}
+    kept = {key: value for key, value in recipe.options.items() if key not in options}
+    small = replace(
+        recipe, options={**kept, **options}, batch=4, patch=24 if recipe.luma else 8, minutes=0.0, steps=20,
+        validate_every=10, precision="32-true", compile="", warmup=0.0,
+    )  # fmt: skip
+    if isinstance(small, GanRecipe):
+        small = replace(small, discriminator_features=8)
+    return replace(small, **changes)  # type: ignore[arg-type]
+
+
+def pool_for(recipe: Recipe, folder: Path) -> Pool:
+    return open_pool([folder], recipe.scale, recipe.patch, torch.device("cpu"), luma=recipe.luma)

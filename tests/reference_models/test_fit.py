@@ -1,0 +1,183 @@
+"""The two loops: every recipe learns, resumes to the bit, stops at NaN, and works with two processes as with one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from reference_models.checkpoint import Clock
+from reference_models.fit import fit
+from reference_models.fit_gan import fit_gan
+from reference_models.losses import PIXEL
+from reference_models.parts import DivergedError
+from reference_models.recipes import RECIPES, GanRecipe, Recipe
+from reference_models.validation import validation_samples
+from reference_models.watch import Silent
+from reference_models.weights import load_network, read_weights
+from srbench.errors import InputError
+from tests.reference_models.conftest import pool_for, tiny
+
+
+class Notes(Silent):
+    """Remembers every loss."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, float]] = []
+
+    def step(self, clock: Clock, losses: dict[str, Tensor], rate: float) -> None:  # type: ignore[override]
+        self.seen.append({name: float(value) for name, value in losses.items()})
+
+
+class Bystander(nn.Module):
+    """Stands in for an ImageNet trunk: mean absolute difference of fixed random features."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3).requires_grad_(False)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        return torch.as_tensor((self.features(sr) - self.features(hr)).abs().mean())
+
+
+@pytest.fixture(autouse=True)
+def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reference_models.fit_gan.PerceptualLoss", Bystander)
+
+
+def run(
+    recipe: Recipe, pictures: Path, out: Path, fabric: Fabric, notes: Silent | None = None, *, resume: bool = False
+) -> Clock:
+    pool, watch = pool_for(recipe, pictures), notes or Silent()
+    if isinstance(recipe, GanRecipe):
+        return fit_gan(recipe, pool, [], out, fabric, watch, resume=resume)
+    return fit(recipe, pool, [], out, fabric, watch, resume=resume)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_twenty_steps_of_every_recipe_lower_its_loss(name: str, pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    notes = Notes()
+    recipe = tiny(RECIPES[name], lr=1e-3, schedule="constant")
+    run(recipe, pictures, tmp_path / "out", fabric, notes)
+    key = "perceptual" if isinstance(recipe, GanRecipe) else "loss"
+    first, last = ([note[key] for note in notes.seen[part]] for part in (slice(5), slice(-5, None)))
+    assert sum(last) < sum(first)
+    network = load_network(tmp_path / "out" / "best.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
+
+
+@pytest.mark.parametrize("name", ["srcnn-quick", "srresnet-quick", "esrnet-quick", "srgan-quick", "esrgan-quick"])
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
+    name: str, pictures: Path, tmp_path: Path, fabric: Fabric
+) -> None:
+    recipe = tiny(RECIPES[name], warmup=0.2, ema=0.9)
+    run(recipe, pictures, tmp_path / "whole", fabric)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, pictures, tmp_path / "parts", fabric, Interrupted(at=13))
+    clock = run(recipe, pictures, tmp_path / "parts", fabric, resume=True)
+    assert clock.step == 20
+    for file in ("best.safetensors", "last.safetensors"):
+        whole, parts = (read_weights(tmp_path / kind / file)[0] for kind in ("whole", "parts"))
+        assert all(torch.equal(whole[tensor], parts[tensor]) for tensor in whole)
+
+
+class Interrupted(Silent):
+    """Kills the training, three steps after its last checkpoint."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def step(self, clock: Clock, losses: object, rate: float) -> None:
+        if clock.step == self.at:
+            raise KeyboardInterrupt
+
+
+def test_resume_needs_a_checkpoint_of_the_same_recipe(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    recipe = tiny(RECIPES["srresnet-quick"], steps=2, validate_every=1)
+    with pytest.raises(InputError, match="nothing to resume"):
+        run(recipe, pictures, tmp_path / "out", fabric, resume=True)
+    run(recipe, pictures, tmp_path / "out", fabric)
+    with pytest.raises(InputError, match="was made by another recipe"):
+        run(tiny(RECIPES["esrnet-quick"]), pictures, tmp_path / "out", fabric, resume=True)
+
+
+@pytest.mark.parametrize("name", ["srresnet-quick", "srgan-quick"])
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(
+    name: str, pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny(RECIPES[name], steps=20, validate_every=5, ema=0.0)
+    calls = iter([1.0] * 7 + [math.nan] * 99)
+    monkeypatch.setitem(PIXEL, recipe.loss, lambda sr, hr: (sr - hr).abs().mean() * next(calls))
+    with pytest.raises(DivergedError, match=r"after step 10; .*last\.ckpt is the last good state"):
+        run(recipe, pictures, tmp_path / "out", fabric)
+    tensors, facts = read_weights(tmp_path / "out" / "last.safetensors")
+    assert facts["steps"] == "5"
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+
+
+def test_early_stopping_waits_for_its_patience(
+    pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([20.0, 21.0, 20.5, 20.6, 20.7, 99.0])
+    monkeypatch.setattr("reference_models.parts.mean_psnr_y", lambda *_: next(scores))
+    recipe = tiny(RECIPES["srresnet-quick"], steps=100, validate_every=1, patience=3)
+    samples = validation_samples(pictures, 4, limit=1)
+    clock = fit(recipe, pool_for(recipe, pictures), samples, tmp_path, fabric, Silent())
+    assert clock.step == 5
+    assert read_weights(tmp_path / "best.safetensors")[1]["steps"] == "2"
+
+
+def test_the_learning_rate_of_a_plateau_falls(
+    pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reference_models.parts.mean_psnr_y", lambda *_: 20.0)
+    rates = []
+
+    class Rates(Silent):
+        def step(self, clock: Clock, losses: object, rate: float) -> None:
+            rates.append(rate)
+
+    recipe = tiny(RECIPES["esrnet-lite-quick"], steps=14, validate_every=1)
+    fit(recipe, pool_for(recipe, pictures), validation_samples(pictures, 4, 1), tmp_path, fabric, Rates())
+    assert sorted(set(rates), reverse=True) == [recipe.lr, recipe.lr / 2, recipe.lr / 4]
+
+
+def test_training_starts_from_given_weights(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    start = tiny(RECIPES["srresnet-quick"], steps=3, ema=0.0)
+    run(start, pictures, tmp_path / "start", fabric)
+    weights = tmp_path / "start" / "last.safetensors"
+    still = tiny(RECIPES["srgan-quick"], steps=1, lr=0.0, ema=0.0, start=str(weights))
+    run(still, pictures, tmp_path / "still", fabric)
+    before, after = read_weights(weights)[0], read_weights(tmp_path / "still" / "last.safetensors")[0]
+    assert all(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+    with pytest.raises(InputError, match="does not fit recipe"):
+        run(replace(still, architecture="rrdb"), pictures, tmp_path / "no", fabric)
+
+
+def test_bf16_training_learns(pictures: Path, tmp_path: Path) -> None:
+    from reference_models.train import make_fabric
+
+    notes = Notes()
+    recipe = tiny(RECIPES["srresnet-quick"], lr=1e-3, schedule="constant", precision="bf16-mixed")
+    run(recipe, pictures, tmp_path, make_fabric(torch.device("cpu"), 1, recipe.precision), notes)
+    assert sum(n["loss"] for n in notes.seen[-5:]) < sum(n["loss"] for n in notes.seen[:5])
+
+
+@pytest.mark.slow
+def test_one_patch_can_be_learned_by_heart(tmp_path: Path, fabric: Fabric, photograph: Callable[..., object]) -> None:
+    from srbench.images import write_image
+
+    write_image(tmp_path / "one" / "patch.png", photograph(48, 48))  # type: ignore[arg-type]
+    recipe = tiny(
+        RECIPES["esrnet-quick"], options={"blocks": 2, "features": 32, "growth": 16}, patch=12, batch=8, steps=1500,
+        lr=2e-3, validate_every=500, schedule="cosine", ema=0.0,
+    )  # fmt: skip
+    samples = validation_samples(tmp_path / "one", 4)
+    clock = fit(recipe, pool_for(recipe, tmp_path / "one"), samples, tmp_path / "out", fabric, Silent())
+    assert clock.best > 35.0
