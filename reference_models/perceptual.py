@@ -93,13 +93,14 @@ class PerceptualLoss(nn.Module):
 
 def _features(trunk: Trunk) -> nn.Sequential:
     """The layers of the trunk up to the last that is needed, with ImageNet weights."""
-    import torchvision
+    weights = _weights(trunk)
+    import torchvision  # seconds, so only once the weights are known to be here
 
     layers = getattr(torchvision.models, trunk.network)(weights=None).features[: max(trunk.layers) + 1]
     for layer in layers.modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # it would overwrite the features taken before it
-    tensors = {name.removeprefix("features."): tensor for name, tensor in _weights(trunk).items()}
+    tensors = {name.removeprefix("features."): tensor for name, tensor in weights.items()}
     try:
         layers.load_state_dict({name: tensors[name] for name in layers.state_dict()})
     except KeyError as error:

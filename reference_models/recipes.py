@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from srbench.errors import UsageError
 
 Schedule = Literal["constant", "step", "multistep", "exponential", "cosine", "plateau"]
 Option = int | float | str | bool
+
+POSITIVE = ("scale", "batch", "patch", "steps", "validate_every")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,13 @@ def _replaced(recipe: Recipe, key: str, text: str) -> Recipe:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}"
         raise UsageError(f"recipe {recipe.name!r} has no field {key!r}. {hint}")
-    return replace(recipe, **{key: _parsed(key, text, getattr(recipe, key))})
+    value = _parsed(key, text, getattr(recipe, key))
+    allowed = get_args(get_type_hints(type(recipe))[key])  # of a Literal
+    if allowed and isinstance(value, str) and value not in allowed:
+        raise UsageError(f"--set {key}={text}: expected one of {', '.join(map(repr, allowed))}")
+    if key in POSITIVE and value < 1:
+        raise UsageError(f"--set {key}={text}: expected at least 1")
+    return replace(recipe, **{key: value})
 
 
 def _parsed(key: str, text: str, present: object) -> Any:

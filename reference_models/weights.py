@@ -62,6 +62,8 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except (KeyError, IndexError, AttributeError) as error:  # what the reader of pickles stumbles over in other files
+        raise ValueError(f"{type(error).__name__}: {error}") from None
     except UnpicklingError:
         raise InputError(
             f"{path}: holds more than tensors; loading it could run code. Save its state_dict anew"

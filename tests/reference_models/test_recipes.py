@@ -1,0 +1,136 @@
+"""Recipes, schedules and losses."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference_models.losses import charbonnier, discriminator_loss, generator_loss
+from reference_models.perceptual import TRUNKS, PerceptualLoss
+from reference_models.recipes import RECIPES, GanRecipe, Recipe, override
+from reference_models.schedules import FLOOR, factor
+from srbench.errors import UnavailableError, UsageError
+from srbench.registry import entries, load
+
+PLAIN = Recipe("plain", "srresnet")
+
+
+def test_every_recipe_is_registered_under_its_name() -> None:
+    assert {name: load("recipes", name) for name in RECIPES} == dict(RECIPES)
+    assert set(RECIPES) <= set(entries("recipes"))
+
+
+def test_recipes_need_no_torch() -> None:
+    code = "import sys, reference_models.recipes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_fields_are_replaced_by_text() -> None:
+    changed = override(PLAIN, ["lr=1e-3", "batch=4", "channels_last=false", "milestones=0.5,0.75", "options.blocks=2"])
+    assert (changed.lr, changed.batch, changed.channels_last) == (1e-3, 4, False)
+    assert changed.milestones == (0.5, 0.75)
+    assert changed.options == {"blocks": 2}
+    assert PLAIN.options == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("bacth=4", "has no field 'bacth'. Did you mean batch"),
+        ("batch=four", "expected int, as in batch=16"),
+        ("checkpointing=maybe", "expected bool"),
+        ("batch", "expected key=value"),
+        ("schedule=cosin", "schedule"),
+        ("batch=0", "batch"),
+        ("steps=-1", "steps"),
+    ],
+)
+def test_typos_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        override(PLAIN, [setting])
+
+
+def test_the_trunk_that_lpips_measures_with_is_refused() -> None:
+    for recipe in RECIPES.values():
+        assert not isinstance(recipe, GanRecipe) or recipe.perceptual in TRUNKS
+    with pytest.raises(UsageError, match="AlexNet is what LPIPS measures with"):
+        PerceptualLoss("alexnet")
+    with pytest.raises(UsageError, match="Did you mean vgg19_54"):
+        PerceptualLoss("vgg19_45")
+
+
+def test_a_missing_trunk_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)
+    with pytest.raises(UnavailableError, match="vgg19"):
+        PerceptualLoss("vgg54")
+    with pytest.raises(UnavailableError, match="squeezenet"):
+        PerceptualLoss("squeeze")
+
+
+@pytest.mark.parametrize("name", ["vgg16_22", "squeeze"])
+def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
+    loss = PerceptualLoss(name)
+    hr = torch.rand(1, 3, 64, 64)
+    near, far = (float(loss(hr + noise * torch.randn_like(hr), hr)) for noise in (0.01, 0.1))
+    assert float(loss(hr, hr)) == 0.0
+    assert 0.0 < near < far
+    sr = hr.clone().requires_grad_(True)
+    loss(sr, 1.0 - hr).backward()
+    assert sr.grad is not None
+    assert all(parameter.grad is None for parameter in loss.parameters())
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "multistep", "exponential", "cosine"])
+@given(progress=st.floats(0, 1))
+def test_schedules_stay_between_nothing_and_the_whole_rate(schedule: str, progress: float) -> None:
+    recipe = override(PLAIN, [f"schedule={schedule}", "milestones=0.5,0.75", "warmup=0.1"])
+    assert 0.0 < factor(recipe, progress) <= 1.0
+
+
+def test_values_of_the_schedules() -> None:
+    cosine = override(PLAIN, ["schedule=cosine", "warmup=0.2"])
+    assert factor(cosine, 0.1) == pytest.approx(0.5)
+    assert factor(cosine, 0.2) == pytest.approx(1.0)
+    assert factor(cosine, 0.6) == pytest.approx(0.5, abs=FLOOR)
+    assert factor(cosine, 1.0) == pytest.approx(FLOOR)
+    steps = override(PLAIN, ["schedule=multistep", "milestones=0.5,0.75", "decay=0.5"])
+    assert [factor(steps, p) for p in (0.49, 0.5, 0.74, 0.75)] == [1.0, 0.5, 0.5, 0.25]
+    falling = override(PLAIN, ["schedule=exponential", "decay=0.01"])
+    assert factor(falling, 0.5) == pytest.approx(0.1)
+
+
+def test_charbonnier_lies_just_above_l1() -> None:
+    sr, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    l1 = float((sr - hr).abs().mean())
+    assert l1 < float(charbonnier(sr, hr)) < l1 + 1e-3
+    assert float(charbonnier(hr, hr)) == pytest.approx(1e-3)
+
+
+def test_adversarial_losses_at_logits_of_zero() -> None:
+    """An undecided discriminator: log 2 for cross entropies, and squares of 1 and 0 for LSGAN."""
+    zero = torch.zeros(4, 1)
+    for kind in ("vanilla", "relativistic"):
+        assert float(generator_loss(kind, zero, zero)) == pytest.approx(math.log(2))
+        assert float(discriminator_loss(kind, zero, zero)) == pytest.approx(math.log(2))
+    assert float(generator_loss("lsgan", zero, zero)) == 1.0
+    assert float(discriminator_loss("lsgan", zero, zero)) == 0.5
+
+
+@pytest.mark.parametrize("kind", ["vanilla", "lsgan", "relativistic"])
+def test_generator_and_discriminator_pull_against_each_other(kind: str) -> None:
+    real, fake = torch.full((4, 1), 0.6), torch.full((4, 1), 0.3)
+    assert float(generator_loss(kind, real, fake + 0.2)) < float(generator_loss(kind, real, fake))
+    assert float(discriminator_loss(kind, real, fake + 0.2)) > float(discriminator_loss(kind, real, fake))
+
+
+def test_relativistic_losses_compare_with_the_mean_of_the_others() -> None:
+    """ESRGAN, equations 1 and 2: adding a constant to every logit changes nothing."""
+    real, fake = torch.randn(8, 1), torch.randn(8, 1)
+    for loss in (generator_loss, discriminator_loss):
+        assert float(loss("relativistic", real + 3, fake + 3)) == pytest.approx(float(loss("relativistic", real, fake)))
