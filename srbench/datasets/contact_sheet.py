@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image as pil  # noqa: N813 - beside our own type Image
+from PIL import Image as pil
 from PIL import ImageDraw
 
 from srbench.images import atomic_file, read_image, to_rgb

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from PIL import Image as pil  # noqa: N813 - beside our own type Image
+from PIL import Image as pil
 
 from srbench.datasets.pixels import CROPS, Known, Match, grey_of, pixel_digest, published
 from srbench.datasets.sketch import psnr_from, sketch
