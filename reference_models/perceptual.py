@@ -29,7 +29,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SRGAN_SCALE = 12.75
 """SRGAN divides VGG features by this, "to obtain VGG losses of a scale that is comparable to the MSE loss"."""
 
-VGG19 = Asset("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth")
+VGG19 = Asset("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", sha256="dcbb9e9d", size=574_673_361)
 
 
 @dataclass(frozen=True)

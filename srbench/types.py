@@ -42,7 +42,8 @@ class Asset:
     """A file that srbench can find or fetch, and checks before use.
 
     `url` is an address, or `package:NAME/PATH` for a file shipped inside an installed package.
-    `sha256` (hex) is checked after a fetch; it may be empty for `package:` files, which pip has checked.
+    `sha256` (hex, or as many of its first digits as are known) is checked after a fetch and in the user's folder; it
+    may be empty for `package:` files, which pip has checked.
     `size` is in bytes and is only told to the user, before a download starts.
     """
 
