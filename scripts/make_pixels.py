@@ -20,10 +20,11 @@ NOTE = "Written by scripts/make_pixels.py; see srbench/datasets/pixels.py. '=' r
 
 def known_images(root: Path) -> list[Known]:
     """The lines of every set with fixed pixels, in the order of sets.toml, ids sorted."""
-    return [known for row in STANDARD_SETS.values() if not row.first_use for known in _of_set(root, row.name)]
+    return [known for row in STANDARD_SETS.values() if not row.first_use for known in of_set(root, row.name)]
 
 
-def _of_set(root: Path, name: str) -> list[Known]:
+def of_set(root: Path, name: str) -> list[Known]:
+    """The lines of one set; those that are committed where the set is not here."""
     places = [place for place in (root / name / "HR", root / "train" / name, root / f"train_{name}") if place.is_dir()]
     if not places:
         return list(published().sets[name].values())
@@ -33,5 +34,4 @@ def _of_set(root: Path, name: str) -> list[Known]:
 
 
 if __name__ == "__main__":
-    TABLE.touch()
     TABLE.write_text(to_table(known_images(Path(sys.argv[1])), NOTE), encoding="utf-8")

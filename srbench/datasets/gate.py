@@ -37,4 +37,6 @@ def _explained(verification: Verification, scale: int) -> str:
 
 def worded(finding: Finding) -> str:
     """One finding in a few words, its image first."""
+    if finding.status in ("cropped", "as-rgb"):
+        return f"{finding.id} is {finding.detail}"
     return f"{finding.id} is {finding.status}" + (f", {finding.detail}" if finding.detail else "")

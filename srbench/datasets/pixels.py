@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CROPS = (2, 3, 4, 12)
 """The multiples to which the copies in circulation are cropped: by scale, or by 12 to serve all of 2, 3 and 4."""
 
+TABLE = "pixels.tsv"
 HEADER = "#set\tid\twidth\theight\tmode\tsha256\t" + "\t".join(f"mod{crop}" for crop in CROPS) + "\tsketch"
 _ABBREVIATED = 32
 _SAME = "="
@@ -142,5 +143,9 @@ def to_table(images: Iterable[Known], note: str = "") -> str:
 @cache
 def published() -> Index:
     """The images that srbench knows by itself."""
-    name = "pixels.tsv"
-    return Index(parse(resources.files("srbench.datasets").joinpath(name).read_text(encoding="utf-8"), name))
+    return Index(parse(table_text(), TABLE))
+
+
+def table_text() -> str:
+    """What scripts/make_pixels.py has written."""
+    return resources.files("srbench.datasets").joinpath(TABLE).read_text(encoding="utf-8")

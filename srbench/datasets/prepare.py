@@ -11,9 +11,10 @@ from pathlib import Path
 
 from srbench import assets
 from srbench.datasets.fetch import fetched
-from srbench.datasets.first_use import TABLE, seen_first, write_table
+from srbench.datasets.first_use import seen_first, write_table
 from srbench.datasets.lr_files import LrPicker
 from srbench.datasets.pick import Picker
+from srbench.datasets.pixels import TABLE
 from srbench.datasets.table import STANDARD_SETS, StandardSet
 from srbench.datasets.unpack import pictures
 from srbench.datasets.verify import Verification, verify
