@@ -107,7 +107,7 @@ def _against_costs(
             metric = heading(scores[0].metric)
             title = f"{metric.label} against {label.partition(' (')[0]}, ×{scale}"
             figure = _scatter(points, palette, label, metric, more_is_better=more_is_better)
-            what = f"{title}, a panel a data set; the line is the Pareto front of models that no other beats in both."
+            what = "A panel a data set; the line is the Pareto front, the models that no other beats in both."
             yield Plot(f"quality-{name}-x{scale}", title, what, figure)
 
 
@@ -141,15 +141,15 @@ def _distributions(results: Results, scale: int, metric: str, palette: Palette) 
         axes.set_yticks(range(len(here)), [run.identity.model for run in here])
         axes.set(title=dataset, xlabel=heading(metric).label)
     title = f"{heading(metric).label} image by image, ×{scale}"
-    yield Plot(f"distribution-x{scale}", title, f"{title}: a dot an image, a box from quartile to quartile.", figure)
+    yield Plot(f"distribution-x{scale}", title, "A dot an image, a box from quartile to quartile.", figure)
 
 
 def _strip(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
     if not values:
         return
     spread = [place + 0.22 * math.sin(12.9898 * index) for index in range(len(values))]
-    axes.scatter(values, spread, s=9, color=colour, alpha=0.45, linewidths=0, zorder=2)
-    style = {"color": INK, "linewidth": 1.0}
+    axes.scatter(values, spread, s=9, color=colour, alpha=0.8, linewidths=0, zorder=3)
+    style = {"color": INK, "linewidth": 0.8}
     axes.boxplot(
         [values], positions=[place], orientation="horizontal", widths=0.5, showfliers=False, manage_ticks=False,
         boxprops=style, whiskerprops=style, capprops=style, medianprops={"color": INK, "linewidth": 2.0},

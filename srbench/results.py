@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from srbench.errors import IncomparableError, InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 SCHEMA = 1
@@ -174,10 +176,14 @@ class SpeedRow:
 
 @dataclass(frozen=True)
 class Results:
-    """Every run and timing of a results folder: what reports, checks and comparisons read."""
+    """Every run and timing of a results folder: what reports, checks and comparisons read.
+
+    `folder` is where they were read from, and where saved SR images lie; None for results made in memory.
+    """
 
     runs: tuple[Run, ...]
     speeds: tuple[SpeedRow, ...] = ()
+    folder: Path | None = None
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
@@ -201,6 +207,7 @@ class Results:
         return Results(
             tuple(run for run in self.runs if run.identity in wanted),
             tuple(row for row in self.speeds if (row.model, row.scale) in models),
+            self.folder,
         )
 
     def with_metrics(self, names: Iterable[str]) -> Results:

@@ -197,7 +197,7 @@ def load_results(folder: Path | str) -> Results:
     runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    return Results(tuple(runs), tuple(read_speeds(folder)))
+    return Results(tuple(runs), tuple(read_speeds(folder)), folder)
 
 
 def _usual_order(home: Path) -> tuple[int, str, str]:

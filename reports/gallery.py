@@ -1,0 +1,168 @@
+"""The pictures of the page: HR and saved SR in a folder beside it, thumbnails, and where models disagree most."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from srbench.datasets import open_dataset
+from srbench.errors import SrbenchError
+from srbench.images import read_image, to_rgb, write_image
+from srbench.plan import saved_image
+from srbench.store import run_path
+from srbench.summary import in_order
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from srbench.results import Results, Run
+    from srbench.types import Dataset, Image
+
+FOLDER = "images"
+THUMBNAIL = 112
+"""Pixels of a thumbnail's shorter side."""
+
+WINDOW = 72
+"""Side of the crops, in HR pixels, among which the one with the most disagreement is shown first."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a data set. Paths are relative to the page; `crop` is the middle of the crop shown first, in pixels.
+
+    `disagreement` is the standard deviation over models, averaged over that crop, in grey levels.
+    """
+
+    dataset: str
+    scale: int
+    image: str
+    width: int
+    height: int
+    hr: str
+    thumbnail: str
+    sr: dict[str, str]
+    crop: tuple[int, int]
+    disagreement: float
+
+
+@dataclass
+class Gallery:
+    """The pictures, and why there are none for a data set that has none."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def make_gallery(results: Results, out: Path) -> Gallery:
+    """Put HR, thumbnails and saved SR images into `out/images`; SR files are linked where the file system can.
+
+    A data set that is not here, or a run without saved images, is left out with the reason.
+    """
+    gallery = Gallery()
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for run in in_order(results):
+        groups.setdefault((run.identity.dataset, run.identity.scale), []).append(run)
+    for (name, scale), runs in groups.items():
+        saved = [run for run in runs if _has_images(results, run)]
+        if not saved:
+            gallery.missing.append(f"{name} ×{scale}: no saved images. Make them: srbench run --save-images")
+            continue
+        try:
+            identity = saved[0].identity
+            dataset = open_dataset(saved[0].source, identity.scale, identity.degradation)
+            gallery.pictures += _pictures(results, saved, dataset, out)
+        except SrbenchError as error:
+            gallery.missing.append(f"{name} ×{scale}: {error}")
+    return gallery
+
+
+def _has_images(results: Results, run: Run) -> bool:
+    return results.folder is not None and any(_sr_path(results, run, row.image).is_file() for row in run.rows)
+
+
+def _sr_path(results: Results, run: Run, image: str) -> Path:
+    assert results.folder is not None
+    return saved_image(run_path(results.folder, run.identity), image)
+
+
+def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[Picture]:
+    scored = {row.image for run in runs for row in run.rows}
+    wanted = [index for index, image in enumerate(dataset.ids) if image in scored]
+
+    def make(index: int) -> Picture:
+        image = dataset.ids[index]
+        paths = {run.identity.model: _sr_path(results, run, image) for run in runs}
+        there = {model: path for model, path in paths.items() if path.is_file()}
+        return _picture(runs[0], image, dataset[index].hr, there, out)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and encodes without holding the interpreter
+        return list(pool.map(make, wanted))
+
+
+def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path) -> Picture:
+    identity = run.identity
+    home = Path(FOLDER) / identity.dataset / f"x{identity.scale}"
+    write_image(out / home / "HR" / f"{image}.png", hr)
+    _write_thumbnail(out / home / "thumbnails" / f"{image}.webp", hr)
+    for model, path in paths.items():
+        _put(path, out / home / model / f"{image}.png")
+    crop, disagreement = most_disagreement([read_image(path) for path in paths.values()], hr)
+    return Picture(
+        dataset=identity.dataset,
+        scale=identity.scale,
+        image=image,
+        width=hr.shape[1],
+        height=hr.shape[0],
+        hr=(home / "HR" / f"{image}.png").as_posix(),
+        thumbnail=(home / "thumbnails" / f"{image}.webp").as_posix(),
+        sr={model: (home / model / f"{image}.png").as_posix() for model in paths},
+        crop=crop,
+        disagreement=round(disagreement, 3),
+    )
+
+
+def _write_thumbnail(path: Path, image: Image) -> None:
+    from PIL import Image as pil
+
+    picture = pil.fromarray(to_rgb(image))
+    factor = THUMBNAIL / min(picture.size)
+    picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), pil.Resampling.LANCZOS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, quality=80)
+
+
+def _put(source: Path, target: Path) -> None:
+    """Link a file, or copy it where it cannot be linked: hundreds of images need not lie on the disk twice."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def most_disagreement(images: Iterable[Image], hr: Image) -> tuple[tuple[int, int], float]:
+    """The middle `(x, y)` of the crop in which the images differ most, and by how much, in grey levels.
+
+    A single image is compared with HR; images of other sizes than HR are left out.
+    """
+    from scipy.ndimage import uniform_filter
+
+    greys = [_grey(image) for image in images if image.shape[:2] == hr.shape[:2]]
+    spread = np.std([*greys, _grey(hr)] if len(greys) < 2 else greys, axis=0)
+    side = min(WINDOW, *spread.shape)
+    smooth = uniform_filter(spread, side, mode="constant")
+    inside = tuple(slice(side // 2, size - (side - 1) // 2) for size in spread.shape)
+    row, column = np.unravel_index(np.argmax(smooth[inside]), smooth[inside].shape)
+    return (int(column) + side // 2, int(row) + side // 2), float(smooth[inside][row, column])
+
+
+def _grey(image: Image) -> npt.NDArray[np.float32]:
+    return np.asarray(to_rgb(image).mean(axis=2, dtype=np.float32))
