@@ -18,7 +18,6 @@ Image = npt.NDArray[np.uint8]
 Pictures = dict[str, Image]
 
 
-
 @pytest.fixture
 def little(photograph: Callable[..., Image], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pictures]:
     """The images of the set `Little` by id; `c` is grey, and no size is a multiple of 12."""

@@ -1,4 +1,4 @@
-"""Pictures known by their pixels: independent of format and name, aware of crops, the committed table what the data give."""
+"""Pictures known by their pixels, whatever format or name, aware of crops; the committed table is what data give."""
 
 from __future__ import annotations
 
