@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from srbench.cli.options import (
     device_option,
     srbench_command,
 )
+
+if TYPE_CHECKING:
+    from srbench.plan import Plan
 
 NO_SETS = "the test sets found, else samples"
 
@@ -54,6 +57,8 @@ def command(**options: Any) -> int:
     made = plan(request)
     progress.begin(made.jobs)
     try:
+        if not request.datasets:
+            progress.note(chosen_sets(made))
         for name, reason in made.skipped.items():
             progress.note(f"{name}: left out: {reason}")
         results = run(made, progress)
@@ -63,3 +68,13 @@ def command(**options: Any) -> int:
     print_results(results, request.metrics)
     named_but_missing = made.skipped and "all" not in request.models
     return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))
+
+
+def chosen_sets(made: Plan) -> str:
+    """Which data sets were taken where none were asked for, and why."""
+    from srbench.datasets import SAMPLES, data_root
+
+    names = list(dict.fromkeys(job.identity.dataset for job in made.jobs))
+    root = data_root(made.request.data_root)
+    why = f"no standard test set is under {root}" if names == [SAMPLES] else f"found under {root}"
+    return f"data sets: {', '.join(names)} ({why}; see srbench data list)"
