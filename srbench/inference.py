@@ -128,22 +128,37 @@ def prepare(
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     if backend == "compile":
-        upscaler = _Compiled(upscaler)
+        upscaler = compiled(upscaler)
     return Inference(upscaler, device, precision, backend, tile, self_ensemble)
 
 
+def compiled(upscaler: Upscaler) -> Upscaler:
+    """A torch module behind torch.compile; anything else as it is, since there is nothing to compile in it.
+
+    What a module does in numpy or scipy (SRCNN's bicubic) stays outside the compiled graph.
+    """
+    import torch
+    import torch._dynamo
+
+    if not isinstance(upscaler, torch.nn.Module):
+        return upscaler
+    torch._dynamo.config.trace_numpy = False
+    return _Compiled(upscaler, torch.compile(upscaler))
+
+
+@dataclass
 class _Compiled:
-    """An upscaler behind torch.compile."""
+    """A compiled module that still says what scale it has and how many parameters."""
 
-    def __init__(self, upscaler: Upscaler) -> None:
-        import torch
+    module: Upscaler
+    run: Callable[[Tensor], Tensor]
 
-        self.scale = upscaler.scale
-        self.parameters = getattr(upscaler, "parameters", None)
-        self._run: Callable[[Tensor], Tensor] = torch.compile(upscaler)
+    def __post_init__(self) -> None:
+        self.scale = self.module.scale
+        self.parameters = getattr(self.module, "parameters", tuple)
 
     def __call__(self, lr: Tensor) -> Tensor:
-        return self._run(lr)
+        return self.run(lr)
 
 
 def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from srbench.errors import JobError, UsageError
-from srbench.inference import Inference, eight_poses, in_tiles, select_device, to_tensor
+from srbench.inference import Inference, compiled, eight_poses, in_tiles, select_device, to_tensor
 from srbench.models import load_model
 from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
 
@@ -124,6 +124,26 @@ def test_timing_counts_neither_warm_up_nor_first_call() -> None:
     assert len(calls) == 1 + 1 + 5 + 1  # first, warm-up that counts GMACs, repeats, the one that memory is taken of
     assert set(calls) == {(2, 3, 20, 30)}
     assert row.first_ms > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own workings
+def test_compiled_equals_eager(photograph: Photograph) -> None:
+    class Mixed(Net):
+        """A network on top of an interpolation in scipy, as SRCNN is."""
+
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            return load_model("bicubic", 2, "cpu")(lr).float() + super().forward(lr)
+
+    net = Mixed()
+    fast = compiled(net)
+    assert count_parameters(fast) == count_parameters(net)
+    for size in ((16, 20), (24, 12)):
+        x = to_tensor(photograph(*size))
+        with torch.inference_mode():
+            torch.testing.assert_close(fast(x), net(x))
+    bicubic = load_model("bicubic", 2, "cpu")
+    assert compiled(bicubic) is bicubic
 
 
 @pytest.mark.parametrize("text", ["120", "0x5", "5x", "axb", "-1x5"])
