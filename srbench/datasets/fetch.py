@@ -16,7 +16,8 @@ from srbench.errors import UnavailableError
 ATTEMPTS = 5
 """How often a download is begun or taken up again; less, where an attempt brings nothing."""
 
-CHUNK = 1 << 20
+CHUNK = 1 << 14
+"""Bytes read at once; when a connection drops, what came of the last chunk is lost."""
 
 Report = Callable[[str], None]
 
@@ -99,7 +100,7 @@ def _append(url: str, part: Path) -> None:
     import requests
 
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, 30)) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             if response.headers.get("Content-Range") == f"bytes */{have}":

@@ -24,6 +24,9 @@ from srbench.images import SUFFIXES
 MAX_RATIO = 100
 """Pictures hardly compress; even an archive of bitmaps stays below 10."""
 
+HARMLESS_BYTES = 64 << 20
+"""What any archive may unpack to, however well it compresses."""
+
 MAX_BYTES = 16 << 30
 """What an archive may unpack to; the largest here, DIV2K-train, is 3.3 GiB."""
 
@@ -97,7 +100,7 @@ class _Budget:
 
     def __init__(self, source: Path) -> None:
         self.source = source
-        self.limit = min(MAX_BYTES, MAX_RATIO * source.stat().st_size)
+        self.limit = min(MAX_BYTES, max(MAX_RATIO * source.stat().st_size, HARMLESS_BYTES))
         self.spent = 0
 
     def spend(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Pictures known by their pixels, whatever format or name, aware of crops; the committed table is what data give."""
+"""Pictures known by their pixels, in any format or crop; and the committed table is what the data give."""
 
 from __future__ import annotations
 
