@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from srbench.datasets import fetch
 from srbench.datasets.fetch import downloads
 from srbench.datasets.prepare import prepare
 from srbench.datasets.table import STANDARD_SETS, Source
@@ -75,6 +76,7 @@ def site() -> Iterator[Site]:
 def archive(little: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The set as a zip; and downloads are allowed."""
     monkeypatch.delenv("SRBENCH_OFFLINE")
+    monkeypatch.setattr(fetch, "CHUNK", 10)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for id, image in little.items():
@@ -104,7 +106,7 @@ def test_an_archive_is_fetched_checked_and_laid_out(
 def test_a_dropped_connection_is_taken_up_where_it_was(
     site: Site, archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.files["/x.zip"], site.per_request = archive, len(archive) // 2 + 1
+    site.files["/x.zip"], site.per_request = archive, len(archive) // 20 * 10 + 10
     _sources(monkeypatch, Source(f"{site.url}/x.zip", _sha256(archive)))
     assert prepare("Little", tmp_path / "root").counts() == {"exact": 3}
     assert site.asked == ["/x.zip", f"/x.zip bytes={site.per_request}-"]
