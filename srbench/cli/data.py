@@ -13,8 +13,8 @@ from srbench.errors import InputError, UsageError
 if TYPE_CHECKING:
     from srbench.datasets.verify import Verification
 
-IN_ORDER = ("exact", "cropped")
-"""What needs no line of its own in a list of findings."""
+MAX_LINES = 20
+"""How many findings are listed for one set."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,8 +55,9 @@ def _verdict(verification: Verification) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in verification.counts().items())
     if len(scales) == len(verification.tried):
         return f"verifies ({counts})"
-    if scales:
-        return f"verifies at {', '.join(f'x{scale}' for scale in scales)} only ({counts})"
+    if verification.known:
+        right = ", ".join(f"x{scale}" for scale in scales) or "no scale"
+        return f"cropped copies, whose HR is right at {right} ({counts})"
     return f"does not verify ({counts})"
 
 
@@ -117,15 +118,17 @@ def verify_command(names: tuple[str, ...], at: Path | None, data_root: Path | No
         click.echo(f"{row.name}: {_verdict(found)}; in {home}")
         _print_findings(found)
         _print_origins(row.name, home)
-        wrong += not found.scales()
+        wrong += not found.known
     return int(wrong > 0)
 
 
 def _print_findings(verification: Verification) -> None:
-    """One line for each image that is not as it was published."""
-    for item in verification.findings:
-        if item.status not in IN_ORDER:
-            click.echo(f"  {item.id}: {item.status}" + (f": {item.detail}" if item.detail else ""))
+    """One line for each image that is not as it was published, up to a limit."""
+    wrong = [item for item in verification.findings if item.status not in ("exact", "cropped")]
+    for item in wrong[:MAX_LINES]:
+        click.echo(f"  {item.id}: {item.status}" + (f": {item.detail}" if item.detail else ""))
+    if len(wrong) > MAX_LINES:
+        click.echo(f"  and {len(wrong) - MAX_LINES} more")
 
 
 def _print_origins(name: str, home: Path) -> None:

@@ -79,6 +79,11 @@ class Verification:
         known = self.index.sets[self.set]
         return [item for item in self.findings if item.id not in known or not item.fits(known[item.id], scale)]
 
+    @property
+    def known(self) -> bool:
+        """Whether every image is the original or a crop of it, and nothing else is there."""
+        return all(item.status in ("exact", "cropped") for item in self.findings)
+
     def scales(self) -> list[int]:
         """The scales at which the folder is the set."""
         return [scale for scale in self.tried if self.fits(scale)]
