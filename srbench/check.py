@@ -7,19 +7,16 @@ the degradation can: both are failures in either direction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from srbench.baseline import Key, key
+from srbench.baseline import Baseline, Key, baseline_of, key
 from srbench.errors import IncomparableError
 from srbench.results import Results, Row, Run, refuse_differences
 from srbench.summary import heading
+from srbench.tolerances import Tolerances
 
-TOLERANCES = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
-"""Absolute, an image: in dB for PSNR. A name stands for itself and for what begins with it and an underscore."""
-
-OTHER_TOLERANCE = 1e-3
 SAME_PIXELS = 0.1
 """Share of the tolerance that is left to a metric on unchanged pixels: it may run on another device, in float32."""
 
@@ -30,7 +27,7 @@ STAGES = {
     "metric": "HR and SR are the same pixels: the metric has changed",
 }
 
-Kind = Literal["regression", "improvement", "missing", "failed", "changed", "new", "weights"]
+Kind = Literal["regression", "improvement", "missing", "failed", "changed", "new", "weights", "slower"]
 FAILING: tuple[Kind, ...] = ("regression", "missing", "failed", "changed")
 
 
@@ -84,21 +81,8 @@ class Verdict:
         return [finding for finding in self.findings if finding.kind in kinds]
 
 
-@dataclass(frozen=True)
-class Tolerances:
-    """How far a score may move. Looked up by metric, then by the part before `@`, then by the part before `_`."""
-
-    by_metric: Mapping[str, float] = field(default_factory=dict)
-
-    def of(self, metric: str) -> float:
-        base = metric.partition("@")[0]
-        known = {**TOLERANCES, **self.by_metric}
-        names = (metric, base, base.partition("_")[0])
-        return next((known[name] for name in names if name in known), OTHER_TOLERANCE)
-
-
-def compare(results: Results, baseline: Mapping[Key, Run], tolerances: Tolerances | None = None) -> Verdict:
-    """Hold every score of the baseline against the results.
+def compare(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
+    """Hold every score of the baseline against the results. Speed is advisory: slower is told, and does not fail.
 
     Raises `IncomparableError` where a run differs from the baseline in more than its weights.
     """
@@ -106,15 +90,29 @@ def compare(results: Results, baseline: Mapping[Key, Run], tolerances: Tolerance
     now = {key(run): run for run in results}
     findings: list[Finding] = []
     compared = 0
-    for name, was in baseline.items():
+    for name, was in baseline.runs.items():
         if name not in now:
             findings.append(Finding("missing", name, detail="in the baseline, but not in the results"))
             continue
         refuse_incomparable(was, now[name])
         findings += _run_findings(was, now[name], tolerances)
         compared += sum(len(row.scores) for row in was.rows)
-    findings += [Finding("new", name, detail="not in the baseline") for name in now if name not in baseline]
-    return Verdict(findings, compared)
+    findings += [Finding("new", name, detail="not in the baseline") for name in now if name not in baseline.runs]
+    return Verdict([*findings, *_slower(results, baseline, tolerances)], compared)
+
+
+def _slower(results: Results, baseline: Baseline, tolerances: Tolerances) -> Iterator[Finding]:
+    """Latencies that grew by more than their share; on another machine than the baseline's there is nothing to say."""
+    now = baseline_of(results)
+    if now.machine != baseline.machine:
+        return
+    for name, was in baseline.speeds.items():
+        ms = now.speeds.get(name, 0.0)
+        if ms > was * (1.0 + tolerances.speed):
+            model, scale, device, precision, backend, width, height, batch = name
+            where = f"{width}x{height}, batch {batch}, {device} {precision} {backend}"
+            detail = f"slower, {was:.2f} -> {ms:.2f} ms (+{ms / was - 1:.0%}, tolerance {tolerances.speed:.0%})"
+            yield Finding("slower", ("speed", scale, model), where, detail=detail)
 
 
 def refuse_incomparable(was: Run, now: Run) -> None:
@@ -172,7 +170,7 @@ def _row_findings(name: Key, was: Row, now: Row | None, tolerances: Tolerances) 
 def _score_findings(
     name: Key, image: str, metric: str, was: float, now: float, stage: str, tolerances: Tolerances
 ) -> Iterator[Finding]:
-    tolerance = tolerances.of(metric) * (SAME_PIXELS if stage == "metric" else 1.0)
+    tolerance = tolerances.of(metric, name[0]) * (SAME_PIXELS if stage == "metric" else 1.0)
     if was == now or abs(now - was) <= tolerance:
         return
     known = heading(metric).higher_is_better is not None  # of a metric whose plugin is gone, no change is good

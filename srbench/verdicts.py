@@ -1,10 +1,12 @@
-"""How a verdict is told: to people, as text."""
+"""How a verdict is told: to people as text, to CI as JUnit XML, to GitHub as annotations and a step summary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from xml.etree import ElementTree
 
-from srbench.check import Finding, Kind, Verdict, worst
+from srbench.baseline import Baseline, Key
+from srbench.check import FAILING, Finding, Kind, Verdict, worst
 
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
@@ -17,6 +19,17 @@ TITLES: dict[Kind, str] = {
     "improvement": "Better than the baseline",
     "new": "Not in the baseline",
     "weights": "Other weights",
+    "slower": "Slower (advisory)",
+}
+WORDS: dict[Kind, str] = {
+    "failed": "failed",
+    "missing": "missing",
+    "changed": "changed",
+    "regression": "worse",
+    "improvement": "better",
+    "new": "new",
+    "weights": "with other weights",
+    "slower": "slower",
 }
 
 
@@ -32,20 +45,78 @@ def as_text(verdict: Verdict, baseline: str) -> str:
 
 
 def summary(verdict: Verdict, baseline: str) -> str:
-    """`FAILED: 3 worse, 1 missing, of 120 scores in tests/baseline.json`, and what to do next."""
-    counts = ", ".join(_counts(verdict.findings)) or "no difference"
-    line = f"{'ok' if verdict.passed else 'FAILED'}: {counts}; {verdict.compared} scores held against {baseline}"
+    """`FAILED: 3 worse, 1 missing; 120 scores held against tests/baseline.json`, and what to do next."""
+    word = "ok" if verdict.passed else "FAILED"
+    line = f"{word}: {_counted(verdict)}; {verdict.compared} scores held against {baseline}"
     if verdict.of("improvement", "new", "weights") and verdict.passed:
         line += ". To keep the new state as the baseline: add --update"
     return line
 
 
-def _counts(findings: list[Finding]) -> Iterator[str]:
-    words: dict[Kind, str] = {
-        "failed": "failed", "missing": "missing", "changed": "changed", "regression": "worse",
-        "improvement": "better", "new": "new", "weights": "with other weights",
-    }  # fmt: skip
-    for kind, word in words.items():
-        count = sum(finding.kind == kind for finding in findings)
-        if count:
-            yield f"{count} {word}"
+def _counted(verdict: Verdict) -> str:
+    counts = ((len(verdict.of(kind)), word) for kind, word in WORDS.items())
+    return ", ".join(f"{count} {word}" for count, word in counts if count) or "no difference"
+
+
+def as_junit(verdict: Verdict, baseline: Baseline) -> str:
+    """JUnit XML: a suite a run, a case an image, with every failing score of the image in its failure."""
+    root = ElementTree.Element("testsuites", name="srbench check")
+    names = dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)])
+    for name in names:
+        _suite(root, name, baseline, [finding for finding in verdict.failures if finding.key == name])
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(root: ElementTree.Element, name: Key, baseline: Baseline, failures: list[Finding]) -> None:
+    title = _title(name)
+    images = [row.image for row in baseline.runs[name].rows] if name in baseline.runs else []
+    failed = {finding.image for finding in failures}
+    cases = [*images, *sorted(failed - set(images))]
+    suite = ElementTree.SubElement(root, "testsuite", name=title, tests=str(len(cases)), failures=str(len(failed)))
+    for image in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=title, name=image or "the run")
+        lines = [str(finding) for finding in failures if finding.image == image]
+        if lines:
+            ElementTree.SubElement(case, "failure", message=lines[0]).text = "\n".join(lines)
+
+
+def as_annotations(verdict: Verdict) -> Iterator[str]:
+    """GitHub workflow commands: an error for each run that fails, with its worst finding, a warning for the rest."""
+    for kinds, level in ((FAILING, "error"), (("slower", "improvement"), "warning")):
+        found = verdict.of(*kinds)
+        for name in dict.fromkeys(finding.key for finding in found):
+            here = [finding for finding in found if finding.key == name]
+            more = f" (and {len(here) - 1} more)" if len(here) > 1 else ""
+            yield f"::{level} title={_property(_title(name))}::{_message(str(worst(here, 1)[0]) + more)}"
+
+
+def as_markdown(verdict: Verdict, baseline: str) -> str:
+    """A GitHub step summary: the verdict and a table of the worst findings."""
+    lines = [f"### srbench check: {summary(verdict, baseline)}", ""]
+    shown = worst(verdict.failures, SHOWN) or worst(verdict.findings, SHOWN)
+    if shown:
+        lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {_cell(str(item))} |" for item in shown)]
+    return "\n".join(lines) + "\n"
+
+
+def _title(name: Key) -> str:
+    dataset, scale, model = name
+    return f"{dataset} x{scale} {model}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def images_of(findings: Iterable[Finding]) -> list[tuple[Key, str]]:
+    """The images behind findings, each once, in their order."""
+    return list(dict.fromkeys((finding.key, finding.image) for finding in findings if finding.image))

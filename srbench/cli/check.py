@@ -2,42 +2,93 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, CommaList, srbench_command
+from srbench.cli.options import EXISTING, FOLDER, CommaList, data_root_option, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.baseline import Baseline
+    from srbench.check import Verdict
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _tolerance(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
-    if not name or not value or float(value) < 0:
+    if not name or not value or not float(value) >= 0:
         raise ValueError("expected METRIC=NUMBER, such as psnr_y=0.02")
     return name, float(value)
 
 
-@srbench_command(help="Compare the results folder RESULTS with a baseline, image by image; exit 1 on a regression.")
+@srbench_command(
+    help="Compare the results folder RESULTS with a baseline, image by image; exit 1 on a regression.\n\n"
+    "Tolerances come from --tolerance, --config, or the table tool.srbench.check of ./pyproject.toml; "
+    "the defaults are psnr=0.01, ssim=0.0001, lpips=0.001."
+)
 @click.argument("results", type=EXISTING)
-@click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The baseline file.")
+@click.option("--baseline", type=FILE, help="The baseline file.")
 @click.option("--update", is_flag=True, help="Write the results as the new baseline.")
 @click.option(
-    "--tolerance",
-    "tolerances",
-    type=CommaList(_tolerance, "METRIC=NUMBER,…"),
-    default=(),
-    help="How far a score may move.  [default: psnr=0.01,ssim=0.0001,lpips=0.001]",
+    "--tolerance", type=CommaList(_tolerance, "METRIC=NUMBER,…"), default=(), help="How far a score may move."
 )
-def command(results: Path, baseline: Path, update: bool, tolerances: tuple[tuple[str, float], ...]) -> int:
-    from srbench.baseline import read_baseline, write_baseline
-    from srbench.check import Tolerances, compare
+@click.option("--config", type=FILE, help="A TOML file with tolerances.")
+@click.option("--calibrate", type=CommaList(Path, "FOLDER,…"), help="Reruns: print how far scores move by themselves.")
+@click.option("--junit", type=FILE, help="Also write JUnit XML.")
+@click.option("--crops", type=FOLDER, help="Also write pictures of the worst images there.")
+@click.option("--github/--no-github", default=None, help="Annotations and step summary.  [default: in GitHub Actions]")
+@data_root_option
+def command(
+    results: Path,
+    baseline: Path | None,
+    update: bool,
+    tolerance: tuple[tuple[str, float], ...],
+    config: Path | None,
+    calibrate: tuple[Path, ...] | None,
+    junit: Path | None,
+    crops: Path | None,
+    github: bool | None,
+    data_root: Path | None,
+) -> int:
+    from srbench.baseline import baseline_of, read_baseline, write_baseline
+    from srbench.check import compare
+    from srbench.crops import write_crops
+    from srbench.errors import UsageError
     from srbench.store import load_results
+    from srbench.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.verdicts import as_text
 
     loaded = load_results(results)
+    if calibrate:
+        click.echo(as_toml(noise_floors(loaded, [load_results(folder) for folder in calibrate])))
+        return 0
+    if baseline is None:
+        raise UsageError("check needs --baseline FILE; make one with --update")
     if update:
-        write_baseline(baseline, loaded.runs)
+        write_baseline(baseline, baseline_of(loaded))
         click.echo(f"{baseline}: {len(loaded.runs)} runs, {sum(len(run.rows) for run in loaded.runs)} images")
         return 0
-    verdict = compare(loaded, read_baseline(baseline), Tolerances(dict(tolerances)))
+    expected = read_baseline(baseline)
+    verdict = compare(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     click.echo(as_text(verdict, str(baseline)))
+    for path in write_crops(verdict, loaded, crops, data_root) if crops else ():
+        click.echo(f"HR | SR | difference: {path}")
+    _tell_machines(verdict, expected, str(baseline), junit, github)
     return 0 if verdict.passed else 1
+
+
+def _tell_machines(verdict: Verdict, expected: Baseline, name: str, junit: Path | None, github: bool | None) -> None:
+    from srbench.verdicts import as_annotations, as_junit, as_markdown
+
+    if junit:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.write_text(as_junit(verdict, expected), encoding="utf-8")
+    if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in as_annotations(verdict):
+            click.echo(line)
+        if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(page).open("a", encoding="utf-8") as file:
+                file.write(as_markdown(verdict, name))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from srbench.baseline import key, read_baseline, write_baseline
-from srbench.check import Tolerances, Verdict, compare
+from srbench.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
+from srbench.check import Verdict, compare
 from srbench.cli import main
 from srbench.errors import IncomparableError, InputError, UsageError
 from srbench.results import Results, Row, Run
+from srbench.tolerances import Tolerances
 from tests.made_results import failed_run, made_run, saved
 
 SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}
@@ -26,7 +27,7 @@ def changed(run: Run, image: int = 0, *, stage: str = "sr", **scores: float) -> 
 
 
 def check(now: Run, before: Run = BEFORE, **tolerances: float) -> Verdict:
-    return compare(Results((now,)), {key(before): before}, Tolerances(tolerances))
+    return compare(Results((now,)), Baseline({key(before): before}), Tolerances(tolerances))
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -82,7 +83,7 @@ def test_another_lr_of_the_same_hr_fails_though_scores_stay() -> None:
 
 
 def test_missing_run_image_and_metric_fail() -> None:
-    assert kinds(compare(Results(()), {key(BEFORE): BEFORE})) == ["missing"]
+    assert kinds(compare(Results(()), Baseline({key(BEFORE): BEFORE}))) == ["missing"]
     assert kinds(check(replace(BEFORE, rows=BEFORE.rows[:2]))) == ["missing"]
     bare = replace(BEFORE.rows[0], scores={"psnr_y": 30.0})
     assert kinds(check(replace(BEFORE, rows=(bare, *BEFORE.rows[1:])))) == ["missing", "missing"]
@@ -96,7 +97,7 @@ def test_failed_image_fails() -> None:
 def test_new_images_models_and_weights_pass_but_are_told() -> None:
     identity = replace(BEFORE.identity, weights="b" * 64)
     now = replace(BEFORE, rows=(*BEFORE.rows, Row("img003", {"psnr_y": 1.0})), identity=identity)
-    verdict = compare(Results((now, made_run("other", {"psnr_y": [1.0]}))), {key(BEFORE): BEFORE})
+    verdict = compare(Results((now, made_run("other", {"psnr_y": [1.0]}))), Baseline({key(BEFORE): BEFORE}))
     assert verdict.passed
     assert sorted(kinds(verdict)) == ["new", "new", "weights"]
 
@@ -121,15 +122,35 @@ def test_another_convention_is_refused() -> None:
 
 def test_baseline_survives_the_file_and_is_byte_stable(tmp_path: Path) -> None:
     other = made_run("bicubic", {"psnr_y": [28.1234567]})
-    write_baseline(tmp_path / "a.json", [BEFORE, other])
-    write_baseline(tmp_path / "b.json", [other, replace(BEFORE, rows=BEFORE.rows[::-1])])
+    write_baseline(
+        tmp_path / "a.json",
+        baseline_of(
+            Results(
+                (
+                    BEFORE,
+                    other,
+                )
+            )
+        ),
+    )
+    write_baseline(
+        tmp_path / "b.json",
+        baseline_of(
+            Results(
+                (
+                    other,
+                    replace(BEFORE, rows=BEFORE.rows[::-1]),
+                )
+            )
+        ),
+    )
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert compare(Results((BEFORE, other)), read_baseline(tmp_path / "a.json")).findings == []
 
 
 def test_a_failed_run_cannot_become_a_baseline(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="broken on Set5 failed"):
-        write_baseline(tmp_path / "a.json", [failed_run("broken")])
+        write_baseline(tmp_path / "a.json", baseline_of(Results((failed_run("broken"),))))
     assert not (tmp_path / "a.json").exists()
 
 
@@ -149,12 +170,14 @@ def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "no such baseline" in capsys.readouterr().err
     assert main([*arguments, "--update"]) == 0
     assert main(arguments) == 0
-    write_baseline(baseline, [changed(BEFORE, psnr_y=30.5)])
+    write_baseline(baseline, baseline_of(Results((changed(BEFORE, psnr_y=30.5),))))
     assert main(arguments) == 1
     assert "Worse than the baseline:\n  Set5 x4 srcnn img000 psnr_y: 30.500 -> 30.000" in capsys.readouterr().out
     assert main([*arguments, "--tolerance", "psnr_y=0.6"]) == 0
-    write_baseline(baseline, [changed(BEFORE, psnr_y=29.5)])
+    write_baseline(baseline, baseline_of(Results((changed(BEFORE, psnr_y=29.5),))))
     assert main(arguments) == 0
     assert "add --update" in capsys.readouterr().out
-    write_baseline(baseline, [replace(BEFORE, identity=replace(BEFORE.identity, degradation="files"))])
+    write_baseline(
+        baseline, baseline_of(Results((replace(BEFORE, identity=replace(BEFORE.identity, degradation="files")),)))
+    )
     assert main(arguments) == 2

@@ -1,0 +1,78 @@
+"""Pictures of what a check found: for the worst images HR, SR and their difference, where it is largest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from srbench.datasets import open_dataset
+from srbench.errors import SrbenchError
+from srbench.images import read_image, to_rgb, write_image
+from srbench.plan import saved_image
+from srbench.store import run_path
+
+if TYPE_CHECKING:
+    from srbench.check import Verdict
+    from srbench.results import Results, Run
+    from srbench.types import Image
+
+SIDE = 96
+"""Pixels of HR along a crop's side; each is drawn as a square of `ENLARGED` pixels."""
+
+ENLARGED = 3
+GAIN = 6
+IMAGES = 6
+
+
+def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path | None = None) -> list[Path]:
+    """Write HR | SR | difference (times 6) for the worst failing images, as `<dataset>-x<scale>-<model>-<image>.png`.
+
+    Images that were not saved, or whose data set is not here, are left out.
+    """
+    from srbench.baseline import key
+    from srbench.check import worst
+    from srbench.verdicts import images_of
+
+    runs = {key(run): run for run in results}
+    paths: list[Path] = []
+    for name, image in images_of(worst(verdict.failures, len(verdict.failures))):
+        if (
+            len(paths) < IMAGES
+            and name in runs
+            and (strip := _strip(results, runs[name], image, data_root)) is not None
+        ):
+            dataset, scale, model = name
+            paths.append(out / f"{dataset}-x{scale}-{model}-{image}.png")
+            write_image(paths[-1], strip)
+    return paths
+
+
+def _strip(results: Results, run: Run, image: str, root: Path | None) -> Image | None:
+    if results.folder is None:
+        return None
+    path = saved_image(run_path(results.folder, run.identity), image)
+    try:
+        dataset = open_dataset(run.source, run.identity.scale, run.identity.degradation, root)
+        hr, sr = to_rgb(dataset[dataset.ids.index(image)].hr), to_rgb(read_image(path))
+    except (SrbenchError, ValueError):  # not saved, no such set here, no such image in it
+        return None
+    return side_by_side(hr, sr) if hr.shape == sr.shape else None
+
+
+def side_by_side(hr: Image, sr: Image) -> Image:
+    """HR, SR and six times their difference, `(h, w, 3)` uint8, cropped to where the difference is largest."""
+    from scipy.ndimage import uniform_filter
+
+    difference = np.abs(hr.astype(np.int16) - sr)
+    side = min(SIDE, *hr.shape[:2])
+    smooth = uniform_filter(difference.mean(axis=2), side, mode="constant")
+    row, column = (int(place) for place in np.unravel_index(np.argmax(smooth), smooth.shape))
+    top = min(max(row - side // 2, 0), hr.shape[0] - side)
+    left = min(max(column - side // 2, 0), hr.shape[1] - side)
+    window = (slice(top, top + side), slice(left, left + side))
+    shown = (hr[window], sr[window], np.minimum(GAIN * difference[window], 255).astype(np.uint8))
+    gap = np.full((side, 2, 3), 255, np.uint8)
+    strip = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)
+    return np.ascontiguousarray(strip.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1))

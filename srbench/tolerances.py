@@ -1,0 +1,143 @@
+"""How far a score may move before a check says so: defaults, a TOML table, the command line, or what was measured.
+
+[tool.srbench.check]                     # in pyproject.toml; in a file of its own without `tool.srbench.`
+tolerance = { psnr = 0.02, lpips = 0.002 }
+speed = 0.3                              # latency may grow by 30 % before it is mentioned
+
+[tool.srbench.check.dataset.Set5]
+tolerance = { psnr_y = 0.05 }
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from srbench.errors import InputError
+from srbench.results import Results
+
+DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
+"""Absolute, an image: in dB for PSNR. A name stands for itself and for what begins with it and an underscore."""
+
+OTHER_METRICS = 1e-3
+SPEED = 0.25
+SAFETY = 3.0
+"""A tolerance from measured noise is this many times the largest difference seen."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Looked up by data set first, then by metric, by the part before `@`, and by the part before `_`."""
+
+    by_metric: Mapping[str, float] = field(default_factory=dict)
+    by_dataset: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    speed: float = SPEED
+
+    def of(self, metric: str, dataset: str = "") -> float:
+        """The absolute tolerance of a metric on a data set, in the metric's unit."""
+        base = metric.partition("@")[0]
+        names = (metric, base, base.partition("_")[0])
+        tables = (self.by_dataset.get(dataset, {}), self.by_metric, DEFAULTS)
+        return next((table[name] for table in tables for name in names if name in table), OTHER_METRICS)
+
+    def updated(self, by_metric: Mapping[str, float]) -> Tolerances:
+        """These tolerances with some metrics replaced, on every data set."""
+        return replace(self, by_metric={**self.by_metric, **by_metric}, by_dataset={} if by_metric else self.by_dataset)
+
+
+def read_tolerances(path: Path | None) -> Tolerances:
+    """The tolerances of a TOML file; of `./pyproject.toml`, where it has a table of ours, for None.
+
+    Raises `InputError` for a missing file and for anything in the table that is not known.
+    """
+    given = path or Path("pyproject.toml")
+    if path is None and not given.is_file():
+        return Tolerances()
+    try:
+        document = tomllib.loads(given.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{given}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{given}: not TOML ({error})") from None
+    ours = document.get("tool", {}).get("srbench", {}).get("check")
+    return _parsed(ours if ours is not None else document if path and path.name != "pyproject.toml" else {}, given)
+
+
+def _parsed(table: Mapping[str, Any], path: Path) -> Tolerances:
+    datasets = table.get("dataset", {})
+    if unknown := sorted(set(table) - {"tolerance", "dataset", "speed"}):
+        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: tolerance, dataset, speed")
+    for name, item in datasets.items():
+        if set(item) != {"tolerance"}:
+            raise InputError(
+                f"{path}: dataset.{name} takes one key, tolerance; it has {', '.join(sorted(item)) or 'none'}"
+            )
+    return Tolerances(
+        _numbers(table.get("tolerance", {}), path),
+        {name: _numbers(item["tolerance"], path) for name, item in datasets.items()},
+        _numbers({"speed": table.get("speed", SPEED)}, path)["speed"],
+    )
+
+
+def _numbers(table: Mapping[str, Any], path: Path) -> dict[str, float]:
+    for name, value in table.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+            raise InputError(f"{path}: {name} = {value!r}; expected a number that is not negative")
+    return {name: float(value) for name, value in table.items()}
+
+
+def noise_floors(results: Results, reruns: Sequence[Results]) -> dict[str, dict[str, float]]:
+    """The largest difference of any image's score between runs of the same thing, by data set and metric.
+
+    The reruns are of the same models on other threads, devices or days. Raises `InputError` where they share no image.
+    """
+    floors: dict[str, dict[str, float]] = {}
+    first = _scores(results)
+    for rerun in reruns:
+        for place, value in _scores(rerun).items():
+            if place in first:
+                dataset, metric = place[0], place[-1]
+                here = floors.setdefault(dataset, {})
+                here[metric] = max(here.get(metric, 0.0), _apart(first[place], value))
+    if not floors:
+        raise InputError("the reruns have no image and metric in common with the results. Run the same models again")
+    return floors
+
+
+def _scores(results: Results) -> dict[tuple[str, int, str, str, str], float]:
+    return {
+        (run.identity.dataset, run.identity.scale, run.identity.model, row.image, metric): value
+        for run in results
+        for row in run.rows
+        for metric, value in row.scores.items()
+    }
+
+
+def _apart(a: float, b: float) -> float:
+    return 0.0 if a == b else abs(a - b)
+
+
+def as_toml(floors: Mapping[str, Mapping[str, float]]) -> str:
+    """The noise floors as the table that `read_tolerances` reads, with the measured floor in a comment."""
+    lines = []
+    for dataset, metrics in floors.items():
+        lines.append(f'[tool.srbench.check.dataset."{dataset}".tolerance]')
+        lines += [
+            f'"{metric}" = {_tolerance(floor):g}  # largest difference seen: {floor:.3g}'
+            for metric, floor in metrics.items()
+        ]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _tolerance(floor: float) -> float:
+    """Three times the floor, rounded up to one digit, and never below the 1e-6 to which a baseline is rounded."""
+    wanted = max(SAFETY * floor, 2e-6)
+    if not math.isfinite(wanted):
+        return wanted
+    step = 10.0 ** math.floor(math.log10(wanted))
+    return math.ceil(wanted / step - 1e-9) * step
