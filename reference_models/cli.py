@@ -35,7 +35,7 @@ def command(
 
     chosen = override(load("recipes", recipe), settings)
     target = out or Path("runs") / recipe
-    clock = train(
+    train(
         chosen,
         folders,
         val,
@@ -45,7 +45,4 @@ def command(
         resume=resume,
         val_limit=val_limit,
         tensorboard=tensorboard,
-    )
-    click.echo(
-        f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {target / 'best.safetensors'}", err=True
     )

@@ -7,7 +7,7 @@ are drawn for each patch, flipped and transposed as numbers, and looked up. Its 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +61,10 @@ class Pool:
     given: Plane
     wanted: Plane
     ratio: int
+    images: Mapping[str, int]
+    """How many images came from each folder."""
     fingerprint: str
-    count: int
+    """sha256 (hex) over the decoded pixels of all of them."""
 
     def draw(
         self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)
@@ -104,9 +106,9 @@ def open_pool(folders: Iterable[Path], scale: int, patch: int, device: torch.dev
     smaller than a patch are left out. Raises `InputError` where none is left, and for a test set: a model must not see
     what it is scored on.
     """
-    hr = [mod_crop(to_rgb(read_image(path)), scale) for folder in folders for path in training_images(folder)]
     smallest = patch if luma else patch * scale
-    hr = [image for image in hr if min(image.shape[:2]) >= smallest]
+    found = {folder.resolve().name: _large_enough(folder, scale, smallest) for folder in folders}
+    hr = [image for images in found.values() for image in images]
     if not hr:
         raise InputError(f"no training image is as large as a patch, {smallest} pixels; use --set patch=…")
     total = hashlib.sha256("".join(pixel_digest(image) for image in hr).encode())
@@ -115,7 +117,13 @@ def open_pool(folders: Iterable[Path], scale: int, patch: int, device: torch.dev
         given, wanted = [luma_of(_enlarged(image, scale)) for image in lr], [luma_of(image) for image in hr]
     else:
         given, wanted = lr, hr
-    return Pool(Plane.of(given, device), Plane.of(wanted, device), 1 if luma else scale, total.hexdigest(), len(hr))
+    counts = {name: len(images) for name, images in found.items()}
+    return Pool(Plane.of(given, device), Plane.of(wanted, device), 1 if luma else scale, counts, total.hexdigest())
+
+
+def _large_enough(folder: Path, scale: int, smallest: int) -> list[Image]:
+    images = (mod_crop(to_rgb(read_image(path)), scale) for path in training_images(folder))
+    return [image for image in images if min(image.shape[:2]) >= smallest]
 
 
 def training_images(folder: Path) -> list[Path]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import torch
 
 from reference_models.checkpoint import Clock
@@ -41,28 +43,47 @@ def train(
     samples = validation_samples(val, recipe.scale, val_limit) if val else []
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
     if isinstance(recipe, GanRecipe):
-        return fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
-    return fit(recipe, pool, samples, out, fabric, watch, resume=resume)
+        clock = fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
+    else:
+        clock = fit(recipe, pool, samples, out, fabric, watch, resume=resume)
+    if fabric.is_global_zero:
+        click.echo(
+            f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {out / 'best.safetensors'}", err=True
+        )
+    return clock
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     """lightning-fabric for one or several processes; under `torchrun` or Slurm it joins those that were started."""
     library = _lightning_fabric()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))  # torchrun has started this many already
+    nodes = max(1, int(os.environ.get("WORLD_SIZE", here)) // here)
     strategy: Any = "auto"
-    if devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Batch-norm statistics stay with each rank: sending them in the midst of two forward passes of one network,
-        # as a discriminator makes them, would change what backward has kept.
-        strategy = library.strategies.DDPStrategy(
-            broadcast_buffers=False, process_group_backend="gloo" if device.type == "cpu" else None
-        )
-    fabric: Fabric = library.Fabric(accelerator=device.type, devices=devices, precision=precision, strategy=strategy)
+    if here * nodes > 1:
+        backend = "gloo" if device.type == "cpu" else None
+        strategy = library.strategies.DDPStrategy(process_group_backend=backend, **{_buffers_option(): False})
+    fabric: Fabric = library.Fabric(
+        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy
+    )
     fabric.launch()
     return fabric
+
+
+def _buffers_option() -> str:
+    """What DDP calls the sending of batch-norm statistics before each forward pass; torch 2.14 renamed it.
+
+    They stay with each rank: sending them amid two forward passes of one network, as a discriminator makes them, would
+    overwrite what the backward pass needs.
+    """
+    known = inspect.signature(torch.nn.parallel.DistributedDataParallel.__init__).parameters
+    return "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
 
 
 def _lightning_fabric() -> Any:
     """The library alone, or as the umbrella package `lightning` holds it."""
     try:
+        import_module("lightning_fabric.strategies")
         return import_module("lightning_fabric")
     except ImportError:
+        import_module("lightning.fabric.strategies")
         return import_module("lightning.fabric")

@@ -59,7 +59,8 @@ class Lines:
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
         step, seconds, loss, psnr = clock.curve[-1]
-        click.echo(f"step {step:.0f}  {seconds:.0f} s  mean loss {loss:.5g}  validation {psnr:.3f} dB", err=True)
+        seen = f"  validation {psnr:.3f} dB" if samples else ""
+        click.echo(f"step {step:.0f}  {seconds:.0f} s  mean loss {loss:.5g}{seen}", err=True)
 
 
 class Bar:
@@ -93,7 +94,7 @@ class Bar:
             self.bar.stop()
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        self._psnr = f"  validation {clock.curve[-1][-1]:.3f} dB"
+        self._psnr = f"  validation {clock.curve[-1][-1]:.3f} dB" if samples else ""
 
 
 class TensorBoard:

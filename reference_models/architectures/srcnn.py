@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reference_models.architectures.initial import carry
+
 KERNELS = {"9-1-5": (9, 1, 5), "9-5-5": (9, 5, 5)}
 
 
@@ -23,9 +25,8 @@ class SRCNN(nn.Module):
         self.patches = nn.Conv2d(1, 64, first)
         self.mapping = nn.Conv2d(64, 32, second)
         self.reconstruction = nn.Conv2d(32, 1, third)
-        for layer in (self.patches, self.mapping):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # the paper's 1e-3 wants 1e8 steps
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer, others in ((self.patches, 1.0), (self.mapping, 1.0), (self.reconstruction, 0.1)):
+            carry(layer, 1, others=others)  # begins as bicubic; the paper's initial 1e-3 wants 1e8 steps
 
     @property
     def margin(self) -> int:

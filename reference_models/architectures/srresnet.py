@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from reference_models.architectures.initial import carry
+
 Activation = Literal["prelu", "relu", "lrelu"]
 
 
@@ -33,7 +35,6 @@ class ResidualBlock(nn.Module):
         self.act = activation(act)
         self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(features)
-        nn.init.zeros_(self.norm2.weight)  # each block begins as identity (Goyal et al. 2017, section 5.1)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.as_tensor(x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x))))))
@@ -64,6 +65,17 @@ class SRResNet(nn.Module):
             *(part for step in shuffles(scale) for part in _shuffle(features, step, tail_act))
         )
         self.tail = nn.Conv2d(features, 3, 9, padding=4)
+        self._begin_as_nearest()
+
+    def _begin_as_nearest(self) -> None:
+        """Three features carry RGB past everything; the blocks begin as identity (zero gains, as Goyal et al. 2017)."""
+        for block in self.body:
+            nn.init.zeros_(block.norm2.weight)  # type: ignore[union-attr,arg-type]
+        carry(self.head[0], 3)  # type: ignore[arg-type]
+        self.join[1].weight.data[:3] = 0.0  # type: ignore[union-attr,index]
+        for conv in (part for part in self.upsample if isinstance(part, nn.Conv2d)):
+            carry(conv, 3, copies=conv.out_channels // conv.in_channels)
+        carry(self.tail, 3, others=0.1)
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(lr)

@@ -33,7 +33,7 @@ def numbered(sizes: list[tuple[int, int]], ratio: int) -> Pool:
 
     small = [coordinates(i, h, w, 1) for i, (h, w) in enumerate(sizes)]
     large = [coordinates(i, h * ratio, w * ratio, ratio) for i, (h, w) in enumerate(sizes)]
-    return Pool(Plane.of(small, CPU), Plane.of(large, CPU), ratio, "", len(sizes))
+    return Pool(Plane.of(small, CPU), Plane.of(large, CPU), ratio, {}, "")
 
 
 @given(
@@ -91,7 +91,7 @@ def test_the_batch_is_channels_last_and_leaves_the_global_generator_alone() -> N
 def test_lr_is_made_by_the_degradation_of_the_benchmark(pictures: Path) -> None:
     pool = open_pool([pictures], 4, 8, CPU)
     images = [mod_crop(to_rgb(read_image(path)), 4) for path in list_images(pictures).values()]
-    assert pool.count == 4
+    assert pool.images == {"pictures": 4}
     assert np.array_equal(pool.wanted.pixels, np.concatenate([image.reshape(-1, 3) for image in images]))
     assert np.array_equal(pool.given.pixels, np.concatenate([degrade(image, 4).reshape(-1, 3) for image in images]))
 
@@ -111,7 +111,7 @@ def test_luma_pools_hold_y_of_bicubic_and_of_hr(pictures: Path) -> None:
 
 def test_images_smaller_than_a_patch_are_left_out(pictures: Path, photograph: Callable[..., Image]) -> None:
     write_image(pictures / "small.png", photograph(20, 90))
-    assert open_pool([pictures], 4, 8, CPU).count == 4
+    assert open_pool([pictures], 4, 8, CPU).images == {"pictures": 4}
     with pytest.raises(InputError, match="no training image is as large as a patch, 200 pixels"):
         open_pool([pictures], 4, 50, CPU)
 
