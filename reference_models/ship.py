@@ -22,9 +22,7 @@ LARGE = 4 << 20
 @click.command(help=__doc__)
 @click.argument("weights", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--as", "name", required=True, help="The name under which the model is registered.")
-@click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), help="What srbench run wrote, for the card."
-)
+@click.option("--results", type=click.Path(path_type=Path, file_okay=False), help="What srbench run wrote.")
 @click.option("--note", default="", help="A sentence for the card.")
 def main(weights: Path, name: str, results: Path | None, note: str) -> None:
     from reference_models.weights import read_weights, save_weights
@@ -50,10 +48,13 @@ def _scores(results: Path, name: str, scale: int) -> dict[str, dict[str, float]]
     }
 
 
+Scores = Mapping[str, Mapping[str, float]]
+
+
 def card(
     name: str,
     facts: Mapping[str, str],
-    scores: Mapping[str, Mapping[str, float]],
+    scores: Scores,
     *,
     half: bool = False,
     note: str = "",
@@ -83,7 +84,7 @@ def _changes(recipe: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {recipe[key]}" for key in told if key in recipe)
 
 
-def _table(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _table(scores: Scores) -> list[str]:
     if not scores:
         return ["Not scored yet."]
     metrics = list(dict.fromkeys(metric for row in scores.values() for metric in row))

@@ -47,9 +47,8 @@ def train(
     else:
         clock = fit(recipe, pool, samples, out, fabric, watch, resume=resume)
     if fabric.is_global_zero:
-        click.echo(
-            f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {out / 'best.safetensors'}", err=True
-        )
+        best = out / "best.safetensors"
+        click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
 
 

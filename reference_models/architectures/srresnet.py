@@ -72,7 +72,8 @@ class SRResNet(nn.Module):
         for block in self.body:
             nn.init.zeros_(block.norm2.weight)  # type: ignore[union-attr,arg-type]
         carry(self.head[0], 3)  # type: ignore[arg-type]
-        self.join[1].weight.data[:3] = 0.0  # type: ignore[union-attr,index]
+        with torch.no_grad():
+            torch.as_tensor(self.join[1].weight)[:3] = 0.0
         for conv in (part for part in self.upsample if isinstance(part, nn.Conv2d)):
             carry(conv, 3, copies=conv.out_channels // conv.in_channels)
         carry(self.tail, 3, others=0.1)

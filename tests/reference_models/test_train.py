@@ -1,0 +1,144 @@
+"""`srbench train` as a user types it: one process, two, TensorBoard, refusals; and shipping what came of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from reference_models import ship
+from reference_models.cli import command
+from reference_models.patches import Plane, Pool
+from reference_models.weights import load_network, read_weights
+from srbench.errors import InputError, UnavailableError, UsageError
+
+SMALL = ("options.blocks=1", "options.features=8", "minutes=0", "steps=4", "batch=4", "patch=8", "validate_every=2")
+
+
+def words(recipe: str, pictures: Path, out: Path, *more: str, settings: tuple[str, ...] = SMALL) -> list[str]:
+    sets = [word for setting in settings for word in ("--set", setting)]
+    return [recipe, "--data", str(pictures), "--device", "cpu", "--out", str(out), *sets, *more]
+
+
+def train(*arguments: str) -> None:
+    result = CliRunner().invoke(command, list(arguments), standalone_mode=False)
+    if result.exception:
+        raise result.exception
+
+
+def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    train(*words("srresnet-quick", pictures, out, "--val", str(pictures), "--val-limit", "2"))
+    network = load_network(out / "best.safetensors")
+    assert network(torch.rand(1, 3, 6, 6)).shape == (1, 3, 24, 24)
+    facts = read_weights(out / "best.safetensors")[1]
+    assert facts["data"].startswith('{"images": {"pictures": 4}')
+    assert float(facts["validation_psnr_y"]) > 10.0
+    train(*words("srresnet-quick", pictures, out, "--resume", settings=(*SMALL, "steps=6")))
+    assert read_weights(out / "last.safetensors")[1]["steps"] == "6"
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        (["--set", "learning_rate=1"], UsageError, "has no field 'learning_rate'"),
+        (["--set", "options.layers=1"], InputError, "has no option 'layers'"),
+        (["--resume"], InputError, "nothing to resume"),
+        (["--set", "patch=99"], InputError, "no training image is as large as a patch"),
+        (["--set", "checkpointing=true"], None, ""),
+    ],
+)
+def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[Exception] | None, message: str) -> None:
+    arguments = words("srresnet-quick", pictures, tmp_path / "out", *more)
+    if error is None:
+        train(*arguments)
+        return
+    with pytest.raises(error, match=message):
+        train(*arguments)
+
+
+def test_validation_on_a_test_set_is_refused(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "Set5" / "HR").mkdir(parents=True)
+    with pytest.raises(InputError, match="Set5 is a test set"):
+        train(*words("srresnet-quick", pictures, tmp_path / "out", "--val", str(tmp_path / "Set5")))
+    with pytest.raises(InputError, match="Set5 is a test set"):
+        train(*words("srresnet-quick", tmp_path / "Set5", tmp_path / "out"))
+
+
+def test_tensorboard_says_what_to_install(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UnavailableError, match=r"pip install srbench\[tensorboard\]"):
+        train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard"))
+
+
+def test_tensorboard_gets_scalars_and_images(pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="needs the extra: pip install srbench[tensorboard]")
+    train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard", "--val", str(pictures)))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "out" / "tensorboard")).Reload()
+    assert "validation/psnr_y" in events.Tags()["scalars"]
+    assert "validation/0" in events.Tags()["images"]
+
+
+def test_two_processes_train_as_one(pictures: Path, tmp_path: Path) -> None:
+    """gloo, the same global batch: without batch norm the weights agree to 1e-5."""
+    settings = (*SMALL, "options.growth=4")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    one = [sys.executable, "-m", "srbench", "train"]
+    two = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "srbench",
+        "train",
+    ]
+    for start, name in ((one, "one"), (two, "two")):
+        line = [*start, *words("esrnet-quick", pictures, tmp_path / name, settings=settings)]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    states = [read_weights(tmp_path / name / "last.safetensors")[0] for name in ("one", "two")]
+    assert max(float((states[0][name] - states[1][name]).abs().max()) for name in states[0]) < 1e-5
+
+
+def test_drawing_patches_takes_under_three_percent_of_a_step() -> None:
+    """The draw of srresnet-quick beside its step, in one run; medians."""
+    from reference_models.architectures import build
+
+    hr = torch.randint(0, 256, (384 * 384 * 3,), dtype=torch.uint8).numpy().reshape(384, 384, 3)
+    lr = hr[::4, ::4]
+    pool = Pool(Plane.of([lr] * 4, torch.device("cpu")), Plane.of([hr] * 4, torch.device("cpu")), 4, {}, "")
+    network = build("srresnet", 4).to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    drawing, stepping = [], []
+    for _ in range(3):
+        start = time.perf_counter()
+        inner, outer = pool.draw(4, 24, generator)
+        drawn = time.perf_counter()
+        (network(inner) - outer).abs().mean().backward()
+        drawing.append(drawn - start)
+        stepping.append(time.perf_counter() - drawn)
+    assert sorted(drawing)[1] < 0.03 * sorted(stepping)[1]
+
+
+def test_shipped_weights_bring_a_card(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(*words("srresnet-quick", pictures, tmp_path / "out"))
+    monkeypatch.setattr(ship, "HOME", tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    line = [str(tmp_path / "out" / "best.safetensors"), "--as", "toy", "--note", "A toy."]
+    assert CliRunner().invoke(ship.main, line).exit_code == 0
+    load_network(tmp_path / "weights" / "toy-x4.safetensors")
+    card = (tmp_path / "weights" / "toy-x4.md").read_text(encoding="utf-8")
+    assert card.startswith("# toy, x4\n\nA toy.\n")
+    assert "pictures (4)" in card
+    assert "Not scored yet" in card
