@@ -13,6 +13,7 @@ from srbench.errors import UnavailableError, UsageError
 from srbench.inference import BACKENDS, PRECISIONS, select_device
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest
+from srbench.models.hints import make_hints
 from srbench.results import OWN, Identity, Row, refuse_differences
 from srbench.scoring import Scorer
 from srbench.store import read_folder, read_run, run_path
@@ -28,6 +29,8 @@ class Request:
     """What `srbench run` is asked for; the fields are its options."""
 
     models: tuple[str, ...] = ("all",)
+    model_scale: int | None = None
+    model_range: str = "0..1"
     datasets: tuple[str, ...] = ()
     scales: tuple[int, ...] = (4,)
     metrics: tuple[str, ...] = DEFAULT
@@ -82,7 +85,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     that this one would not compare with.
     """
     _check(request)
-    specs = specs or select_models(request.models)
+    specs = specs or select_models(request.models, make_hints(request.model_scale, request.model_range))
     device = select_device(request.device)
     made = Plan(request, device, Scorer(request.metrics, device))
     root = data_root(request.data_root)

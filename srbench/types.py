@@ -61,13 +61,15 @@ class ModelSpec:
     """What an entry point of the group `srbench.models` yields.
 
     `build(scale, device)` makes an upscaler whose weights are on `device`; it may raise `UnavailableError`.
-    `weights` maps a scale to the file behind it; a model without weights leaves it empty.
+    `weights` maps a scale to the file behind it; a model without weights leaves it empty. `digest(scale)`, where it is
+    given, is the sha256 (hex) of everything that the output depends on, in place of that of the weights file.
     """
 
     name: str
     scales: tuple[int, ...]
     build: Callable[[int, torch.device], Upscaler]
     weights: Mapping[int, Asset] = field(default_factory=dict)
+    digest: Callable[[int], str] | None = None
     licence: str = ""
     citation: str = ""
     summary: str = ""

@@ -69,5 +69,13 @@ def device_option(function: Function) -> Function:
     return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
 
 
+def model_options(function: Function) -> Function:
+    """What cannot be read off every weights file; see `srbench.models.hints`."""
+    scale = "Scale of a weights file or factory that does not tell its own."
+    values = "Values that a weights file or factory takes and returns."
+    in_range = click.option("--model-range", default="0..1", show_default=True, metavar="LOW..HIGH", help=values)
+    return click.option("--model-scale", type=click.IntRange(min=1), help=scale)(in_range(function))
+
+
 def degradation_option(function: Function) -> Function:
     return click.option("--degradation", default="matlab", show_default=True, help="How LR is made from HR.")(function)

@@ -14,6 +14,7 @@ from srbench.cli.options import (
     data_root_option,
     degradation_option,
     device_option,
+    model_options,
     srbench_command,
 )
 
@@ -27,7 +28,8 @@ NO_SETS = "the test sets found, else samples"
     help="Score models on data sets, time them, and print the table.\n\n"
     "Scores already in OUT are kept: a run that was stopped goes on where it was."
 )
-@click.option("--models", type=NAMES, default="all", show_default=True, help="all, or registered names.")
+@click.option("--models", type=NAMES, default="all", show_default=True, help="all, names, files, module:factory, A+B.")
+@model_options
 @click.option("--datasets", type=NAMES, default=(), help=f"samples, all, names or folders.  [default: {NO_SETS}]")
 @click.option(
     "--scale", "scales", type=CommaList(int), default="4", show_default=True, help="2, 3, 4 or 8, with commas."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, CommaList, device_option, srbench_command
+from srbench.cli.options import FOLDER, NAMES, CommaList, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
     from srbench.results import SpeedRow
@@ -39,6 +39,7 @@ def _size(text: str) -> tuple[int, int]:
     "The first call at each size is reported apart. Timings are kept in OUT for srbench report."
 )
 @click.option("--models", type=NAMES, default="all", show_default=True)
+@model_options
 @click.option("--sizes", type=CommaList(_size, "WxH,…"), default="120x80", show_default=True, help="LR sizes.")
 @click.option("--scale", type=int, default=4, show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
@@ -49,6 +50,8 @@ def _size(text: str) -> tuple[int, int]:
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 def command(
     models: tuple[str, ...],
+    model_scale: int | None,
+    model_range: str,
     sizes: tuple[tuple[int, int], ...],
     scale: int,
     batch: int,
@@ -63,12 +66,14 @@ def command(
     from srbench.errors import SrbenchError
     from srbench.inference import prepare, select_device
     from srbench.models import select_models, weights_digest
+    from srbench.models.hints import make_hints
     from srbench.speed import time_model
     from srbench.store import write_speeds
 
     chosen = select_device(device)
     rows, failed = [], False
-    for spec in [spec for spec in select_models(models) if scale in spec.scales]:
+    specs = select_models(models, make_hints(model_scale, model_range))
+    for spec in [spec for spec in specs if scale in spec.scales]:
         try:
             inference = prepare(spec, scale, chosen, precision=precision, backend=backend, tile="none")
             timed = time_model(inference, spec.name, sizes, batch=batch, budget_s=budget)

@@ -1,0 +1,115 @@
+"""Models by reference.
+
+| reference                                  | what it means                                                 |
+|--------------------------------------------|---------------------------------------------------------------|
+| `all`                                      | every registered model                                        |
+| `srgan`                                    | a name that a package registered under `srbench.models`       |
+| `runs/a/best.safetensors`, `RRDB.pth`      | a weights file, see `srbench.models.files`                    |
+| `net.onnx`                                 | an ONNX file, see `srbench.models.onnx`                       |
+| `package.module:factory`                   | something importable, see `srbench.models.factory`            |
+| `A+B`                                      | the mean of the outputs of A and B                            |
+| `name=REF`                                 | any of these, under another name                              |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.assets import digest, locate
+from srbench.errors import InputError, UsageError
+from srbench.models.hints import NO_HINTS, Hints
+from srbench.registry import entries, load, package_of
+from srbench.types import ModelSpec
+
+if TYPE_CHECKING:
+    from srbench.types import Upscaler
+
+ALL = "all"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx")
+
+
+def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
+    """The spec behind a reference. `hints` say of files and factories what cannot be read off them.
+
+    Raises `UsageError` for an unknown name, with the nearest names, and `InputError` for a file that cannot be used.
+    """
+    if ref in entries("models"):
+        return _registered(ref)
+    if _is_file(ref):
+        from srbench.models.files import open_file
+
+        return open_file(Path(ref), hints)
+    if alias := re.fullmatch(r"([\w.-]+)=(.+)", ref):
+        return replace(find_model(alias[2], hints), name=alias[1])
+    if "+" in ref:
+        from srbench.models.ensemble import ensemble
+
+        return ensemble([find_model(part.strip(), hints) for part in ref.split("+")])
+    if re.fullmatch(r"[\w.]+:[\w.]+", ref):
+        from srbench.models.factory import open_factory
+
+        return open_factory(ref, hints)
+    if "/" in ref or Path(ref).exists():
+        raise InputError(f"{ref}: not a model. Expected a weights file: {', '.join(SUFFIXES)}")
+    return _registered(ref)
+
+
+def _registered(name: str) -> ModelSpec:
+    spec = load("models", name)
+    if not isinstance(spec, ModelSpec):
+        raise UsageError(f"{package_of(entries('models')[name])} registers {name!r}, which is not a ModelSpec")
+    return spec
+
+
+def _is_file(ref: str) -> bool:
+    """Whether the whole reference is a path: `a.pth+b.pth` is two, unless a file is called so."""
+    path = Path(ref)
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    return path.is_file() or not re.search(r"[+=]", ref)
+
+
+def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpec]:
+    """The specs behind `--models`, each once: those without weights first, then by name.
+
+    Raises `UsageError` where two models would be stored under one name.
+    """
+    names = dict.fromkeys(name for ref in refs for name in (entries("models") if ref == ALL else [ref]))
+    found: dict[str, str] = {}
+    specs = [(ref, find_model(ref, hints)) for ref in names]
+    for ref, spec in specs:
+        if spec.name in found:
+            raise UsageError(
+                f"{found[spec.name]} and {ref} would both be called {spec.name}. Name one: {spec.name}2={ref}"
+            )
+        found[spec.name] = ref
+    return sorted((spec for _, spec in specs), key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
+
+
+def weights_digest(spec: ModelSpec, scale: int) -> str:
+    """sha256 (hex) of what the model's output depends on at a scale: the spec's own digest, else its weights file's.
+
+    Fetches the file if need be. Empty for a model without weights. Raises `UnavailableError` where the file cannot be
+    had.
+    """
+    if spec.digest is not None:
+        return spec.digest(scale)
+    return digest(locate(spec.weights[scale])) if scale in spec.weights else ""
+
+
+def load_model(ref: str, scale: int = 4, device: str = "auto", hints: Hints = NO_HINTS) -> Upscaler:
+    """Build a model: a callable from `(n, 3, h, w)` float in [0, 1] to `(n, 3, h * scale, w * scale)`.
+
+    Raises `UsageError` for an unknown model or a scale that it lacks, `InputError` for a file that is not a model, and
+    `UnavailableError` where its weights cannot be had.
+    """
+    from srbench.inference import select_device
+
+    spec = find_model(ref, hints)
+    if scale not in spec.scales:
+        raise UsageError(f"{ref} has no scale {scale}; it has {', '.join(map(str, spec.scales))}")
+    return spec.build(scale, select_device(device))

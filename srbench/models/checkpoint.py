@@ -1,0 +1,132 @@
+"""Tensors out of a weights file, whatever wraps them, and never a line of code: pickles are read by torch's unpickler
+for weights, which builds tensors and plain containers and refuses everything else.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import InputError
+from srbench.models.hints import NO_HINTS, Hints
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WRAPPERS = ("params_ema", "ema", "params", "generator", "net_g", "netG", "state_dict", "model_state_dict", "model")
+"""Keys under which trainers put a generator's weights; averaged weights are preferred, as BasicSR does."""
+
+PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A weights file and what the user said of it. Its content is read when it is first asked for."""
+
+    path: Path
+    hints: Hints = field(default=NO_HINTS)
+
+    @property
+    def is_onnx(self) -> bool:
+        return self.path.suffix.lower() == ".onnx"
+
+    @cached_property
+    def _content(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        return read_safetensors(self.path) if self.path.suffix == ".safetensors" else (read_pickle(self.path), {})
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights on the CPU by name, out of their wrappers and without prefixes. Raises `InputError`."""
+        return without_prefixes(self._content[0])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a safetensors file says of itself; empty for others."""
+        return self._content[1]
+
+    @property
+    def summary(self) -> str:
+        """For error messages: how many tensors of what names and shapes."""
+        if self.is_onnx:
+            return "an ONNX graph"
+        shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in self.tensors.items()]
+        return f"{len(shapes)} tensors: {', '.join(shapes[:3])}{', …' * (len(shapes) > 3)}"
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata; raises `InputError` for a file that is not safetensors, or is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file, or a damaged one ({_first_line(error)})") from error
+
+
+def read_pickle(path: Path) -> dict[str, Tensor]:
+    """The generator's tensors in a `.pth` file.
+
+    Raises `InputError` for a file whose loading would run code, saying how to convert it, for a damaged one, and for
+    one without tensors.
+    """
+    from pickle import UnpicklingError
+
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old pickle protocols; what cannot be read is an error below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise InputError(
+            f"{path}: holds more than tensors, and loading it could run code, so srbench does not "
+            f'({_culprit(error)}). If you trust it, convert it: python -c "import torch; '
+            f"from safetensors.torch import save_file; c = torch.load('{path}', 'cpu', weights_only=False); "
+            f"save_file({{k: v.contiguous() for k, v in c.get('state_dict', c).items()}}, "
+            f"'{path.with_suffix('.safetensors').name}')\""
+        ) from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)[:120]})") from error
+    tensors = unwrapped(content)
+    if not tensors:
+        raise InputError(f"{path}: holds no dictionary of tensors; looked under {', '.join(WRAPPERS)}")
+    return tensors
+
+
+def _culprit(error: Exception) -> str:
+    """What the pickle asks for, out of torch's long message."""
+    found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|global|operand) \S+", str(error))
+    return f"it asks for {found[1]}" if found and found[1] else found[0] if found else "an unknown instruction"
+
+
+def unwrapped(content: Any) -> dict[str, Tensor]:
+    """The innermost dictionary of tensors, by the keys of `WRAPPERS`; entries that are no tensors are left out."""
+    from torch import Tensor
+
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        content = inner
+    return {}
+
+
+def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names without any of `PREFIXES` that all of them share, as often as they do."""
+    names = dict(tensors)
+    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in names)), ""):
+        if not names:
+            break
+        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
+    return names
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,52 @@
+"""Weights files: each is offered to the loaders of the entry-point group `srbench.loaders`, in the order of names.
+
+A loader is a function `(checkpoint) -> ModelSpec | None`: None says that the file is not its own, an `InputError` or
+`UnavailableError` says why it would be, and cannot be used. It builds from `checkpoint.tensors`, which were read
+without running any code of the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from srbench import registry
+from srbench.assets import digest
+from srbench.errors import InputError, UnavailableError
+from srbench.models.checkpoint import Checkpoint
+from srbench.models.hints import Hints
+from srbench.models.wrap import combined, file_name, with_range
+from srbench.types import ModelSpec
+
+
+def open_file(path: Path, hints: Hints) -> ModelSpec:
+    """The spec of a weights file, named after it; its digest is the file's.
+
+    Raises `InputError` for a missing, damaged or unsafe file, and for one that no loader knows, saying what was tried.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    checkpoint = Checkpoint(path, hints)
+    if not checkpoint.is_onnx and not checkpoint.tensors:  # read here: what is unsafe is refused before any loader
+        raise InputError(f"{path}: holds no tensors")
+    tried = []
+    for name in registry.entries("loaders"):
+        try:
+            spec = registry.load("loaders", name)(checkpoint)
+        except (InputError, UnavailableError) as error:
+            tried.append(f"{name} ({str(error).removeprefix(f'{path}: ')})")
+            continue
+        if spec is not None:
+            spec = replace(spec, name=file_name(path), digest=lambda scale: _digest(path))
+            return with_range(spec, hints, lambda scale: _digest(path))
+        tried.append(name)
+    raise InputError(
+        f"{path}: no loader knows this model; tried {', '.join(tried)}. It holds {checkpoint.summary}. "
+        f"Load it in a function of yours and give --models yourmodule:function"
+    )
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a weights file, and of the `.data` file in which ONNX keeps large weights."""
+    data = path.with_name(path.name + ".data")
+    return combined([digest(path), digest(data)]) if data.is_file() else digest(path)

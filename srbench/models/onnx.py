@@ -1,0 +1,95 @@
+"""ONNX files by onnxruntime, an optional package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import InputError, UnavailableError
+from srbench.models.wrap import measured_scale
+from srbench.types import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.models.checkpoint import Checkpoint
+    from srbench.types import Upscaler
+
+FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
+
+
+class OnnxUpscaler:
+    """An onnxruntime session as an upscaler: images go through main memory, batches of a fixed size one by one."""
+
+    def __init__(self, session: Any, scale: int) -> None:
+        self.session = session
+        self.scale = scale
+        (image,) = session.get_inputs()
+        self.input, self.dtype, self.batch = image.name, FLOATS[image.type], image.shape[0]
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        import numpy as np
+        import torch
+
+        pixels = lr.float().cpu().numpy().astype(self.dtype)
+        parts = np.split(pixels, len(pixels)) if self.batch == 1 else [pixels]
+        made = [self.session.run(None, {self.input: part})[0] for part in parts]
+        return torch.from_numpy(np.concatenate(made)).to(lr.device).float()
+
+
+def load(checkpoint: Checkpoint) -> ModelSpec | None:
+    """The model in an `.onnx` file; None for other files.
+
+    Raises `UnavailableError` without onnxruntime, and `InputError` for a graph that is not from one image to one.
+    """
+    if not checkpoint.is_onnx:
+        return None
+    path = checkpoint.path
+    session = open_session(path, "cpu")
+    _check(path, session)
+    scale = checkpoint.hints.scale or measured_scale(OnnxUpscaler(session, 0), path)
+
+    def build(scale: int, device: torch.device) -> Upscaler:
+        return OnnxUpscaler(open_session(path, device.type), scale)
+
+    return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime")
+
+
+def open_session(path: Path, device: str) -> Any:
+    """An inference session on `cpu` or `cuda`.
+
+    Raises `UnavailableError` without onnxruntime, or without its CUDA provider, and `InputError` for a damaged file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UnavailableError("not installed: pip install 'srbench[onnx]'") from None
+    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise UnavailableError(f"onnxruntime has no {provider}: pip install onnxruntime-gpu, or use --device cpu")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings are about its own optimiser
+    options.intra_op_num_threads = _threads()
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise InputError(f"onnxruntime: {(str(error).splitlines() or [''])[0][:160]}") from error
+
+
+def _threads() -> int:
+    """As many as torch has, so that timings compare."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _check(path: Path, session: Any) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise InputError(f"has {len(inputs)} inputs and {len(outputs)} outputs; expected one image in, one out")
+    shape = inputs[0].shape
+    if inputs[0].type not in FLOATS or len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
+        raise InputError(f"takes {inputs[0].type} of shape {shape}; expected floats (n, 3, h, w)")
+    if fixed := [side for side in shape[2:] if isinstance(side, int)]:
+        raise InputError(f"takes images of fixed size {fixed} only; export it with dynamic height and width")

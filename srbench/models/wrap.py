@@ -1,0 +1,108 @@
+"""Wrappers that make an upscaler of anything that turns small images into large ones."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import InputError
+from srbench.models.hints import UNIT, Hints
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from srbench.types import ModelSpec, Upscaler
+
+PROBE = 32
+"""Side of the picture that shows a model's scale: a multiple of the windows that transformers want."""
+
+
+class Scaled:
+    """A function of images, with the scale that it has."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], scale: int) -> None:
+        self.function = function
+        self.scale = scale
+
+    def parameters(self) -> Iterable[Any]:
+        return parameters_of(self.function)
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        return self.function(lr)
+
+
+class Ranged(Scaled):
+    """A model that takes and returns values from `low` to `high` where srbench has 0 to 1."""
+
+    def __init__(self, upscaler: Upscaler, low: float, high: float) -> None:
+        super().__init__(upscaler, upscaler.scale)
+        self.low, self.span = low, high - low
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        return (self.function(lr * self.span + self.low) - self.low) / self.span
+
+
+def parameters_of(thing: object) -> Iterable[Any]:
+    """The parameters of a torch module, or of whatever wraps one; none of anything else."""
+    parameters = getattr(thing, "parameters", None)
+    return parameters() if callable(parameters) else ()
+
+
+def settled(made: Any, device: torch.device) -> Any:
+    """A torch module made ready for inference on a device; anything else as it is."""
+    from torch import nn
+
+    return made.eval().requires_grad_(False).to(device) if isinstance(made, nn.Module) else made
+
+
+def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: torch.device | str = "cpu") -> int:
+    """The scale of a function of images, from the size of what it returns.
+
+    Raises `InputError` where it fails on a picture of 32x32, or returns a size that is no multiple.
+    """
+    import torch
+
+    lr = torch.full((1, 3, PROBE, PROBE), 0.5, device=device)
+    try:
+        with torch.inference_mode():
+            height, width = function(lr).shape[-2:]
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise InputError(f"{what}: its scale cannot be told, it fails on 32x32 pixels ({reason})") from error
+    if height != width or height % PROBE or height < PROBE:
+        raise InputError(f"{what}: makes {width}x{height} of {PROBE}x{PROBE} pixels, which is no whole scale")
+    return int(height) // PROBE
+
+
+def with_range(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> ModelSpec:
+    """The spec for values in `hints.range`, which becomes part of its digest; `file` is the digest without."""
+    if hints.range == UNIT:
+        return spec
+    low, high = hints.range
+
+    def build(scale: int, device: torch.device) -> Upscaler:
+        return Ranged(spec.build(scale, device), low, high)
+
+    return replace(spec, build=build, digest=lambda scale: combined([file(scale), f"range {low:g}..{high:g}"]))
+
+
+def combined(parts: Iterable[str]) -> str:
+    """sha256 (hex) of several digests and facts, in order."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def safe_name(text: str) -> str:
+    """A reference as a file name: letters, digits and `_ . + -`, neither hidden nor empty."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip(".-") or "model"
+
+
+def file_name(path: Path) -> str:
+    """What a weights file is called in tables: its stem; `best` and `last`, as trainings write, with their folder."""
+    stem = path.stem
+    return safe_name(f"{path.resolve().parent.name}-{stem}" if stem in ("best", "last") else stem)

@@ -1,0 +1,302 @@
+"""Model references: names, files in every container, factories, ensembles, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from srbench.errors import InputError, UsageError
+from srbench.models import find_model, load_model, select_models, weights_digest
+from srbench.models.checkpoint import Checkpoint
+from srbench.models.hints import Hints, parse_range
+from srbench.models.wrap import safe_name
+from srbench.store import load_results
+from srbench.types import ModelSpec
+from tests.conftest import Srbench
+
+CPU = torch.device("cpu")
+LR = torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(0))
+
+
+def network() -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 12, 3, padding=1), torch.nn.PixelShuffle(2))
+
+
+def sequential_loader(checkpoint: Checkpoint) -> ModelSpec | None:
+    """A loader for the network above, as a third-party package would write it."""
+    if checkpoint.is_onnx or set(checkpoint.tensors) != {"0.weight", "0.bias"}:
+        return None
+    net = network()
+    net.load_state_dict(checkpoint.tensors)
+    net.scale = 2  # type: ignore[assignment]
+    return ModelSpec("sequential", (2,), lambda scale, device: net.to(device))  # type: ignore[arg-type,return-value]
+
+
+@pytest.fixture
+def knows_sequential(register: Any) -> None:
+    register("loaders", "sequential", sequential_loader)
+
+
+def prefixed(prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in network().state_dict().items()}
+
+
+CONTAINERS = {
+    "bare": prefixed(""),
+    "params": {"params": prefixed("")},
+    "params_ema": {"params": {"0.weight": torch.zeros(12, 3, 3, 3)}, "params_ema": prefixed("")},
+    "state_dict": {"state_dict": prefixed(""), "epoch": 3, "optimizer": {"lr": 0.1}},
+    "module": prefixed("module."),
+    "orig_mod": {"model": prefixed("_orig_mod.module.")},
+    "generator": {"generator": {"state_dict": prefixed("module.")}, "discriminator": {"x": torch.zeros(1)}},
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.usefixtures("knows_sequential")
+def test_weights_in_every_container_give_the_same_output(container: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(CONTAINERS[container], path)
+    upscale = load_model(str(path), 2, "cpu")
+    torch.testing.assert_close(upscale(LR), network()(LR), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("knows_sequential")
+def test_safetensors(tmp_path: Path) -> None:
+    save_file(prefixed("module."), tmp_path / "net.safetensors")
+    upscale = load_model(str(tmp_path / "net.safetensors"), 2, "cpu")
+    torch.testing.assert_close(upscale(LR), network()(LR), rtol=0, atol=0)
+
+
+class Malicious:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("protocol", ["torch", "pickle"])
+def test_a_malicious_pickle_does_not_run(protocol: str, tmp_path: Path, srbench: Srbench) -> None:
+    path, target = tmp_path / "evil.pth", tmp_path / "owned"
+    content = {"params": prefixed(""), "extra": Malicious(target)}
+    torch.save(content, path) if protocol == "torch" else path.write_bytes(pickle.dumps(content))
+    assert srbench("run", "--models", path, "--metrics", "psnr_y", "--out", tmp_path / "out") == 2
+    assert not target.exists()
+    assert "loading it could run code, so srbench does not" in srbench.err
+    assert "If you trust it, convert it: python -c" in srbench.err
+    torch.load(path, weights_only=False) if protocol == "torch" else pickle.loads(path.read_bytes())
+    assert target.exists()  # the attack is a real one
+
+
+def test_the_line_that_converts_a_trusted_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import argparse
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": prefixed(""), "options": argparse.Namespace(scale=2)}, "old.pth")
+    with pytest.raises(InputError, match="convert it") as refused:
+        find_model("old.pth")
+    line = re.search(r'python -c "(.+)"', str(refused.value))
+    assert line is not None
+    exec(line[1], {})
+    assert set(Checkpoint(Path("old.safetensors")).tensors) == {"0.weight", "0.bias"}
+
+
+def test_unknown_and_damaged_files(tmp_path: Path) -> None:
+    save_file({"strange.weight": torch.zeros(4, 2)}, tmp_path / "strange.safetensors")
+    with pytest.raises(InputError, match=r"no loader knows this model; tried onnx.*It holds 1 tensors: strange.weight"):
+        find_model(str(tmp_path / "strange.safetensors"))
+    for name in ("torn.pth", "torn.safetensors"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 and then nothing")
+        with pytest.raises(InputError, match="not a .* file, or a damaged one|could run code"):
+            find_model(str(tmp_path / name))
+    torch.save([1, 2, 3], tmp_path / "list.pth")
+    with pytest.raises(InputError, match="holds no dictionary of tensors; looked under params_ema"):
+        find_model(str(tmp_path / "list.pth"))
+    with pytest.raises(InputError, match="no such weights file"):
+        find_model(str(tmp_path / "nowhere.pth"))
+    with pytest.raises(InputError, match="not a model. Expected a weights file: .safetensors"):
+        find_model(str(tmp_path))
+    with pytest.raises(UsageError, match="Did you mean bicubic"):
+        find_model("bicubik")
+
+
+@pytest.mark.usefixtures("knows_sequential")
+def test_identity_and_names_of_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for path in (tmp_path / "a" / "best.pth", tmp_path / "a" / "my net (2).pth"):
+        torch.save(prefixed(""), path)
+    best, spaced = (find_model(str(path)) for path in sorted((tmp_path / "a").iterdir()))
+    assert (best.name, spaced.name) == ("a-best", "my-net-2")
+    assert len(weights_digest(best, 2)) == 64
+    ranged = find_model(str(tmp_path / "a" / "best.pth"), Hints(range=(0.0, 255.0)))
+    assert weights_digest(ranged, 2) != weights_digest(best, 2)
+    torch.testing.assert_close(ranged.build(2, CPU)(LR), network()(LR * 255.0) / 255.0, rtol=1e-5, atol=1e-6)
+    assert find_model(f"mine={tmp_path}/a/best.pth").name == "mine"
+    with pytest.raises(UsageError, match="would both be called a-best. Name one: a-best2="):
+        select_models([f"{tmp_path}/a/best.pth", f"{tmp_path}/a/../a/best.pth"])
+
+
+@given(st.text(min_size=1))
+def test_any_reference_makes_a_safe_file_name(text: str) -> None:
+    name = safe_name(text)
+    assert name and not name.startswith((".", "-")) and not set(name) & set('/\\:*?"<>|\0\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0..255", (0.0, 255.0)), ("-1..1", (-1.0, 1.0)), ("0..0.5", (0.0, 0.5))]
+)
+def test_ranges(text: str, expected: tuple[float, float]) -> None:
+    assert parse_range(text) == expected
+
+
+@pytest.mark.parametrize("text", ["255", "1..0", "0...1", "a..b", ""])
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="write a range of values as 0..255"):
+        parse_range(text)
+
+
+FACTORIES = """
+import torch
+
+class Repeat:
+    def __init__(self, scale):
+        self.scale = scale
+    def __call__(self, lr):
+        return lr.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+
+def shuffle():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 27, 3, padding=1), torch.nn.Dropout(0.9), torch.nn.PixelShuffle(3))
+
+def needy(depth):
+    return depth
+
+def crop():
+    return lambda lr: lr[..., 1:]
+
+NUMBER = 5
+"""
+
+
+@pytest.fixture
+def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"factories_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(FACTORIES)
+    return name
+
+
+def test_factories(factories: str) -> None:
+    repeat = find_model(f"{factories}:Repeat")
+    assert repeat.name == f"{factories}.Repeat"
+    assert repeat.scales == (2, 3, 4, 8)
+    assert repeat.build(3, CPU)(LR).shape == (2, 3, 36, 27)
+    shuffle = find_model(f"{factories}:shuffle")
+    assert shuffle.scales == (3,)
+    assert torch.equal(shuffle.build(3, CPU)(LR), shuffle.build(3, CPU)(LR))  # in evaluation mode: no dropout
+    assert len(weights_digest(shuffle, 3)) == 64
+    Path(f"{factories}.py").write_text(FACTORIES + "# changed")
+    assert weights_digest(find_model(f"{factories}:shuffle"), 3) != ""
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("needy", "needs depth; a factory is given scale and device"),
+        ("crop", "makes 31x32 of 32x32 pixels, which is no whole scale"),
+        ("NUMBER", "is a int; expected a ModelSpec or a function"),
+        ("missing", "has no attribute 'missing'"),
+    ],
+)
+def test_what_is_no_factory(factories: str, ref: str, message: str) -> None:
+    with pytest.raises((UsageError, InputError), match=message):
+        find_model(f"{factories}:{ref}")
+
+
+def test_a_module_that_does_not_import() -> None:
+    with pytest.raises(UsageError, match="no_such_module does not import: ModuleNotFoundError"):
+        find_model("no_such_module:Net")
+
+
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    both = load_model("nearest+bicubic", 4, "cpu")(LR)
+    expected = (load_model("nearest", 4, "cpu")(LR) + load_model("bicubic", 4, "cpu")(LR)) / 2
+    torch.testing.assert_close(both, expected, rtol=0, atol=1e-12)
+    spec = find_model("nearest+bicubic")
+    assert spec.name == "nearest+bicubic"
+    assert weights_digest(spec, 4) not in ("", weights_digest(find_model("bicubic+nearest"), 4))
+
+
+def test_every_kind_of_reference_runs(
+    folder: Path, tmp_path: Path, factories: str, knows_sequential: None, srbench: Srbench
+) -> None:
+    torch.save(prefixed(""), tmp_path / "net.pth")
+    refs = f"bicubic,nearest+bicubic,{factories}:Repeat,other={tmp_path}/net.pth"
+    options = ["--datasets", folder, "--scale", 2, "--metrics", "psnr_y", "--no-speed", "--out", tmp_path / "out"]
+    assert srbench("run", "--models", refs, *options) == 0
+    results = load_results(tmp_path / "out")
+    assert set(results.models) == {"bicubic", "nearest+bicubic", f"{factories}.Repeat", "other"}
+    assert srbench("speed", "--models", f"{tmp_path}/net.pth", "--scale", 2, "--budget", 0, "--out", tmp_path) == 0
+    assert "net" in srbench.out
+
+
+def test_spandrel_loads_what_we_do_not_know(tmp_path: Path) -> None:
+    pytest.importorskip("spandrel", reason="needs spandrel: pip install 'srbench[spandrel]'")
+    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+
+    torch.manual_seed(0)
+    net = SRVGGNetCompact(num_feat=8, num_conv=2, upscale=2, act_type="prelu").eval()
+    torch.save({"params": net.state_dict()}, tmp_path / "compact.pth")
+    spec = find_model(str(tmp_path / "compact.pth"))
+    assert (spec.name, spec.scales, spec.summary) == ("compact", (2,), "RealESRGAN Compact, by spandrel")
+    with torch.inference_mode():
+        torch.testing.assert_close(spec.build(2, CPU)(LR), net(LR).clamp(0, 1), rtol=1e-5, atol=1e-6)
+
+
+def write_onnx(path: Path, sides: tuple[Any, Any] = ("h", "w"), channels: int = 3) -> None:
+    """DepthToSpace of a convolution that repeats each channel four times: nearest neighbour at x2."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'srbench[onnx]'")
+    import numpy as np
+
+    weight = np.repeat(np.eye(channels, dtype=np.float32), 4, axis=0)[..., None, None]
+    nodes = [
+        onnx.helper.make_node("Conv", ["lr", "weight"], ["deep"]),
+        onnx.helper.make_node("DepthToSpace", ["deep"], ["sr"], blocksize=2, mode="CRD"),
+    ]
+    image = onnx.helper.make_tensor_value_info("lr", onnx.TensorProto.FLOAT, ["n", channels, *sides])
+    sr = onnx.helper.make_tensor_value_info("sr", onnx.TensorProto.FLOAT, ["n", channels, "H", "W"])
+    graph = onnx.helper.make_graph([*nodes], "nearest", [image], [sr], [onnx.numpy_helper.from_array(weight, "weight")])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def test_onnx(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "net.onnx")
+    spec = find_model(str(tmp_path / "net.onnx"))
+    assert (spec.name, spec.scales) == ("net", (2,))
+    expected = LR.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    torch.testing.assert_close(spec.build(2, CPU)(LR), expected, rtol=0, atol=0)
+
+
+def test_onnx_that_cannot_be_used(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "fixed.onnx", sides=(64, 64))
+    with pytest.raises(InputError, match=r"takes images of fixed size \[64, 64\] only; export it with dynamic"):
+        find_model(str(tmp_path / "fixed.onnx"))
+    write_onnx(tmp_path / "grey.onnx", channels=1)
+    with pytest.raises(InputError, match="expected floats .n, 3, h, w."):
+        find_model(str(tmp_path / "grey.onnx"))
+    (tmp_path / "torn.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="tried onnx .onnxruntime:"):
+        find_model(str(tmp_path / "torn.onnx"))
