@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from srbench.display import NoProgress
 from srbench.models import find_model
+from srbench.models.wrap import Scaled
 from srbench.plan import Request, plan
 from srbench.runner import run
 from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from srbench.results import Results
     from srbench.types import Upscaler
 
@@ -62,17 +61,5 @@ def spec_of(upscaler: Upscaler, scale: int) -> ModelSpec:
     """A spec around an upscaler that exists already; it stays on whatever device it is."""
     name = getattr(upscaler, "__name__", type(upscaler).__name__)
     if not hasattr(upscaler, "scale"):
-        upscaler = _WithScale(upscaler, scale)
+        upscaler = Scaled(upscaler, scale)
     return ModelSpec(name, (scale,), lambda scale, device: upscaler)
-
-
-class _WithScale:
-    """A plain function as an upscaler."""
-
-    def __init__(self, function: Upscaler, scale: int) -> None:
-        self.function = function
-        self.scale = scale
-        self.parameters = getattr(function, "parameters", tuple)
-
-    def __call__(self, lr: Tensor) -> Tensor:
-        return self.function(lr)

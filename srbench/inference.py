@@ -13,6 +13,7 @@ import numpy as np
 
 from srbench.errors import JobError, UsageError
 from srbench.images import to_rgb
+from srbench.models.wrap import Scaled
 
 if TYPE_CHECKING:
     import torch
@@ -143,22 +144,7 @@ def compiled(upscaler: Upscaler) -> Upscaler:
     if not isinstance(upscaler, torch.nn.Module):
         return upscaler
     torch._dynamo.config.trace_numpy = False
-    return _Compiled(upscaler, torch.compile(upscaler))
-
-
-@dataclass
-class _Compiled:
-    """A compiled module that still says what scale it has and how many parameters."""
-
-    module: Upscaler
-    run: Callable[[Tensor], Tensor]
-
-    def __post_init__(self) -> None:
-        self.scale = self.module.scale
-        self.parameters = getattr(self.module, "parameters", tuple)
-
-    def __call__(self, lr: Tensor) -> Tensor:
-        return self.run(lr)
+    return Scaled(torch.compile(upscaler), upscaler.scale)
 
 
 def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from srbench.errors import JobError
 from srbench.inference import Inference, check_sr, synchronise
+from srbench.models.wrap import parameters_of
 from srbench.results import SpeedRow
 
 if TYPE_CHECKING:
@@ -121,8 +122,7 @@ def count_gmacs(inference: Inference, x: Tensor) -> float | None:
 
 def count_parameters(upscaler: object) -> int:
     """Parameters of an upscaler that is a torch module; 0 for any other."""
-    parameters = getattr(upscaler, "parameters", None)
-    return sum(parameter.numel() for parameter in parameters()) if callable(parameters) else 0
+    return sum(parameter.numel() for parameter in parameters_of(upscaler))
 
 
 def peak_memory_mib(inference: Inference, x: Tensor) -> float | None:
