@@ -36,7 +36,7 @@ def mean_psnr_y(network: nn.Module, samples: Sequence[Sample], device: torch.dev
     scores = []
     for sample in samples:
         sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
-        hr = (to_tensor(sample.hr, device) * 255.0).round().to(torch.uint8)
+        hr = (to_tensor(sample.reference, device) * 255.0).round().to(torch.uint8)
         scores.append(float(psnr(*convention("matlab").views(sr, hr, scale=upscale.scale, channel="y"))))
     network.train(was_training)
     return sum(scores) / len(scores)

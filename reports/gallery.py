@@ -100,7 +100,7 @@ def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path
         image = dataset.ids[index]
         paths = {run.identity.model: _sr_path(results, run, image) for run in runs}
         there = {model: path for model, path in paths.items() if path.is_file()}
-        return _picture(runs[0], image, dataset[index].hr, there, out)
+        return _picture(runs[0], image, dataset[index].reference, there, out)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and encodes without holding the interpreter
         return list(pool.map(make, wanted))

@@ -114,7 +114,7 @@ def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Imag
     for index in range(len(dataset)):
         sample = dataset[index]
         sr, _, _ = inference.upscale(sample.lr)
-        yield quantise(sr).cpu(), sample.hr
+        yield quantise(sr).cpu(), sample.reference
 
 
 def _saved_run(subject: Subject) -> Run:
@@ -136,7 +136,7 @@ def _saved(subject: Subject, run: Run) -> Iterator[tuple[Tensor, Image]]:
         path = saved_image(run_path(subject.results, identity), image)
         if not path.is_file():
             raise InputError(f"{path}: no saved image. Make it: srbench run --save-images, or leave RESULTS out")
-        yield image_tensor(read_image(path), "cpu"), dataset[index].hr
+        yield image_tensor(read_image(path), "cpu"), dataset[index].reference
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ class Job:
     missing: dict[int, tuple[str, ...]]
 
     @property
+    def scored(self) -> bool:
+        """Whether the data set has HR to score against."""
+        return getattr(self.dataset, "has_hr", True)
+
+    @property
     def title(self) -> str:
         return f"{self.identity.dataset} x{self.identity.scale} {self.spec.name}"
 
@@ -147,10 +152,11 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
     request, path = made.request, run_path(made.request.out, identity)
     before = None if request.force else read_run(path)
     rows = {row.image: row for row in before.rows} if before else {}
+    wanted = made.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}
     for index, id in list(enumerate(dataset.ids))[: request.limit]:
         row = rows.get(id, Row(id))
-        lacking = tuple(name for name in made.scorer.metrics if name not in row.scores)
+        lacking = tuple(name for name in wanted if name not in row.scores)
         unsaved = request.save_images and not saved_image(path, id).is_file()
         if lacking or unsaved or row.error or id not in rows:
             missing[index] = lacking

@@ -55,10 +55,10 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
 def _rescore_row(row: Row, picture: Path, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
     if not picture.is_file():
         raise JobError(f"no saved image {picture}. Make it: srbench run --save-images")
-    sr, scale = read_image(picture), sample.hr.shape[0] // sample.lr.shape[0]
+    sr, scale = read_image(picture), sample.reference.shape[0] // sample.lr.shape[0]
     if short_digest(sr) != row.sr:
         raise JobError(f"{picture} is not the image that was scored. Make it anew: srbench run --save-images --force")
-    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.hr, scale, names))
+    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))
 
 
 def _same_dataset(run: Run, root: Path | None) -> Dataset:

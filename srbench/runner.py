@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from srbench.types import ModelSpec
 
 
+NO_HR = "the data set has LR alone, and no HR to score against"
+
+
 class Progress(Protocol):
     """Where a run tells how it goes; see `srbench.display`."""
 
@@ -83,10 +86,10 @@ def run_job(made: Plan, job: Job, inference: Inference | None, error: str, progr
         return before
     started = Run(
         identity=job.identity,
-        metrics=made.scorer.conventions,
+        metrics=made.scorer.conventions if job.scored else {},
         rows=(),
         environments=(environment.describe(str(made.device)),),
-        unavailable=made.scorer.unavailable,
+        unavailable=made.scorer.unavailable if job.scored else dict.fromkeys(made.request.metrics, NO_HR),
         source=job.source,
     )
     with RunWriter(path, started, force=made.request.force) as writer:
@@ -103,11 +106,11 @@ def _score_image(made: Plan, job: Job, index: int, names: Sequence[str], inferen
 
     sample = job.dataset[index]
     torch.manual_seed(made.request.seed + zlib.crc32(sample.id.encode()))  # the same whichever images came before
-    row = Row(sample.id, hr=short_digest(sample.hr), lr=short_digest(sample.lr))
+    row = Row(sample.id, hr="" if sample.hr is None else short_digest(sample.hr), lr=short_digest(sample.lr))
     try:
         sr, seconds, tile = inference.upscale(sample.lr)
         pixels = quantise(sr)
-        scores = made.scorer(pixels, sample.hr, job.identity.scale, names)
+        scores = {} if sample.hr is None else made.scorer(pixels, sample.hr, job.identity.scale, names)
     except (JobError, InputError) as error:
         return replace(row, error=str(error))
     image = pixels[0].permute(1, 2, 0).cpu().numpy()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from srbench.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -77,11 +79,18 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`."""
+    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`; None where there is LR alone."""
 
     id: str
     lr: Image
-    hr: Image
+    hr: Image | None
+
+    @property
+    def reference(self) -> Image:
+        """`hr`, for those who cannot do without. Raises `InputError` where there is LR alone."""
+        if self.hr is None:
+            raise InputError(f"{self.id}: there is LR alone, and no HR to compare with")
+        return self.hr
 
 
 class Dataset(Protocol):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class FileDataset:
     """Images on disk at one scale and one degradation.
 
-    `hr` maps ids to files; so does `lr` where the degradation is `files`. HR is cropped to a multiple of the scale.
+    `hr` maps ids to files; so does `lr` where the degradation is `files`. HR is cropped to a multiple of the scale; it
+    is empty for LR alone.
     `originals` holds the digests of a standard set's images, where the files give their HR pixel for pixel; a
     standard set whose files do not is `unverified`.
     Indexing raises `InputError` for unreadable images and for pairs whose sizes do not fit the scale.
@@ -40,13 +41,20 @@ class FileDataset:
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        return tuple(self.hr)
+        return tuple(self.hr or self.lr or ())
+
+    @property
+    def has_hr(self) -> bool:
+        """Whether there is anything to score against."""
+        return bool(self.hr)
 
     def __len__(self) -> int:
-        return len(self.hr)
+        return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
         id = self.ids[index]
+        if not self.hr and self.lr is not None:
+            return Sample(id, read_image(self.lr[id]), None)
         hr = mod_crop(read_image(self.hr[id]), self.scale)
         return Sample(id, self._given(id, hr) if self.lr is not None else self._made(id, hr), hr)
 
@@ -71,7 +79,7 @@ class FileDataset:
         """sha256 (hex) over ids and decoded pixels, of LR too where LR is given; reads every image once, ever."""
         hr = self.originals or _digests(self.hr)
         lr = _digests(self.lr or {})
-        lines = (f"{id}:{hr[id]}\n" + (f"lr:{lr[id]}\n" if lr else "") for id in self.ids)
+        lines = (f"{id}:{hr.get(id, '')}\n" + (f"lr:{lr[id]}\n" if lr else "") for id in self.ids)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -91,21 +99,44 @@ def short_digest(image: Image) -> str:
 
 
 def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> FileDataset:
-    """A folder as a data set: `FOLDER/HR/*.png` (with `FOLDER/LR_bicubic/X4/*`), or images straight inside it.
+    """A folder as a data set: `FOLDER/HR/*.png`, or images straight inside it.
 
-    Raises `InputError` where there are no images, or, for the degradation `files`, where an HR has no LR.
+    For the degradation `files`, LR is in `FOLDER/LR_bicubic/X4`, `FOLDER/LR/X4` or `FOLDER/LR`, named as HR or with the
+    scale (`ID.png`, `IDx4.png`). Where there is LR and no HR, images are upscaled and timed, and nothing is scored.
+
+    Raises `InputError` where there are no images, or, for `files`, where an HR has no LR, or an LR no HR.
     """
+    name = name or folder.resolve().name
+    lr_home = next((home for home in _lr_homes(folder, scale) if home.is_dir()), None)
+    if not (folder / "HR").is_dir() and lr_home:
+        return _without_hr(folder, lr_home, scale, degradation, name)
     hr = list_images(folder / "HR" if (folder / "HR").is_dir() else folder)
     if not hr:
         raise InputError(f"{folder}: no images in it. Expected {folder}/HR/*.png, or images straight inside")
-    lr = _shipped_lr(folder, hr, scale) if degradation == FILES else None
-    return FileDataset(name or folder.resolve().name, hr, scale, degradation, lr)
+    if degradation != FILES:
+        return FileDataset(name, hr, scale, degradation)
+    if lr_home is None:
+        places = " or ".join(str(home) for home in _lr_homes(folder, scale))
+        raise InputError(f"{folder}: no LR files for x{scale}. Expected them in {places}, or use --degradation matlab")
+    return FileDataset(name, hr, scale, degradation, _paired(list_images(lr_home), hr, scale, lr_home))
 
 
-def _shipped_lr(folder: Path, hr: Mapping[str, Path], scale: int) -> dict[str, Path]:
+def _lr_homes(folder: Path, scale: int) -> tuple[Path, ...]:
+    return folder / "LR_bicubic" / f"X{scale}", folder / "LR" / f"X{scale}", folder / "LR"
+
+
+def _without_hr(folder: Path, lr_home: Path, scale: int, degradation: str, name: str) -> FileDataset:
+    lr = list_images(lr_home)
+    if degradation != FILES:
+        raise InputError(f"{folder}: has LR and no HR. To upscale and time it, without scores: --degradation files")
+    if not lr:
+        raise InputError(f"{lr_home}: no images in it")
+    return FileDataset(name, {}, scale, degradation, {id.removesuffix(f"x{scale}"): lr[id] for id in lr})
+
+
+def _paired(lr: Mapping[str, Path], hr: Mapping[str, Path], scale: int, home: Path) -> dict[str, Path]:
     """LR files named `ID.png` or `IDx4.png`, by HR id."""
-    home = folder / "LR_bicubic" / f"X{scale}"
-    found = {id.removesuffix(f"x{scale}") if id not in hr else id: path for id, path in list_images(home).items()}
+    found = {id if id in hr else id.removesuffix(f"x{scale}"): path for id, path in lr.items()}
     if missing := sorted(set(hr) - set(found)):
         raise InputError(f"{home}: no LR for {missing[0]} ({len(missing)} missing); expected {missing[0]}x{scale}.png")
     if extra := sorted(set(found) - set(hr)):

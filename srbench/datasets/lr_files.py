@@ -78,7 +78,7 @@ def origins(dataset: FileDataset) -> list[Origin]:
     errors: dict[str, list[float]] = defaultdict(list)
     for index in range(len(dataset)):
         sample = dataset[index]
-        for name, error in _errors(sample.lr, sample.hr, dataset.scale).items():
+        for name, error in _errors(sample.lr, sample.reference, dataset.scale).items():
             errors[name].append(error)
     return _ranked(errors)
 
