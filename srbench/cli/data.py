@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,7 +159,7 @@ def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Pa
 
     tests = test_pictures(against, find_root(data_root))
     training = pictures_of(folders)
-    leaks = audit(training, tests)
+    leaks = audit(training, tests, _remark if sys.stderr.isatty() else lambda text: None)
     for leak in leaks:
         click.echo(str(leak))
     click.echo(f"{len(training)} training images against {len(tests)} test images: {len(leaks) or 'no'} leaks")

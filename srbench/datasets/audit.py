@@ -7,7 +7,7 @@ pictures without corners, and photographs of the same thing that are not the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,18 @@ def pictures_of(folders: Iterable[Path]) -> list[Path]:
     return found
 
 
-def audit(training: Sequence[Path], tests: Sequence[Path]) -> list[Leak]:
-    """Every leak, the surest first, one for each pair. Raises `InputError` for a picture that cannot be read."""
+def audit(
+    training: Sequence[Path], tests: Sequence[Path], report: Callable[[str], None] = lambda text: None
+) -> list[Leak]:
+    """Every leak, the surest first, one for each pair; `report` hears how far it is.
+
+    Raises `InputError` for a picture that cannot be read.
+    """
     with ThreadPoolExecutor() as pool:
+        report(f"reading {len(training)} training and {len(tests)} test images")
         train, test = list(pool.map(half_luma, training)), list(pool.map(half_luma, tests))
         best: dict[tuple[int, int], Leak] = {}
-        for i, j, how, value in [*_wholes(train, test), *_crops(train, test, pool)]:
+        for i, j, how, value in [*_wholes(train, test), *_crops(train, test, pool, report)]:
             if value > (best[i, j].likeness if (i, j) in best else 0):
                 best[i, j] = Leak(training[i], tests[j], how, value)
     return sorted(best.values(), key=lambda leak: -leak.likeness)
@@ -112,12 +118,14 @@ class _Side:
 
 
 def _crops(
-    train: Sequence[Floats], test: Sequence[Floats], pool: ThreadPoolExecutor
+    train: Sequence[Floats], test: Sequence[Floats], pool: ThreadPoolExecutor, report: Callable[[str], None]
 ) -> Iterator[tuple[int, int, str, float]]:
     """The pictures as they are, then each smaller size of one side against the other as it is."""
+    report("comparing patches at the same size")
     mine, theirs = _Side.at(1, train, pool, both=False), _Side.at(1, test, pool, both=True)
     yield from _inside(mine, theirs, pool)
     for level in LEVELS[1:]:
+        report(f"comparing patches at {level:.2f} of the size, both ways")
         yield from _inside(_Side.at(level, train, pool, both=False), theirs, pool)
         yield from _inside(mine, _Side.at(level, test, pool, both=True), pool)
 
