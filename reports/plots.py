@@ -62,6 +62,7 @@ def rendered(plot: Plot, suffix: str) -> bytes:
     buffer = io.BytesIO()
     nothing: dict[str, None] = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
     plot.figure.savefig(buffer, format=suffix, dpi=DPI, metadata=nothing, transparent=suffix == "svg")
+    plot.figure.set_layout_engine("none")  # laid out once: a second format is drawn in half the time
     return buffer.getvalue()
 
 

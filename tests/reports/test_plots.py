@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports import plots
+from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds
+from srbench.cli import main
+from srbench.results import Results
+from srbench.store import load_results
+from tests.made_results import failed_run, made_run, made_speed
+
+STORED = Path(__file__).parent / "stored"
+LEADERBOARD = Path(__file__).parents[2] / "docs" / "leaderboard"
+
+
+def results() -> Results:
+    scores = {"psnr_y": [30.0, 32.0], "lpips": [0.2, 0.3]}
+    runs = [made_run(model, scores, dataset) for model in ("bicubic", "srcnn") for dataset in ("Set5", "Set14", "B100")]
+    speeds = (
+        made_speed("bicubic", 1.0),
+        made_speed("srcnn", 9.0, params=8032, gmacs=1.2),
+        made_speed("srcnn", 40.0, params=8032, gmacs=5.0, width=256, height=256),
+    )
+    return Results(tuple(runs), speeds)
+
+
+def test_every_figure_as_vectors_with_text_and_as_bitmap(tmp_path: Path) -> None:
+    paths = plots.write(results(), tmp_path)
+    assert sorted(path.name for path in paths if path.suffix == ".svg") == [
+        "distribution-x4.svg",
+        "latency-x4.svg",
+        "perception-distortion-x4.svg",
+        "quality-gmacs-x4.svg",
+        "quality-params-x4.svg",
+        "quality-speed-x4.svg",
+    ]
+    assert {path.with_suffix(".png") for path in paths} <= set(paths)
+    text = (tmp_path / "plots" / "quality-speed-x4.svg").read_text()
+    assert all(f">{word}</text>" in text for word in ("bicubic", "srcnn", "Set14", "PSNR-Y ↑"))
+    assert not re.search(r"<dc:date>|\d{4}-\d\d-\d\dT", text)
+
+
+def test_same_bytes_every_time(tmp_path: Path) -> None:
+    few = replace(results(), runs=results().runs[::3])
+    for out in ("one", "two"):
+        plots.write(few, tmp_path / out)
+    for path in (tmp_path / "one" / "plots").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / "plots" / path.name).read_bytes()
+
+
+def test_failed_infinite_and_untimed_results_draw_what_there_is(tmp_path: Path) -> None:
+    assert plots.write(Results((failed_run("broken"),)), tmp_path) == []
+    infinite = Results((made_run("same", {"psnr_y": [math.inf, 30.0]}), failed_run("broken")), (made_speed("same"),))
+    assert [plot.name for plot in draw_all(infinite)] == ["distribution-x4"]
+
+
+def test_inline_figures_take_the_colours_of_the_page() -> None:
+    with plots.styled():
+        svg = plots.inline(next(draw_all(results())))
+    assert svg.startswith("<svg") and "currentColor" in svg and "var(--faint)" in svg
+
+
+def test_speed_is_that_of_the_size_at_which_most_were_timed() -> None:
+    speeds = reference_speeds(results().speeds, 4)
+    assert {model: row.p50_ms for model, row in speeds.items()} == {"bicubic": 1.0, "srcnn": 9.0}
+    assert reference_speeds(results().speeds, 2) == {}
+
+
+POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
+
+
+@given(POINTS)
+def test_no_model_beats_one_on_the_front_and_every_other_is_beaten(places: list[tuple[int, int]]) -> None:
+    points = [Point(str(index), float(x), float(y)) for index, (x, y) in enumerate(places)]
+    front = pareto(points, more_x=True, more_y=True)
+    assert front
+
+    def beaten(point: Point) -> bool:
+        return any(
+            (one.x or 0) >= (point.x or 0) and one.y >= point.y and (one.x, one.y) != (point.x, point.y)
+            for one in points
+        )
+
+    assert all(beaten(point) != (point in front) for point in points)
+
+
+def test_a_model_without_that_cost_is_not_on_the_front() -> None:
+    free, costly = Point("bicubic", None, 28.0), Point("srcnn", 8032.0, 30.0)
+    assert pareto([free, costly], more_x=False, more_y=True) == [costly]
+
+
+def test_models_keep_their_colour_and_nine_have_markers_of_their_own() -> None:
+    models = [f"model{place}" for place in range(9)]
+    palette = Palette(models)
+    assert len({palette.marker(model) for model in models}) == 9 <= len(MARKERS)
+    assert palette.colour("model3") == Palette([*models, "later"]).colour("model3")
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in STORED.iterdir()))
+def test_stored_results_of_every_schema_still_render(folder: str, tmp_path: Path) -> None:
+    formats = ["--format", "md,tex,csv,plots,html"]
+    assert main(["report", str(STORED / folder), *formats, "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "**∞**" not in text and "| bicubic | " in text.replace("  ", "") and "failed" in text
+    assert "1 of 3 images equal HR" in text
+
+
+def test_plain_text_of_the_leaderboard_is_that_of_its_results(tmp_path: Path) -> None:
+    if not (LEADERBOARD / "results").is_dir():
+        pytest.skip("docs/leaderboard/results is not there")
+    assert main(["report", str(LEADERBOARD / "results"), "--format", "md,csv", "--out", str(tmp_path)]) == 0
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (LEADERBOARD / path.name).read_bytes(), (
+            f"{path.name}: see docs/leaderboard/README.md"
+        )
+
+
+def test_results_remember_their_folder() -> None:
+    loaded = load_results(STORED / "schema-1")
+    assert loaded.folder == STORED / "schema-1"
+    assert loaded.only([loaded.runs[0].identity]).folder == loaded.folder
+    assert replace(loaded, speeds=()).folder == loaded.folder
