@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.curves import Curve, curves_of
 from srbench.results import Results, SpeedRow
 from srbench.summary import Heading, Score, heading, in_order, summarise
 
@@ -73,6 +74,7 @@ def draw_all(results: Results) -> Iterator[Plot]:
             yield from _distributions(results, scale, quality, palette)
         yield from _perception_distortion(scale, here, quality, palette)
         yield from _latency(results.speeds, scale, palette)
+        yield from _training(curves_of(results, scale), scale, palette)
 
 
 def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedRow]:
@@ -173,6 +175,22 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
     axes.margins(x=0.15)
     title = f"Latency against input size, ×{scale}"
     yield Plot(f"latency-x{scale}", title, "A line a model, both axes logarithmic.", figure)
+
+
+def _training(curves: Sequence[Curve], scale: int, palette: Palette) -> Iterator[Plot]:
+    """Mean loss, and validation PSNR where there was one, against the step."""
+    if not curves:
+        return
+    figure, (loss, psnr) = _panels(2)
+    for curve in curves:
+        colour = palette.colour(curve.model)
+        loss.plot(curve.steps, curve.losses, color=colour, linewidth=1.4, label=curve.model)
+        if curve.validated:
+            psnr.plot(curve.steps, curve.psnr, color=colour, linewidth=1.4)
+    loss.set(title="Training", xlabel="step", ylabel="mean loss", yscale="log")
+    loss.legend(frameon=False, fontsize=8)
+    psnr.set(title="Validation", xlabel="step", ylabel="PSNR-Y")
+    yield Plot(f"training-x{scale}", f"Training, ×{scale}", "Mean loss and validation PSNR, a line a model.", figure)
 
 
 def by_dataset(scores: Iterable[Score]) -> list[tuple[str, list[Score]]]:

@@ -1,7 +1,7 @@
 // The leaderboard: which columns stand, in which order the models do.
 const board = {
   scale: data.scales.includes(4) ? 4 : data.scales[0],
-  dataset: "",
+  dataset: data.datasets.length === 1 ? data.datasets[0] : "",
   metrics: new Set(data.metrics.map((metric) => metric.name)),
   filter: "",
   sort: null, // the key of a column
@@ -167,7 +167,8 @@ choice(byId("scale-filter"), data.scales.map((scale) => [scale, `×${scale}`]), 
   board.scale = scale;
   drawBoard();
 });
-choice(byId("dataset-filter"), [["", "All sets"], ...data.datasets.map((name) => [name, name])], "", (name) => {
+const everySet = data.datasets.length === 1 ? [] : [["", "All sets"]];
+choice(byId("dataset-filter"), [...everySet, ...data.datasets.map((name) => [name, name])], board.dataset, (name) => {
   board.dataset = name;
   drawBoard();
 });

@@ -77,7 +77,7 @@ def column(page: Any, place: int) -> list[str]:
 
 
 def test_headings_sort_both_ways_by_mouse_and_keyboard(page: Any) -> None:
-    values = [float(text) for text in column(page, 2)]
+    values = [float(text.split()[0]) for text in column(page, 2)]
     assert values == sorted(values, reverse=True)
     heading = page.get_by_role("button", name="Model", exact=True)
     heading.click()
@@ -93,7 +93,6 @@ def test_filters_leave_out_metrics_and_models_and_show_intervals(page: Any) -> N
     assert [text.strip() for text in headings][:2] == ["Model", "PSNR-Y ↑"] and "SSIM" not in "".join(headings)
     page.fill("#model-filter", "BI")
     assert sorted(column(page, 1)) == ["bicubic", "bilinear"]
-    page.get_by_role("button", name="pictures", exact=True).click()
     assert re.fullmatch(r"[\d.]+\s+[\d.]+ – [\d.]+", column(page, 2)[0])
 
 
@@ -234,7 +233,8 @@ def test_failed_partial_and_infinite_scores_open_without_a_complaint(browser: An
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(path.as_uri())
-    assert [column(page, place) for place in (1, 2)] == [["fine", "</script><b>", "broken"], ["∞", "28.500", "failed"]]
+    assert column(page, 1) == ["fine", "</script><b>", "broken"]
+    assert [text.split()[0] for text in column(page, 2)] == ["∞", "28.500", "failed"]
     assert complaints == []
     page.close()
 

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
-from reports import plots
+from reports import curves, plots
 from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds
+from srbench.assets import digest
 from srbench.cli import main
 from srbench.results import Results
 from srbench.store import load_results
+from srbench.types import Asset, ModelSpec
 from tests.made_results import failed_run, made_run, made_speed
 
 STORED = Path(__file__).parent / "stored"
@@ -127,3 +132,19 @@ def test_results_remember_their_folder() -> None:
     assert loaded.folder == STORED / "schema-1"
     assert loaded.only([loaded.runs[0].identity]).folder == loaded.folder
     assert replace(loaded, speeds=()).folder == loaded.folder
+
+
+def test_training_curves_are_read_from_the_weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    curve = [[100, 1.5, 0.05, 28.1], [200, 3.0, 0.03, math.nan]]
+    path = tmp_path / "srcnn.safetensors"
+    save_file({"weight": np.zeros(3, np.float32)}, path, {"curve": json.dumps(curve)})
+    read = curves.read_curve(path, "srcnn")
+    assert read is not None and read.steps == (100, 200) and read.losses == (0.05, 0.03) and read.psnr[0] == 28.1
+    spec = ModelSpec("srcnn", (4,), lambda scale, device: None, {4: Asset(f"file/{path.name}")})  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(curves, "find_model", lambda ref: spec)
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    results = Results((made_run("srcnn", {"psnr_y": [30.0, 31.0]}, weights=digest(path)),))
+    assert [plot.name for plot in draw_all(results)] == ["distribution-x4", "training-x4"]
+    assert curves.curves_of(Results((made_run("srcnn", {"psnr_y": [30.0]}, weights="0" * 64),)), 4) == []
+    save_file({"weight": np.zeros(3, np.float32)}, path)
+    assert curves.read_curve(path, "srcnn") is None
