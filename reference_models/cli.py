@@ -1,4 +1,7 @@
-"""`srbench train`: from a recipe and folders of images to weights."""
+"""`srbench train`: from a recipe and folders of images to weights.
+
+A checkout that is not installed runs it as `python -m reference_models.cli`.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,11 @@ def command(
     recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, out: Path | None,
     device: str, devices: int, val_limit: int, tensorboard: bool,
 ) -> None:  # fmt: skip
-    from reference_models.recipes import override
+    from reference_models.recipes import RECIPES, override
     from reference_models.train import train
     from srbench.registry import load
 
-    chosen = override(load("recipes", recipe), settings)
+    chosen = override(RECIPES.get(recipe) or load("recipes", recipe), settings)
     target = out or Path("runs") / recipe
     train(
         chosen,
@@ -46,3 +49,7 @@ def command(
         val_limit=val_limit,
         tensorboard=tensorboard,
     )
+
+
+if __name__ == "__main__":
+    command()

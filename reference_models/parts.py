@@ -58,8 +58,15 @@ def fresh_network(recipe: Recipe) -> nn.Module:
 
 
 def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
-    """The network behind torch.compile where the recipe asks for it; it shares its weights with the one given."""
-    return torch.compile(network, mode=recipe.compile) if recipe.compile else network  # type: ignore[return-value]
+    """The network, with torch.compile where the recipe asks for it; tensor names stay as they are.
+
+    Of a deep body each block is compiled by itself: all share one graph, so that 23 blocks compile as fast as one.
+    """
+    if recipe.compile:
+        body = getattr(network, "body", None)
+        for part in body if isinstance(body, nn.Sequential) else [network]:
+            part.compile(mode=recipe.compile)
+    return network
 
 
 def set_rate(optimisers: Iterable[torch.optim.Optimizer], rate: float) -> float:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reference_models.architectures.initial import carry
 from reference_models.architectures.srresnet import recomputed, shuffles
 
 RESIDUAL_SCALE = 0.2
@@ -57,6 +58,15 @@ class RRDBNet(nn.Module):
             self.add_module(f"conv_up{stage}", _conv(features, features))
         self.conv_hr = _conv(features, features)
         self.conv_last = _conv(features, 3)
+        self._begin_as_nearest()
+
+    def _begin_as_nearest(self) -> None:
+        """Three features carry RGB past the trunk, almost untouched by its small weights."""
+        for name, conv in self.named_children():
+            if isinstance(conv, nn.Conv2d) and name != "conv_body":
+                carry(conv, 3)
+        with torch.no_grad():
+            self.conv_body.weight[:3] = 0.0
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.conv_first(lr)

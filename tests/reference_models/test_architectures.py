@@ -119,12 +119,17 @@ def test_unknown_names_and_options_are_refused() -> None:
     assert set(ARCHITECTURES) == {"srcnn", "srresnet", "rrdb"}
 
 
-def test_srresnet_begins_as_nearest_neighbour_and_srcnn_as_its_input() -> None:
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", ["srresnet", "rrdb"])
+def test_deep_networks_begin_near_nearest_neighbour(name: str, scale: int) -> None:
     torch.manual_seed(0)
     lr = torch.rand(1, 3, 12, 12)
-    for scale in (2, 3, 4):
-        sr = build("srresnet", scale).eval()(lr)
-        nearest = lr.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-        assert float((sr - nearest).abs().mean()) < 0.03
+    sr = build(name, scale, blocks=2).eval()(lr)
+    nearest = lr.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    assert float((sr - nearest).detach().abs().mean()) < 0.06
+
+
+def test_srcnn_begins_near_its_input() -> None:
+    torch.manual_seed(0)
     y = torch.rand(1, 1, 24, 24)
-    assert float((build("srcnn", 4).eval()(y) - y).abs().mean()) < 0.05
+    assert float((build("srcnn", 4).eval()(y) - y).detach().abs().mean()) < 0.05
