@@ -67,30 +67,39 @@ def decode_image(file: IO[bytes], path: Path) -> Image:
         raise InputError(f"{path}: cannot be decoded ({error}). Replace the file; it may be truncated.") from error
 
 
-def _decode(file: IO[bytes], path: Path) -> Image:
+def open_picture(file: IO[bytes], formats: tuple[str, ...] = FORMATS) -> pil.Image:
+    """Pillow's `open` without its limit, which would warn at a large photograph times 4; ours is `MAX_PIXELS`."""
     ceiling = pil.MAX_IMAGE_PIXELS
-    pil.MAX_IMAGE_PIXELS = None  # our own limit, below: Pillow's would warn at a 12-megapixel photograph times 4
+    pil.MAX_IMAGE_PIXELS = None
     try:
-        picture = pil.open(file, formats=FORMATS)
+        return pil.open(file, formats=formats)
     finally:
         pil.MAX_IMAGE_PIXELS = ceiling
-    with picture:
+
+
+def _decode(file: IO[bytes], path: Path) -> Image:
+    with open_picture(file) as picture:
         _refuse_what_would_be_converted_silently(picture, path)
         picture.load()
         return np.ascontiguousarray(_to_grey_or_rgb(ImageOps.exif_transpose(picture), path))
 
 
-def _refuse_what_would_be_converted_silently(picture: pil.Image, path: Path) -> None:
+def refuse_size_and_frames(picture: pil.Image, path: Path) -> None:
+    """Raise `InputError` for more than `MAX_PIXELS`, and for animations."""
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise InputError(f"{path}: {width}x{height} pixels; srbench reads up to {MAX_PIXELS >> 20} megapixels")
     if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
         raise InputError(f"{path}: holds several frames; save the one that you mean as a PNG")
-    if (bits := _bits_per_sample(picture)) > 8:
+
+
+def _refuse_what_would_be_converted_silently(picture: pil.Image, path: Path) -> None:
+    refuse_size_and_frames(picture, path)
+    if (bits := bits_per_sample(picture)) > 8:
         raise InputError(f"{path}: {bits} bits a sample, scores need 8. Convert it: magick IN -depth 8 OUT.png")
 
 
-def _bits_per_sample(picture: pil.Image) -> int:
+def bits_per_sample(picture: pil.Image) -> int:
     """Bits a sample as stored; Pillow decodes 16-bit RGB to 8 bits without a word."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         return 16 if "16" in picture.mode or picture.format == "PNG" else 32

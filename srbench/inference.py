@@ -170,8 +170,8 @@ def in_tiles(upscale: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: i
     """Upscale `(n, c, h, w)` tile by tile, each with `TILE_OVERLAP` pixels of context that are cut off again."""
     height, width = x.shape[-2:]
     sr: Tensor | None = None
-    for top, bottom, above, below in _spans(height, tile):
-        for left, right, before, after in _spans(width, tile):
+    for top, bottom, above, below in spans(height, tile):
+        for left, right, before, after in spans(width, tile):
             part = upscale(x[..., above:below, before:after])
             rows = slice((top - above) * scale, (bottom - above) * scale)
             columns = slice((left - before) * scale, (right - before) * scale)
@@ -182,8 +182,8 @@ def in_tiles(upscale: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: i
     return sr
 
 
-def _spans(size: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
-    """Start and end of each tile, without and with its context."""
+def spans(size: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
+    """Start and end of each tile of an axis, without and with its context."""
     for start in range(0, size, tile):
         end = min(start + tile, size)
         yield start, end, max(start - TILE_OVERLAP, 0), min(end + TILE_OVERLAP, size)

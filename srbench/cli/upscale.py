@@ -1,0 +1,119 @@
+"""`srbench upscale`: an image, a folder or a video, larger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.types import ModelSpec
+    from srbench.upscale.pixels import Enlarger
+
+
+@srbench_command(
+    help="Upscale INPUT, an image, a folder of images or a video, to OUTPUT.\n\n"
+    "A folder's tree is kept, and images that OUTPUT already holds are left alone."
+)
+@click.argument("source", metavar="INPUT", type=EXISTING)
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--model", "ref", required=True, metavar="REF", help="A name, a file, module:factory, or A+B.")
+@model_options
+@click.option("--scale", type=click.FloatRange(min=1, max=16), help="Any factor.  [default: the model's, or 4]")
+@click.option("--tile", default="auto", show_default=True, help="auto, none, or a number of LR pixels.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
+@click.option("--force", is_flag=True, help="Do again what is already there.")
+@device_option
+def command(
+    source: Path, target: Path, ref: str, model_scale: int | None, model_range: str, scale: float | None, tile: str,
+    precision: str, self_ensemble: bool, force: bool, device: str,
+) -> int:  # fmt: skip
+    from srbench.inference import prepare, select_device
+    from srbench.models import find_model
+    from srbench.models.hints import make_hints
+    from srbench.upscale.pixels import Enlarger
+
+    spec = find_model(ref, make_hints(model_scale, model_range))
+    own = _own_scale(spec, scale)
+    inference = prepare(spec, own, select_device(device), precision=precision, tile=tile, self_ensemble=self_ensemble)
+    enlarger = Enlarger(inference, scale or own)
+    if source.is_dir():
+        return _folder(source, target, spec, enlarger, force)
+    return _file(source, target / source.name if target.is_dir() else target, enlarger)
+
+
+def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
+    """The model's scale to work at: the smallest that is not below the one wanted, else the largest."""
+    if wanted is None:
+        return 4 if 4 in spec.scales else max(spec.scales)
+    return min((scale for scale in spec.scales if scale >= wanted), default=max(spec.scales))
+
+
+def _file(source: Path, target: Path, enlarger: Enlarger) -> int:
+    from srbench.errors import UsageError
+    from srbench.upscale import video
+    from srbench.upscale.pictures import check_target, enlarge, read_picture, write_picture
+
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target}: is the input; give another OUTPUT")
+    if source.suffix.lower() in video.SUFFIXES:
+        with _progress(source.name) as progress:
+            count = video.upscale_video(source, target, enlarger, progress)
+        click.echo(f"{target}: {count} frames", err=True)
+        return 0
+    check_target(target)
+    picture = enlarge(read_picture(source), enlarger)
+    write_picture(target, picture)
+    click.echo(f"{target}: {picture.colour.shape[1]}x{picture.colour.shape[0]}", err=True)
+    return 0
+
+
+def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
+    from srbench.models import weights_digest
+    from srbench.upscale.folders import plan_folder, upscale_folder
+
+    weights = weights_digest(spec, enlarger.inference.upscaler.scale)
+    made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}
+    pairs = plan_folder(source, target, made_by, force=force)
+    count = 0
+    with _progress(source.name) as progress:
+
+        def done(path: Path, error: str) -> None:
+            nonlocal count
+            count += 1
+            progress(count, len(pairs))
+
+        failed = upscale_folder(pairs, enlarger, done)
+    for _, error in failed:
+        click.echo(f"srbench: {error}", err=True)
+    click.echo(f"{target}: {len(pairs) - len(failed)} images done, {len(failed)} failed", err=True)
+    return int(bool(failed))
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time that is left on a terminal; elsewhere a line every half minute; on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    told = time.monotonic()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def step(done: int, expected: int) -> None:
+            nonlocal told
+            bar.update(task, completed=done, total=expected or None)
+            if not console.is_terminal and time.monotonic() - told > 30:
+                told = time.monotonic()
+                click.echo(f"{title}: {done} of {expected or 'unknown'}", err=True)
+
+        yield step

@@ -1,0 +1,110 @@
+"""Folders: the tree is kept, what is done is skipped, and reading and writing go on while the model computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from srbench.errors import InputError, SrbenchError, UsageError
+from srbench.images import SUFFIXES
+from srbench.upscale.pictures import Picture, enlarge, read_picture, write_picture
+from srbench.upscale.pixels import Enlarger
+
+NOTE = ".srbench-upscale.json"
+"""What made the pictures of a folder: so that a second run with another model does not take them for its own."""
+
+
+def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, force: bool) -> dict[Path, Path]:
+    """What is still to be done: input by output. Outputs are PNG, or TIFF where the input is.
+
+    Raises `InputError` where there are no images or two would have one output, and `UsageError` where the target
+    holds pictures of another model, scale or weights.
+    """
+    pairs: dict[Path, Path] = {}
+    for path in _images_below(source, target):
+        suffix = path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"
+        out = target / path.relative_to(source).with_suffix(suffix)
+        if out in pairs:
+            raise InputError(f"{path} and {pairs[out]} would both become {out}; rename one")
+        pairs[out] = path
+    if not pairs:
+        raise InputError(f"{source}: no images in it")
+    _sign(target, made_by, force=force)
+    return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
+
+
+def _images_below(source: Path, target: Path) -> Iterator[Path]:
+    """Every image of a tree, in order, leaving out hidden ones and the target where it lies inside."""
+    for path in sorted(source.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        inside = path.resolve().is_relative_to(target.resolve()) and target.resolve() != source.resolve()
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not inside:
+            yield path
+
+
+def _sign(target: Path, made_by: Mapping[str, object], *, force: bool) -> None:
+    note = target / NOTE
+    if note.is_file() and not force:
+        before = json.loads(note.read_text(encoding="utf-8"))
+        if before != made_by:
+            raise UsageError(f"{target} holds pictures of {_text(before)}, not of {_text(made_by)}. Use --force")
+    target.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(dict(made_by)) + "\n", encoding="utf-8")
+
+
+def _text(made_by: Mapping[str, object]) -> str:
+    return " ".join(str(value)[:12] for value in made_by.values())
+
+
+def upscale_folder(
+    pairs: dict[Path, Path], enlarger: Enlarger, done: Callable[[Path, str], None]
+) -> list[tuple[Path, str]]:
+    """Carry out a plan; `done(path, error)` is called after each input. Returns what failed, and why.
+
+    One thread reads the next picture and one writes the last while the model is at work: three are in memory at most.
+    """
+    failed: list[tuple[Path, str]] = []
+
+    def settle(path: Path, outcome: Future[None]) -> None:
+        error = outcome.exception()
+        if error is not None and not isinstance(error, (SrbenchError, OSError)):
+            raise error
+        if error is not None:
+            failed.append((path, str(error)))
+        done(path, str(error or ""))
+
+    with ThreadPoolExecutor(1) as writer:
+        writing: list[tuple[Path, Future[None]]] = []
+        for (out, path), read in _ahead(list(pairs.items())):
+            made = _made(read, enlarger)
+            while writing:
+                settle(*writing.pop())
+            writing.append((path, writer.submit(_write, out, made)))
+        while writing:
+            settle(*writing.pop())
+    return failed
+
+
+def _made(read: Future[Picture], enlarger: Enlarger) -> Picture | SrbenchError:
+    try:
+        return enlarge(read.result(), enlarger)
+    except SrbenchError as error:
+        return error
+
+
+def _write(out: Path, made: Picture | SrbenchError) -> None:
+    if isinstance(made, SrbenchError):
+        raise made
+    write_picture(out, made)
+
+
+def _ahead(pairs: Sequence[tuple[Path, Path]]) -> Iterator[tuple[tuple[Path, Path], Future[Picture]]]:
+    """Each pair with its picture, the next of which is already being read."""
+    with ThreadPoolExecutor(1) as reader:
+        reading: list[Future[Picture]] = [reader.submit(read_picture, pairs[0][1])] if pairs else []
+        for index, pair in enumerate(pairs):
+            if index + 1 < len(pairs):
+                reading.append(reader.submit(read_picture, pairs[index + 1][1]))
+            yield pair, reading.pop(0)

@@ -1,0 +1,164 @@
+"""Pictures with what belongs to them: alpha, colour profile, EXIF, 16 bits.
+
+| stored as                       | what happens                                                              |
+|---------------------------------|---------------------------------------------------------------------------|
+| 8-bit RGB, grey, palette        | upscaled; grey stays grey, a palette becomes RGB                          |
+| alpha, or a transparent colour  | upscaled by itself, bicubic, rounded once; a plane of one value keeps it  |
+| ICC profile                     | copied as it is; the model sees the stored values                         |
+| EXIF                            | kept; orientation is applied to the pixels and its tag dropped            |
+| 16-bit grey PNG, 16-bit TIFF    | upscaled in 16 bits (baselines compute on the 8-bit grid, as MATLAB does) |
+| 16-bit RGB PNG                  | refused: Pillow would cut it to 8 bits without a word                     |
+| several frames, CMYK, floats    | refused                                                                   |
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as pil
+from PIL import ImageOps, UnidentifiedImageError
+
+from srbench.errors import InputError
+from srbench.images import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
+from srbench.upscale.pixels import Enlarger, Pixels
+
+JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
+EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
+ORIENTATION, TIFF_ICC = 0x0112, 34675
+DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, EXIF_IFD, 0x8825)
+"""Description, make, model, software, date, artist, copyright, EXIF and GPS."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`colour` is `(h, w, 3)` or `(h, w)`, uint8 or uint16; `alpha` `(h, w)` of the same type, where there is one."""
+
+    colour: Pixels
+    alpha: Pixels | None = None
+    icc: bytes = b""
+    exif: pil.Exif = field(default_factory=pil.Exif)
+
+
+def read_picture(path: Path) -> Picture:
+    """Decode a picture; raises `InputError` for what the table above refuses, and for damaged files."""
+    try:
+        with path.open("rb") as file, open_picture(file, FORMATS) as picture:
+            refuse_size_and_frames(picture, path)
+            if bits_per_sample(picture) > 8:
+                return _read_16_bits(path, picture)
+            return _from_pillow(path, picture)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not an image that srbench reads ({', '.join(SUFFIXES)})") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be decoded ({error}). Replace the file; it may be truncated.") from error
+
+
+def _from_pillow(path: Path, picture: pil.Image) -> Picture:
+    if picture.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"):
+        raise InputError(f"{path}: colour mode {picture.mode}; convert it to RGB first, by the profile that you mean")
+    grey = picture.mode in ("1", "L", "LA")
+    icc, turned = picture.info.get("icc_profile") or b"", ImageOps.exif_transpose(picture)
+    exif, alpha, picture = _kept_exif(picture), None, turned
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        alpha = np.asarray(picture.getchannel("A"))
+    return Picture(np.asarray(picture.convert("L" if grey else "RGB")), alpha, icc, exif)
+
+
+def _kept_exif(picture: pil.Image) -> pil.Exif:
+    """EXIF without orientation; of a TIFF's tags those that describe the picture, not its storage."""
+    exif = picture.getexif()
+    for tag in list(exif):
+        if tag == ORIENTATION or (picture.format == "TIFF" and tag not in DESCRIPTIVE):
+            del exif[tag]
+    return exif
+
+
+def _read_16_bits(path: Path, picture: pil.Image) -> Picture:
+    icc = picture.info.get("icc_profile") or b""
+    if picture.format == "PNG" and picture.mode.startswith("I"):
+        turned = ImageOps.exif_transpose(picture)
+        return Picture(np.asarray(turned).astype(np.uint16), None, icc, _kept_exif(picture))
+    if picture.format != "TIFF":
+        raise InputError(f"{path}: 16 bits a sample in colour can be read from TIFF only; convert it to TIFF")
+    import tifffile
+
+    pixels = tifffile.imread(path)
+    if pixels.dtype != np.uint16 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        raise InputError(f"{path}: {pixels.dtype} of shape {pixels.shape}; expected 16-bit grey, RGB or RGBA")
+    if picture.getexif().get(ORIENTATION, 1) != 1:
+        raise InputError(f"{path}: a 16-bit TIFF that is to be turned; save it upright first")
+    alpha = pixels[..., 3] if pixels.ndim == 3 and pixels.shape[2] == 4 else None
+    return Picture(pixels if pixels.ndim == 2 else pixels[..., :3], alpha, icc)
+
+
+def enlarge(picture: Picture, enlarger: Enlarger) -> Picture:
+    """The picture, larger; EXIF's own record of the size, where there is one, follows."""
+    colour = enlarger(picture.colour)
+    alpha = None if picture.alpha is None else enlarger.plane(picture.alpha)
+    sizes = picture.exif.get_ifd(EXIF_IFD)
+    if EXIF_WIDTH in sizes:
+        sizes[EXIF_WIDTH], sizes[EXIF_HEIGHT] = colour.shape[1], colour.shape[0]
+    return Picture(colour, alpha, picture.icc, picture.exif)
+
+
+def check_target(path: Path) -> None:
+    """Raise `InputError` for a suffix that no picture can be written to."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: {path.suffix or 'no suffix'} is no image format; write one of {', '.join(SUFFIXES)}")
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write a picture, whole or not at all; without loss but for JPEG (quality 95, no chroma subsampling).
+
+    Raises `InputError` where the format cannot hold it: alpha in JPEG or BMP, 16 bits elsewhere than in TIFF and grey
+    PNG.
+    """
+    check_target(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = path.suffix.lower()
+    if picture.colour.dtype == np.uint16 and not (suffix == ".png" and picture.colour.ndim == 2):
+        _write_16_bits(path, picture)
+        return
+    if picture.alpha is not None and suffix in (".jpg", ".jpeg", ".bmp"):
+        raise InputError(f"{path}: {suffix} cannot hold transparency; write {path.stem}.png")
+    options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc else {}
+    if len(picture.exif) and suffix != ".bmp":
+        options["exif"] = picture.exif
+    options |= {".webp": {"lossless": True, "exact": True}, ".jpg": JPEG_OPTIONS, ".jpeg": JPEG_OPTIONS}.get(suffix, {})
+    with atomic_file(path) as file:
+        _as_pillow(picture).save(file, format=pil.registered_extensions()[suffix], **options)
+
+
+def _as_pillow(picture: Picture) -> pil.Image:
+    image = pil.fromarray(picture.colour)
+    if picture.alpha is not None:
+        image.putalpha(pil.fromarray(picture.alpha))
+    return image
+
+
+def _write_16_bits(path: Path, picture: Picture) -> None:
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise InputError(f"{path}: 16 bits a sample in colour can be written to TIFF only; write {path.stem}.tif")
+    import tifffile
+
+    grey, alpha = picture.colour.ndim == 2, picture.alpha
+    pixels = picture.colour if alpha is None else np.dstack([picture.colour, alpha])
+    buffer = io.BytesIO()  # tifffile wants files to have a name
+    tifffile.imwrite(
+        buffer,
+        pixels,
+        photometric="minisblack" if grey else "rgb",
+        extrasamples=None if alpha is None else ["unassalpha"],
+        compression="zlib",
+        extratags=[(TIFF_ICC, 7, len(picture.icc), picture.icc, True)] if picture.icc else [],
+    )
+    with atomic_file(path) as file:
+        file.write(buffer.getbuffer())

@@ -1,0 +1,295 @@
+"""`srbench upscale`: pictures with what belongs to them, folders, videos, bounded memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as pil
+from PIL import ImageCms
+
+from srbench.images import read_image, write_image
+from srbench.inference import Inference, to_tensor
+from srbench.models import load_model
+from srbench.resize import imresize
+from srbench.types import ModelSpec
+from srbench.upscale.pixels import resized, upscaled
+from tests.conftest import Srbench
+
+Photograph = Callable[..., np.ndarray]
+CPU = torch.device("cpu")
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def bicubic(image: np.ndarray, scale: int = 4) -> np.ndarray:
+    """What the model called bicubic makes of a picture, as uint8."""
+    sr = load_model("bicubic", scale, "cpu")(to_tensor(image))[0].permute(1, 2, 0)
+    return (sr * 255.0).round().byte().numpy()
+
+
+def test_an_image_is_what_the_model_makes_of_it(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
+    lr = photograph(300, 41)  # more than one tile
+    write_image(tmp_path / "lr.png", lr)
+    assert srbench("upscale", tmp_path / "lr.png", tmp_path / "sr.png", "--model", "bicubic") == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "sr.png"), bicubic(lr))
+    assert "sr.png: 164x1200" in srbench.err
+    (tmp_path / "out").mkdir()
+    assert srbench("upscale", tmp_path / "lr.png", tmp_path / "out", "--model", "bicubic", "--scale", 2) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "lr.png"), bicubic(lr, 2))
+
+
+def test_alpha_profile_and_exif_are_kept(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
+    lr, alpha = photograph(20, 30), photograph(20, 30, seed=1, grey=True)
+    image = pil.fromarray(np.dstack([lr, alpha]))
+    exif = pil.Exif()
+    exif[0x0112], exif[0x013B] = 6, "A. Photographer"  # to be turned by a quarter, artist
+    exif.get_ifd(0x8769)[0xA002] = 30
+    image.save(tmp_path / "lr.png", icc_profile=SRGB, exif=exif)
+    for suffix in ("png", "webp", "tif"):
+        assert srbench("upscale", tmp_path / "lr.png", tmp_path / f"sr.{suffix}", "--model", "bicubic") == 0
+        with pil.open(tmp_path / f"sr.{suffix}") as made:
+            assert (made.mode, made.size, made.info["icc_profile"]) == ("RGBA", (80, 120), SRGB)
+            assert made.getexif()[0x013B] == "A. Photographer"
+            assert made.getexif().get(0x0112, 1) == 1
+            assert made.getexif().get_ifd(0x8769)[0xA002] == 80
+            pixels = np.asarray(made)
+        np.testing.assert_array_equal(pixels[..., :3], bicubic(np.rot90(lr, -1).copy()))
+        turned = torch.from_numpy(np.rot90(alpha, -1).copy()).double()
+        expected = (imresize(turned, 4, as_uint8=False) + 0.5).floor().clamp(0, 255).byte().numpy()
+        np.testing.assert_array_equal(pixels[..., 3], expected)
+    assert srbench("upscale", tmp_path / "lr.png", tmp_path / "sr.jpg", "--model", "bicubic") == 2
+    assert ".jpg cannot hold transparency; write sr.png" in srbench.err
+
+
+def test_grey_stays_grey_and_palettes_become_rgb(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
+    grey = photograph(20, 30, grey=True)
+    write_image(tmp_path / "grey.png", grey)
+    assert srbench("upscale", tmp_path / "grey.png", tmp_path / "sr.png", "--model", "bicubic") == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "sr.png"), bicubic(grey)[..., 0])
+    pil.fromarray(photograph(20, 30)).quantize(8).save(tmp_path / "palette.png")
+    assert srbench("upscale", tmp_path / "palette.png", tmp_path / "sr.jpg", "--model", "nearest") == 0
+    assert read_image(tmp_path / "sr.jpg").shape == (80, 120, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "suffix"), [((9, 12), "png"), ((9, 12), "tif"), ((9, 12, 3), "tif"), ((9, 12, 4), "tif")]
+)
+def test_16_bits_in_and_out(
+    shape: tuple[int, ...], suffix: str, srbench: Srbench, register: Callable[..., None], tmp_path: Path
+) -> None:
+    def double(lr: torch.Tensor) -> torch.Tensor:
+        return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    double.scale = 2  # type: ignore[attr-defined]
+    register("models", "double", ModelSpec("double", (2,), lambda scale, device: double))  # type: ignore[arg-type,return-value]
+    lr = np.random.default_rng(0).integers(0, 1 << 16, shape, dtype=np.uint16)
+    if suffix == "png":
+        pil.fromarray(lr).save(tmp_path / "lr.png")
+    else:
+        tifffile.imwrite(tmp_path / "lr.tif", lr, photometric="rgb" if lr.ndim == 3 else "minisblack")
+    assert srbench("upscale", tmp_path / f"lr.{suffix}", tmp_path / f"sr.{suffix}", "--model", "double") == 0
+    sr = np.asarray(pil.open(tmp_path / "sr.png")) if suffix == "png" else tifffile.imread(tmp_path / "sr.tif")
+    assert sr.dtype == np.uint16
+    colours = slice(0, 3) if lr.ndim == 3 else slice(None)
+    expected = lr[..., colours].repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_allclose(sr[..., colours].astype(int), expected.astype(int), atol=1 if lr.ndim == 2 else 0)
+    assert sr.shape[2:] == lr.shape[2:]
+    if lr.ndim == 3:
+        assert srbench("upscale", tmp_path / "lr.tif", tmp_path / "sr.png", "--model", "double") == 2
+        assert "can be written to TIFF only; write sr.tif" in srbench.err
+
+
+def test_any_scale_by_a_final_resize(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
+    lr = photograph(30, 41)
+    write_image(tmp_path / "lr.png", lr)
+    assert srbench("upscale", tmp_path / "lr.png", tmp_path / "sr.png", "--model", "bicubic", "--scale", "2.5") == 0
+    sr = read_image(tmp_path / "sr.png")
+    assert sr.shape == (75, 102, 3)
+    x3 = torch.from_numpy(bicubic(lr, 3).transpose(2, 0, 1).copy()).double()
+    whole = (imresize(x3, 2.5 / 3, as_uint8=False) + 0.5).floor().clamp(0, 255)[:, :75, :102]
+    np.testing.assert_array_equal(sr, whole.permute(1, 2, 0).byte().numpy())
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.floats(0.3, 4), st.sampled_from([(), (3,)]), st.integers(0, 1 << 31))
+@settings(max_examples=30, deadline=None)
+def test_resizing_by_strips_equals_the_whole(
+    height: int, width: int, scale: float, channels: tuple[int, ...], seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, *channels), dtype=np.uint8)
+    planes = torch.from_numpy(np.moveaxis(image.reshape(height, width, -1), -1, 0).copy()).double()
+    whole = (imresize(planes, scale, as_uint8=False) + 0.5).floor().clamp(0, 255).permute(1, 2, 0).numpy()
+    made = resized(image, scale, whole.shape[:2]).reshape(whole.shape)
+    assert np.abs(made - whole).max() <= 1  # a tie may fall to either side
+    assert (made == whole).mean() > 0.99
+
+
+def test_tiles_halve_when_memory_runs_out(photograph: Photograph) -> None:
+    plain = load_model("nearest", 2, "cpu")
+
+    class Small:
+        scale = 2
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            if lr.shape[-1] * lr.shape[-2] > 200 * 200:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return plain(lr)
+
+    lr = photograph(300, 310)
+    np.testing.assert_array_equal(upscaled(Inference(Small(), CPU), lr), lr.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_folder_keeps_its_tree_and_skips_what_is_done(
+    srbench: Srbench, photograph: Photograph, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "in" / "out"
+    write_image(source / "a.png", photograph(10, 12))
+    write_image(source / "deep" / "er" / "b.bmp", photograph(11, 12))
+    (source / "deep" / "c.jpg").write_bytes(b"not an image")
+    (source / "notes.txt").write_text("not an image either")
+    options = ["upscale", source, target, "--model", "nearest"]
+    assert srbench(*options) == 1
+    assert "c.jpg: not an image that srbench reads" in srbench.err
+    assert "2 images done, 1 failed" in srbench.err
+    np.testing.assert_array_equal(
+        read_image(target / "deep" / "er" / "b.png"), photograph(11, 12).repeat(4, axis=0).repeat(4, axis=1)
+    )
+    (source / "deep" / "c.jpg").unlink()
+    before = (target / "a.png").stat().st_mtime_ns
+    write_image(source / "d.png", photograph(5, 6))
+    assert srbench(*options) == 0
+    assert "1 images done, 0 failed" in srbench.err
+    assert (target / "a.png").stat().st_mtime_ns == before
+    assert srbench("upscale", source, target, "--model", "bicubic") == 2
+    assert "holds pictures of nearest" in srbench.err
+    write_image(source / "a.bmp", photograph(5, 6))
+    assert srbench(*options) == 2
+    assert "would both become" in srbench.err
+
+
+def test_what_is_refused(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
+    write_image(tmp_path / "lr.png", photograph(10, 12))
+    for arguments, message in {
+        (tmp_path / "lr.png", tmp_path / "sr.gif"): ".gif is no image format; write one of .png",
+        (tmp_path / "lr.png", tmp_path / "lr.png"): "is the input; give another OUTPUT",
+        (tmp_path / "lr.png", tmp_path / "sr.png", "--tile", "0"): "--tile '0' is neither auto, none, nor a number",
+        (tmp_path / "lr.png", tmp_path / "sr.png", "--model-range", "255"): "--model-range: write a range of values",
+    }.items():
+        assert srbench("upscale", *arguments, "--model", "nearest") == 2
+        assert message in srbench.err
+    pil.fromarray(photograph(9, 9)).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    assert srbench("upscale", tmp_path / "cmyk.jpg", tmp_path / "sr.png", "--model", "nearest") == 2
+    assert "colour mode CMYK" in srbench.err
+
+
+def write_video(path: Path, frames: int, size: tuple[int, int] = (48, 64), audio: bool = True) -> None:
+    """Frames of changing length with a moving bar, BT.709 tags, and a tone."""
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    from fractions import Fraction
+
+    with av.open(str(path), "w") as writer:
+        video = writer.add_stream("libx264", rate=25, options={"crf": "10"})
+        video.height, video.width = size
+        video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        video.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        video.codec_context.colorspace = video.codec_context.color_primaries = video.codec_context.color_trc = 1
+        video.codec_context.color_range = 1
+        tone = writer.add_stream("aac", rate=16000, layout="mono") if audio else None
+        for index in range(frames):
+            pixels = np.full((*size, 3), 60, np.uint8)
+            pixels[:, index % size[1]] = (200, 90, 30)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=1)
+            frame.pts, frame.time_base = index * 40 + (index % 3) * 5, Fraction(1, 1000)  # not evenly spaced
+            writer.mux(video.encode(frame))
+        writer.mux(video.encode(None))
+        if tone is not None:
+            wave = np.sin(np.arange(16000 * frames // 25) * 0.17).astype(np.float32)[None]
+            for start in range(0, wave.shape[1], 1024):
+                chunk = av.AudioFrame.from_ndarray(wave[:, start : start + 1024].copy(), format="fltp", layout="mono")
+                chunk.sample_rate, chunk.pts = 16000, start
+                writer.mux(tone.encode(chunk))
+            writer.mux(tone.encode(None))
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What PyAV sees when it plays a file."""
+    import av
+
+    with av.open(str(path)) as reader:
+        video = reader.streams.video[0]
+        context = video.codec_context
+        seen: dict[str, Any] = {"size": (context.height, context.width), "aspect": context.sample_aspect_ratio}
+        seen["tags"] = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+        seen["times"] = [round(float(frame.time), 3) for frame in reader.decode(video)]
+    with av.open(str(path)) as reader:
+        seen["audio"] = [bytes(packet) for packet in reader.demux(audio=0)] if reader.streams.audio else []
+        seen["seconds"] = round(reader.duration / 1e6, 2)
+    with av.open(str(path)) as reader:
+        seen["colour"] = next(reader.decode(video=0)).to_ndarray(format="rgb24").reshape(-1, 3).mean(axis=0)
+    return seen
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_video_keeps_times_audio_and_colour(suffix: str, srbench: Srbench, tmp_path: Path) -> None:
+    write_video(tmp_path / f"lr.{suffix}", 20)
+    options = ["--model", "bicubic", "--scale", 2]
+    assert srbench("upscale", tmp_path / f"lr.{suffix}", tmp_path / f"sr.{suffix}", *options) == 0
+    assert "20 frames" in srbench.err
+    before, after = described(tmp_path / f"lr.{suffix}"), described(tmp_path / f"sr.{suffix}")
+    assert after["size"] == (96, 128)
+    assert len(after["times"]) == 20
+    assert after["times"] == pytest.approx(before["times"], abs=1e-3)
+    assert after["seconds"] == pytest.approx(before["seconds"], abs=0.064)  # Matroska: to one packet of sound
+    for same in ("aspect", "tags", "audio"):
+        assert after[same] == before[same], same
+    assert len(before["audio"]) > 10
+    np.testing.assert_allclose(after["colour"], before["colour"], atol=1.5)
+
+
+@pytest.mark.slow
+def test_ten_seconds_of_video(srbench: Srbench, tmp_path: Path) -> None:
+    write_video(tmp_path / "lr.mp4", 250)
+    assert srbench("upscale", tmp_path / "lr.mp4", tmp_path / "sr.mp4", "--model", "bicubic") == 0
+    before, after = described(tmp_path / "lr.mp4"), described(tmp_path / "sr.mp4")
+    assert len(after["times"]) == 250
+    assert (after["seconds"], after["audio"]) == (before["seconds"], before["audio"])
+
+
+def test_what_is_no_video(srbench: Srbench, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    (tmp_path / "torn.mp4").write_bytes(b"nothing")
+    assert srbench("upscale", tmp_path / "torn.mp4", tmp_path / "sr.mp4", "--model", "nearest") == 2
+    assert "Invalid data found" in srbench.err
+    assert srbench("upscale", tmp_path / "torn.mp4", tmp_path / "sr.png", "--model", "nearest") == 2
+    assert ".png is no video; write one of .mp4" in srbench.err
+    assert not list(tmp_path.glob(".*part*"))
+
+
+MEASURED = """
+import resource, sys
+from srbench.cli import main
+status = main(["upscale", sys.argv[1], sys.argv[2], "--model", "bicubic", "--device", "cpu"])
+print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_twelve_megapixels_in_bounded_memory(tmp_path: Path) -> None:
+    """4000x3000 by 4: SR is 549 MiB and Pillow holds it a second time, at four bytes a pixel; see docs/upscale.md."""
+    ramp = np.add.outer(np.arange(3000), np.arange(4000))
+    pil.fromarray(np.dstack([ramp % 251, ramp % 241, ramp % 239]).astype(np.uint8)).save(tmp_path / "lr.jpg")
+    paths = [str(tmp_path / "lr.jpg"), str(tmp_path / "sr.png")]
+    done = subprocess.run([sys.executable, "-c", MEASURED, *paths], capture_output=True, text=True, check=True)
+    status, peak_mib = done.stdout.split()
+    assert status == "0"
+    assert int(peak_mib) < 2500
