@@ -55,7 +55,7 @@ def _strip(results: Results, run: Run, image: str, root: Path | None) -> Image |
     path = saved_image(run_path(results.folder, run.identity), image)
     try:
         dataset = open_dataset(run.source, run.identity.scale, run.identity.degradation, root)
-        hr, sr = to_rgb(dataset[dataset.ids.index(image)].hr), to_rgb(read_image(path))
+        hr, sr = to_rgb(dataset[dataset.ids.index(image)].reference), to_rgb(read_image(path))
     except (SrbenchError, ValueError):  # not saved, no such set here, no such image in it
         return None
     return side_by_side(hr, sr) if hr.shape == sr.shape else None
