@@ -76,7 +76,9 @@ def make_gallery(results: Results, out: Path) -> Gallery:
             continue
         try:
             identity = saved[0].identity
-            dataset = open_dataset(saved[0].source, identity.scale, identity.degradation)
+            dataset = open_dataset(
+                saved[0].source, identity.scale, identity.degradation, unverified=identity.unverified
+            )
             gallery.pictures += _pictures(results, saved, dataset, out)
         except SrbenchError as error:
             gallery.missing.append(f"{name} ×{scale}: {error}")

@@ -54,7 +54,8 @@ def _strip(results: Results, run: Run, image: str, root: Path | None) -> Image |
         return None
     path = saved_image(run_path(results.folder, run.identity), image)
     try:
-        dataset = open_dataset(run.source, run.identity.scale, run.identity.degradation, root)
+        identity = run.identity
+        dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
         hr, sr = to_rgb(dataset[dataset.ids.index(image)].reference), to_rgb(read_image(path))
     except (SrbenchError, ValueError):  # not saved, no such set here, no such image in it
         return None

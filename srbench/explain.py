@@ -131,7 +131,9 @@ def _saved(subject: Subject, run: Run) -> Iterator[tuple[Tensor, Image]]:
     """SR and HR of every image, SR as it was saved."""
     assert subject.results is not None
     identity = run.identity
-    dataset = open_dataset(run.source, identity.scale, identity.degradation, subject.root)
+    dataset = open_dataset(
+        run.source, identity.scale, identity.degradation, subject.root, unverified=identity.unverified
+    )
     for index, image in enumerate(dataset.ids):
         path = saved_image(run_path(subject.results, identity), image)
         if not path.is_file():

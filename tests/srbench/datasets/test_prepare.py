@@ -76,7 +76,7 @@ def test_each_layout_is_recognised_by_pixels(layout: Layout, little: Pictures, t
 
 @pytest.mark.data
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", ["Set5", "Set14"])
+@pytest.mark.parametrize("name", ["Set5", pytest.param("Set14", marks=pytest.mark.slow)])
 def test_each_layout_made_from_the_real_data_verifies(
     layout: Layout, name: str, data_root: Path, tmp_path: Path
 ) -> None:
