@@ -172,8 +172,15 @@ class Explanation:
 
     @property
     def usual(self) -> Reading:
-        """Our own number for what the claim speaks of: the first metric of its family under its own convention."""
-        return self.readings[0]
+        """Our own number for what the claim speaks of: its metric and convention, or the first metric of its family."""
+        if "_" not in self.claim.metric:
+            return self.readings[0]
+        meant = resolve(self.claim.metric)
+        return next(
+            reading
+            for reading in self.readings
+            if reading.metric == meant.metric.name and meant.convention.name in (reading.convention, *reading.aliases)
+        )
 
     @property
     def sentences(self) -> str:

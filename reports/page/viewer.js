@@ -91,13 +91,18 @@ function startViewer() {
   const paneSize = () => [panes.a.clientWidth || 1, panes.a.clientHeight || 1];
   const fitZoom = () => Math.min(paneSize()[0] / view.picture.width, paneSize()[1] / view.picture.height);
 
+  // The nearest middle of a window of `size` that does not leave the picture; what is smaller stands in the middle.
+  function within(middle, size, whole) {
+    return size >= whole ? whole / 2 : Math.min(whole - size / 2, Math.max(size / 2, middle));
+  }
+
   // Puts the picture's point (x, y) in the middle of each pane.
   function place() {
     if (!view.picture) return;
     view.zoom = Math.min(LARGEST_ZOOM, Math.max(fitZoom() / 2, view.zoom));
-    view.x = Math.min(view.picture.width, Math.max(0, view.x));
-    view.y = Math.min(view.picture.height, Math.max(0, view.y));
     const [width, height] = paneSize();
+    view.x = within(view.x, width / view.zoom, view.picture.width);
+    view.y = within(view.y, height / view.zoom, view.picture.height);
     const transform = `translate(${width / 2 - view.x * view.zoom}px, ${height / 2 - view.y * view.zoom}px) scale(${view.zoom})`;
     for (const image of stage.querySelectorAll("img")) image.style.transform = transform;
     stage.classList.toggle("crisp", view.zoom >= 1.5);

@@ -57,6 +57,9 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
     path.write_text(CLAIM.format(folder=folder, value=f"{reading.value:.2f}"))
     assert main(["claims", str(path), "--device", "cpu"]) == 0
     assert f"PSNR-Y under basicsr ({reading.value:.3f}" in capsys.readouterr().out
+    path.write_text(CLAIM.format(folder=folder, value=f"{reading.value:.2f}") + 'metric = "psnr_rgb"\n')
+    assert main(["claims", str(path), "--device", "cpu"]) == 0
+    assert ". PSNR-RGB under rgb is " in capsys.readouterr().out
     path.write_text(CLAIM.format(folder=folder, value="99.99") + CLAIM.format(folder="nowhere", value="28.42"))
     assert main(["claims", str(path), "--device", "cpu"]) == 1
     out = capsys.readouterr().out
