@@ -26,7 +26,7 @@ function startViewer() {
     if (!keepPlace) toCrop();
     for (const button of byId("strip").children) {
       const chosen = button.dataset.key === keyOf(picture);
-      button.setAttribute("aria-selected", String(chosen));
+      mark(button, chosen);
       if (chosen) byId("strip").scrollLeft = button.offsetLeft - byId("strip").clientWidth / 2 + button.clientWidth / 2;
     }
   }
@@ -186,9 +186,15 @@ function startViewer() {
     image.src = picture.thumbnail.split("/").map(encodeURIComponent).join("/");
     const button = element("button", { type: "button", role: "option", title: `${picture.image}, ${picture.dataset}` }, image, picture.image);
     button.dataset.key = keyOf(picture);
-    button.setAttribute("aria-selected", String(picture === view.picture));
+    mark(button, picture === view.picture);
     button.addEventListener("click", () => open(picture));
     return button;
+  }
+
+  // The strip is one stop for the Tab key: arrows move inside it.
+  function mark(button, chosen) {
+    button.setAttribute("aria-selected", String(chosen));
+    button.tabIndex = chosen ? 0 : -1;
   }
 
   function step(by) {
@@ -270,6 +276,14 @@ function startViewer() {
     else if (event.key in KEYS) KEYS[event.key]();
     else return;
     event.preventDefault();
+  });
+
+  byId("strip").addEventListener("keydown", (event) => {
+    const arrow = ARROWS[event.key];
+    if (!arrow) return;
+    event.preventDefault();
+    step(arrow[0] + arrow[1]);
+    byId("strip").querySelector("[aria-selected=true]").focus({ preventScroll: true });
   });
 
   for (const side of ["a", "b"]) byId(`model-${side}`).addEventListener("change", (event) => choose(side, event.target.value));

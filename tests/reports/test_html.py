@@ -166,6 +166,10 @@ def test_pictures_are_stepped_through_chosen_and_filtered(page: Any) -> None:
     page.keyboard.press("]")
     second = page.inner_text("#picture-title")
     assert {first, second} == {"a#1 b · pictures ×4", "plain · pictures ×4"}
+    page.focus("#strip [aria-selected=true]")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#picture-title") == first
+    assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
     page.fill("#picture-filter", "#1")
     assert page.inner_text("#picture-title") == "a#1 b · pictures ×4"
     assert page.inner_text("#picture-count") == "1 of 2 images"
