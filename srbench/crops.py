@@ -33,19 +33,18 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
     """
     from srbench.baseline import key
     from srbench.check import worst
-    from srbench.verdicts import images_of
 
     runs = {key(run): run for run in results}
+    found = worst(verdict.failures, len(verdict.failures))
+    images = dict.fromkeys((finding.key, finding.image) for finding in found if finding.key in runs)
     paths: list[Path] = []
-    for name, image in images_of(worst(verdict.failures, len(verdict.failures))):
-        if (
-            len(paths) < IMAGES
-            and name in runs
-            and (strip := _strip(results, runs[name], image, data_root)) is not None
-        ):
-            dataset, scale, model = name
+    for (dataset, scale, model), image in images:
+        strip = _strip(results, runs[dataset, scale, model], image, data_root)
+        if strip is not None:
             paths.append(out / f"{dataset}-x{scale}-{model}-{image}.png")
             write_image(paths[-1], strip)
+        if len(paths) == IMAGES:
+            break
     return paths
 
 

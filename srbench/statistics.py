@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,11 @@ def mean_interval(values: Sequence[float]) -> Interval:
     an image equal to HR) makes the mean infinite, and each end of the interval as far as its resamples hold one.
     No values at all give NaN.
     """
+    return _mean_interval(tuple(values))
+
+
+@lru_cache(maxsize=4096)  # every format of a report asks for the same intervals
+def _mean_interval(values: tuple[float, ...]) -> Interval:
     scores = np.asarray(values, dtype=np.float64)
     if len(scores) == 0:
         return Interval(math.nan, math.nan, math.nan, 0)

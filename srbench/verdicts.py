@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from srbench.baseline import Baseline, Key
@@ -115,8 +115,3 @@ def _message(text: str) -> str:
 
 def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def images_of(findings: Iterable[Finding]) -> list[tuple[Key, str]]:
-    """The images behind findings, each once, in their order."""
-    return list(dict.fromkeys((finding.key, finding.image) for finding in findings if finding.image))

@@ -2,6 +2,7 @@
 const HR = "HR";
 const ZOOM_STEP = 1.25;
 const LARGEST_ZOOM = 32;
+const TILE_ZOOM = 2;
 const quality = data.metrics.find((metric) => metric.higher_is_better);
 
 const view = { picture: null, a: HR, b: HR, mode: "slider", split: 50, zoom: 1, x: 0, y: 0, order: "disagreement", filter: "" };
@@ -16,14 +17,15 @@ function startViewer() {
 
   // --- what is shown -------------------------------------------------------------------------------------------
 
-  function open(picture, { keepPlace = false } = {}) {
+  function open(picture) {
     view.picture = picture;
     const layers = layersOf(picture);
     if (!layers.includes(view.a)) view.a = layers[1] || HR;
     if (!layers.includes(view.b)) view.b = HR;
     drawLayers();
     drawScores();
-    if (!keepPlace) toCrop();
+    drawTiles();
+    toCrop();
     for (const button of byId("strip").children) {
       const chosen = button.dataset.key === keyOf(picture);
       mark(button, chosen);
@@ -68,6 +70,26 @@ function startViewer() {
     );
   }
 
+  // The middle of the view in every model and HR, small: all at a glance.
+  function drawTiles() {
+    const tiles = layersOf(view.picture).map((layer) => {
+      const image = element("img", { alt: "", draggable: false });
+      setImage(image, layer === HR ? view.picture.hr : view.picture.sr[layer], "");
+      const button = element("button", { type: "button", title: `See ${layer} as B` }, element("span", { className: "tile" }, image), layer);
+      button.addEventListener("click", (event) => choose(event.shiftKey ? "a" : "b", layer));
+      return button;
+    });
+    byId("tiles").replaceChildren(...tiles);
+    placeTiles();
+  }
+
+  function placeTiles() {
+    for (const tile of byId("tiles").querySelectorAll(".tile")) {
+      const half = tile.clientWidth / 2;
+      tile.firstChild.style.transform = `translate(${half - view.x * TILE_ZOOM}px, ${half - view.y * TILE_ZOOM}px) scale(${TILE_ZOOM})`;
+    }
+  }
+
   function scoreRow(picture, model) {
     const badge = model === view.a ? "A" : model === view.b ? "B" : "";
     const button = element("button", { type: "button", disabled: !(model in picture.sr) }, ...modelName(model));
@@ -107,6 +129,7 @@ function startViewer() {
     for (const image of stage.querySelectorAll("img")) image.style.transform = transform;
     stage.classList.toggle("crisp", view.zoom >= 1.5);
     byId("zoom-level").textContent = `${Math.round(100 * view.zoom)} %`;
+    placeTiles();
   }
 
   // Zooms by a factor and keeps the point under (left, top) of the pane where it is.

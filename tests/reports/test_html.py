@@ -181,6 +181,10 @@ def test_rows_of_the_picture_choose_what_is_compared(page: Any) -> None:
     assert page.locator("#pane-b .tag").inner_text().startswith("nearest")
     page.click("#picture-scores tbody tr:has-text('bilinear')", modifiers=["Shift"])
     assert page.locator("#pane-a .tag").inner_text().startswith("bilinear")
+    page.click("#tiles button:has-text('HR')")
+    assert page.locator("#pane-b .tag").inner_text() == "HR"
+    assert page.locator("#tiles button").count() == 1 + len(MODELS)
+    page.select_option("#model-b", "nearest")
     page.click("#swap")
     assert page.locator("#pane-a .tag").inner_text().startswith("nearest")
 
