@@ -61,15 +61,15 @@ def save_checkpoint(path: Path, clock: Clock, parts: dict[str, Any]) -> None:
         file.write(buffer.getbuffer())
 
 
-def load_checkpoint(path: Path, parts: dict[str, Any], device: torch.device) -> Clock:
+def load_checkpoint(path: Path, parts: dict[str, Any]) -> Clock:
     """Put the saved states back into the parts and return the clock. Raises `InputError` where that cannot be done."""
     if not path.is_file():
         raise InputError(f"{path}: there is nothing to resume. Start without --resume")
-    content = torch.load(path, map_location=device, weights_only=True)
+    content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
     try:
         for name, part in parts.items():
             if isinstance(part, torch.Generator):
-                part.set_state(content[name].cpu())
+                part.set_state(content[name])
             else:
                 part.load_state_dict(content[name])
     except (KeyError, RuntimeError, ValueError) as error:

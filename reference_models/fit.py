@@ -53,7 +53,7 @@ def fit(
         "draws": draws,
         "plateau": plateau,
     }
-    clock = load_checkpoint(out / "last.ckpt", parts, fabric.device) if resume else Clock()
+    clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)
     model.train()
     mine = slice(fabric.global_rank, None, fabric.world_size)

@@ -53,7 +53,7 @@ def fit_gan(
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
     parts: dict[str, Any] = {"network": network, "average": average, "optimiser": optimiser, "draws": draws}
     parts |= {"critic": critic, "critic_optimiser": critic_optimiser}
-    clock = load_checkpoint(out / "last.ckpt", parts, fabric.device) if resume else Clock()
+    clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
     perceptual = PerceptualLoss(recipe.perceptual).to(fabric.device)

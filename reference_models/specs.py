@@ -32,4 +32,3 @@ def _spec(name: str, scales: Iterable[int], citation: str, summary: str) -> Mode
 
 
 SRCNN = _spec("srcnn", (4,), "Dong et al., TPAMI 38(2), 2016", "three convolutions (9-5-5) on Y")
-SRRESNET = _spec("srresnet", (4,), "Ledig et al., CVPR 2017", "16 residual blocks with batch norm, PixelShuffle")
