@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from reference_models.architectures.rrdb import RRDBNet
-from srbench.errors import InputError
 
 NEW = {"trunk_conv": "conv_body", "upconv1": "conv_up1", "upconv2": "conv_up2", "HRconv": "conv_hr"}
 OLD = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv_hr", "10": "conv_last"}
@@ -39,21 +37,18 @@ def _from_old(name: str) -> str:
         return "body.{}.rdb{}.conv{}.{}".format(*dense.groups())
     if joined := re.fullmatch(r"model\.1\.sub\.\d+\.(weight|bias)", name):
         return f"conv_body.{joined[1]}"
-    _, number, kind = name.split(".")
-    return f"{OLD.get(number, number)}.{kind}"
+    if plain := re.fullmatch(r"model\.(\d+)\.(weight|bias)", name):
+        return f"{OLD.get(plain[1], plain[1])}.{plain[2]}"
+    return name
 
 
-def recognise(tensors: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The RRDBNet that fits a checkpoint without metadata, and its tensors by our names.
-
-    Raises `InputError` for anything else.
-    """
+def recognise(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
+    """The RRDBNet that fits a checkpoint without metadata, and its tensors by our names; None for anything else."""
     renamed = {ours: tensors[theirs] for theirs, ours in to_basicsr(list(tensors)).items()}
     blocks = {int(found[1]) for name in renamed if (found := re.match(r"body\.(\d+)\.rdb1\.conv1\.weight", name))}
-    if not blocks or renamed.get("conv_first.weight") is None or renamed["conv_first.weight"].shape[1] != 3:
-        raise InputError(
-            f"{path}: has no metadata of ours and is no RRDBNet. Install spandrel for other community models"
-        )
-    features, growth = renamed["conv_first.weight"].shape[0], renamed["body.0.rdb1.conv1.weight"].shape[0]
+    first = renamed.get("conv_first.weight")
+    if not blocks or first is None or first.shape[1] != 3:
+        return None
+    growth = renamed["body.0.rdb1.conv1.weight"].shape[0]
     scale = 4 if "conv_up2.weight" in renamed else 2
-    return RRDBNet(scale, len(blocks), features, growth), renamed
+    return RRDBNet(scale, len(blocks), first.shape[0], growth), renamed

@@ -14,7 +14,6 @@ AlexNet is refused: LPIPS measures with it here, and a model must not be trained
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +113,7 @@ def _weights(trunk: Trunk) -> dict[str, Tensor]:
 
     folder = weights_folder()
     if folder and (folder / trunk.file).is_file():
-        return read_weights(folder / trunk.file)[0]
+        return read_weights(folder / trunk.file).tensors
     if trunk.file == VGG19.filename:
-        return read_weights(Path(_torchvision_vgg19()))[0]
+        return read_weights(locate(VGG19)).tensors
     raise UnavailableError(f"{trunk.file} is not here. Put it into $SRBENCH_WEIGHTS, or use --set perceptual=vgg19_54")
-
-
-def _torchvision_vgg19() -> Path:
-    return locate(VGG19)

@@ -27,7 +27,8 @@ LARGE = 4 << 20
 def main(weights: Path, name: str, results: Path | None, note: str) -> None:
     from reference_models.weights import read_weights, save_weights
 
-    tensors, facts = read_weights(weights)
+    trained = read_weights(weights)
+    tensors, facts = trained.tensors, trained.metadata
     target = HOME / f"{name}-x{facts['scale']}.safetensors"
     half = weights.stat().st_size > LARGE
     save_weights(target, tensors, {**facts, "model": name}, half=half)

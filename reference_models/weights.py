@@ -5,13 +5,13 @@ Metadata (all strings): `architecture`, `scale`, `options` (JSON), and the facts
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ from reference_models.architectures.srcnn import SRCNN, LumaUpscaler
 from reference_models.names import recognise
 from srbench.errors import InputError
 from srbench.images import atomic_file
+from srbench.models.checkpoint import Checkpoint
+from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
     from srbench.types import Upscaler
@@ -41,52 +43,58 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
     return tensor.half() if half and tensor.is_floating_point() else tensor
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors on the CPU and metadata of a `.safetensors` file, or of a `.pth` file that holds tensors only.
+def read_weights(path: Path) -> Checkpoint:
+    """The tensors and metadata of a weights file, read without running any of its code.
 
-    Raises `InputError` for a missing or damaged file, and for a pickle that would run code.
+    Raises `InputError` for a missing, damaged or unsafe file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
-    try:
-        if path.suffix != ".safetensors":
-            return _read_pth(path), {}
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a weights file ({str(error).splitlines()[0][:100]})") from error
-
-
-def _read_pth(path: Path) -> dict[str, Tensor]:
-    from pickle import UnpicklingError
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (KeyError, IndexError, AttributeError) as error:  # what the reader of pickles stumbles over in other files
-        raise ValueError(f"{type(error).__name__}: {error}") from None
-    except UnpicklingError:
-        raise InputError(
-            f"{path}: holds more than tensors; loading it could run code. Save its state_dict anew"
-        ) from None
-    for key in ("params_ema", "params", "state_dict"):  # BasicSR, KAIR and others wrap the tensors
-        content = content.get(key, content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: expected a dictionary of tensors")
-    return content
+    return Checkpoint(path)
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     """The network behind a weights file, in evaluation mode. Raises `InputError` for a file that is not one of ours."""
-    tensors, metadata = read_weights(path)
-    if "architecture" in metadata:
-        network = build(metadata["architecture"], int(metadata["scale"]), **json.loads(metadata.get("options", "{}")))
+    network = network_of(read_weights(path))
+    if network is None:
+        raise InputError(f"{path}: has no metadata of ours and is no RRDBNet")
+    return network.to(device)
+
+
+def network_of(checkpoint: Checkpoint) -> nn.Module | None:
+    """The network of a checkpoint with our metadata, or of an RRDBNet in any spelling; None for others.
+
+    It is on the CPU, in evaluation mode and channels_last. Raises `InputError` where tensors are missing or too many.
+    """
+    facts, tensors = checkpoint.metadata, checkpoint.tensors
+    if "architecture" in facts:
+        network = build(facts["architecture"], int(facts["scale"]), **json.loads(facts.get("options", "{}")))
     else:
-        network, tensors = recognise(tensors, path)
+        found = recognise(tensors)
+        if found is None:
+            return None
+        network, tensors = found
     try:
         network.load_state_dict(tensors)  # fp16 becomes fp32 here
     except RuntimeError as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())[:200]}") from None
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        raise InputError(f"{checkpoint.path}: {' '.join(str(error).split())[:200]}") from None
+    network.eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)
+
+
+def load(checkpoint: Checkpoint) -> ModelSpec | None:
+    """The loader that srbench finds under `srbench.loaders`: a weights file of ours, or an RRDBNet, as a model."""
+    if checkpoint.is_onnx:
+        return None
+    network = network_of(checkpoint)
+    if network is None:
+        return None
+    upscaler = as_upscaler(network)
+
+    def build_on(scale: int, device: torch.device) -> Upscaler:
+        return as_upscaler(copy.deepcopy(network).to(device))
+
+    return ModelSpec(checkpoint.path.stem, (upscaler.scale,), build_on, summary=type(network).__name__)
 
 
 def as_upscaler(network: nn.Module) -> Upscaler:

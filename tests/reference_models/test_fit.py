@@ -83,7 +83,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     clock = run(recipe, pictures, tmp_path / "parts", fabric, resume=True)
     assert clock.step == 20
     for file in ("best.safetensors", "last.safetensors"):
-        whole, parts = (read_weights(tmp_path / kind / file)[0] for kind in ("whole", "parts"))
+        whole, parts = (read_weights(tmp_path / kind / file).tensors for kind in ("whole", "parts"))
         assert all(torch.equal(whole[tensor], parts[tensor]) for tensor in whole)
 
 
@@ -116,7 +116,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(
     monkeypatch.setitem(PIXEL, recipe.loss, lambda sr, hr: (sr - hr).abs().mean() * next(calls))
     with pytest.raises(DivergedError, match=r"after step 10; .*last\.ckpt is the last good state"):
         run(recipe, pictures, tmp_path / "out", fabric)
-    tensors, facts = read_weights(tmp_path / "out" / "last.safetensors")
+    good = read_weights(tmp_path / "out" / "last.safetensors")
+    tensors, facts = good.tensors, good.metadata
     assert facts["steps"] == "5"
     assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
 
@@ -130,7 +131,7 @@ def test_early_stopping_waits_for_its_patience(
     samples = validation_samples(pictures, 4, limit=1)
     clock = fit(recipe, pool_for(recipe, pictures), samples, tmp_path, fabric, Silent())
     assert clock.step == 5
-    assert read_weights(tmp_path / "best.safetensors")[1]["steps"] == "2"
+    assert read_weights(tmp_path / "best.safetensors").metadata["steps"] == "2"
 
 
 def test_the_learning_rate_of_a_plateau_falls(
@@ -154,7 +155,7 @@ def test_training_starts_from_given_weights(pictures: Path, tmp_path: Path, fabr
     weights = tmp_path / "start" / "last.safetensors"
     still = tiny(RECIPES["srgan-quick"], steps=1, lr=0.0, ema=0.0, start=str(weights))
     run(still, pictures, tmp_path / "still", fabric)
-    before, after = read_weights(weights)[0], read_weights(tmp_path / "still" / "last.safetensors")[0]
+    before, after = read_weights(weights).tensors, read_weights(tmp_path / "still" / "last.safetensors").tensors
     assert all(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
     with pytest.raises(InputError, match="does not fit recipe"):
         run(replace(still, architecture="rrdb"), pictures, tmp_path / "no", fabric)

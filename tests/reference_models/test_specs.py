@@ -30,7 +30,7 @@ def image(model: str, scale: int, data_root: Path) -> dict[str, float]:
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_weights_say_how_they_were_made(name: str, scale: int) -> None:
     path = locate(find_model(name).weights[scale])
-    facts = read_weights(path)[1]
+    facts = read_weights(path).metadata
     assert set(FACTS) <= set(facts)
     assert facts["scale"] == str(scale)
     assert path.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {name}, x{scale}\n")

@@ -37,11 +37,11 @@ def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys:
     train(*words("srresnet-quick", pictures, out, "--val", str(pictures), "--val-limit", "2"))
     network = load_network(out / "best.safetensors")
     assert network(torch.rand(1, 3, 6, 6)).shape == (1, 3, 24, 24)
-    facts = read_weights(out / "best.safetensors")[1]
+    facts = read_weights(out / "best.safetensors").metadata
     assert facts["data"].startswith('{"images": {"pictures": 4}')
     assert float(facts["validation_psnr_y"]) > 10.0
     train(*words("srresnet-quick", pictures, out, "--resume", settings=(*SMALL, "steps=6")))
-    assert read_weights(out / "last.safetensors")[1]["steps"] == "6"
+    assert read_weights(out / "last.safetensors").metadata["steps"] == "6"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_two_processes_train_as_one(pictures: Path, tmp_path: Path) -> None:
         line = [*start, *words("esrnet-quick", pictures, tmp_path / name, settings=settings)]
         done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-    states = [read_weights(tmp_path / name / "last.safetensors")[0] for name in ("one", "two")]
+    states = [read_weights(tmp_path / name / "last.safetensors").tensors for name in ("one", "two")]
     assert max(float((states[0][name] - states[1][name]).abs().max()) for name in states[0]) < 1e-5
 
 

@@ -101,7 +101,7 @@ def test_weights_come_back_as_they_went(tmp_path: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.state_dict().values(), strict=True)
     )
-    assert read_weights(tmp_path / "w.safetensors")[1]["note"] == "x"
+    assert read_weights(tmp_path / "w.safetensors").metadata["note"] == "x"
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
@@ -110,7 +110,7 @@ def test_fp16_halves_the_file_and_loads_as_fp32(tmp_path: Path) -> None:
     for half in (False, True):
         save_weights(tmp_path / f"{half}.safetensors", network.state_dict(), FACTS, half=half)
     sizes = [
-        sum(t.nbytes for t in read_weights(tmp_path / f"{half}.safetensors")[0].values()) for half in (False, True)
+        sum(t.nbytes for t in read_weights(tmp_path / f"{half}.safetensors").tensors.values()) for half in (False, True)
     ]
     assert sizes[0] == 2 * sizes[1]
     loaded = load_network(tmp_path / "True.safetensors")
@@ -138,7 +138,7 @@ def test_files_that_are_no_weights_are_refused_in_one_line(tmp_path: Path) -> No
     torch.save({"x.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_weights(tmp_path / "half.safetensors", {"conv_first.weight": torch.zeros(8, 3, 3, 3)}, FACTS)
     for name, reason in {
-        "empty.safetensors": "not a weights file",
+        "empty.safetensors": "not a safetensors file",
         "text.pth": "could run code|not a weights file",
         "other.pth": "is no RRDBNet",
         "half.safetensors": "Missing key",
