@@ -73,7 +73,8 @@ def fit(
         watch.step(clock, {"loss": losses[-1]}, rate)
         if clock.is_due(recipe):
             better = take_stock(clock, losses, average, samples, fabric, out)
-            plateau.observe(clock.curve[-1][-1])
+            if recipe.schedule == "plateau":
+                plateau.observe(clock.curve[-1][-1])
             keep(out, recipe, average, clock, parts, pool, fabric, better=better)
             watch.validated(clock, average, samples)
     return clock

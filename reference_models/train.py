@@ -19,6 +19,7 @@ from reference_models.patches import open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.validation import validation_samples
 from reference_models.watch import Silent, watch_for
+from srbench.errors import InputError
 from srbench.inference import select_device
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def train(
     fabric = make_fabric(select_device(device), devices, recipe.precision)
     pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
     samples = validation_samples(val, recipe.scale, val_limit) if val else []
+    if not samples and (recipe.schedule == "plateau" or recipe.patience):
+        raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
     if isinstance(recipe, GanRecipe):
         clock = fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)

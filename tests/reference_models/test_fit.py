@@ -144,9 +144,11 @@ def test_the_learning_rate_of_a_plateau_falls(
         def step(self, clock: Clock, losses: object, rate: float) -> None:
             rates.append(rate)
 
-    recipe = tiny(RECIPES["esrnet-lite-quick"], steps=14, validate_every=1)
-    fit(recipe, pool_for(recipe, pictures), validation_samples(pictures, 4, 1), tmp_path, fabric, Rates())
-    assert sorted(set(rates), reverse=True) == [recipe.lr, recipe.lr / 2, recipe.lr / 4]
+    for schedule, wanted in (("plateau", [1.0, 0.5, 0.25]), ("constant", [1.0])):
+        rates.clear()
+        recipe = tiny(RECIPES["esrnet-lite-quick"], steps=14, validate_every=1, schedule=schedule)
+        fit(recipe, pool_for(recipe, pictures), validation_samples(pictures, 4, 1), tmp_path, fabric, Rates())
+        assert sorted(set(rates), reverse=True) == [recipe.lr * factor for factor in wanted]
 
 
 def test_training_starts_from_given_weights(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:

@@ -51,6 +51,7 @@ def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys:
         (["--set", "options.layers=1"], InputError, "has no option 'layers'"),
         (["--resume"], InputError, "nothing to resume"),
         (["--set", "patch=99"], InputError, "no training image is as large as a patch"),
+        (["--set", "patience=3"], InputError, "goes by its validation; give a folder for it"),
         (["--set", "checkpointing=true"], None, ""),
     ],
 )
