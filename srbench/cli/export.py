@@ -1,0 +1,41 @@
+"""`srbench export`: a model for other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srbench.cli.options import model_options, srbench_command
+
+
+@srbench_command(
+    help="Write the model REF to OUT with dynamic sizes, and compare the file with the model.\n\n"
+    "An ONNX file is a REF itself: srbench run --models OUT"
+)
+@click.argument("ref", metavar="REF")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--format", type=click.Choice(["onnx", "torchscript", "torch-export"]), default="onnx", show_default=True)
+@click.option("--scale", type=click.IntRange(min=1), help="[default: 4, or the model's own]")
+@click.option("--tolerance", type=float, default=1e-4, show_default=True, help="The difference that is allowed.")
+@model_options
+def command(
+    ref: str,
+    out: Path,
+    format: str,
+    scale: int | None,
+    tolerance: float,
+    model_scale: int | None,
+    model_range: str,
+) -> None:
+    from srbench.errors import UsageError
+    from srbench.export import export
+    from srbench.models import find_model
+    from srbench.models.hints import make_hints
+
+    spec = find_model(ref, make_hints(model_scale, model_range))
+    chosen = scale or (4 if 4 in spec.scales else max(spec.scales))
+    if chosen not in spec.scales:
+        raise UsageError(f"{ref} has no scale {chosen}; it has {', '.join(map(str, spec.scales))}")
+    difference = export(spec, chosen, format, out, tolerance)
+    click.echo(f"{out}: {spec.name} x{chosen}, {format}; largest difference from the model {difference:.1e}")

@@ -1,0 +1,154 @@
+"""Models written as ONNX, TorchScript or torch.export, with dynamic sizes, and compared with what they came from."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import InputError, JobError, UnavailableError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from srbench.types import ModelSpec, Upscaler
+
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "torch-export": ".pt2"}
+TRACED = (1, 3, 24, 32)
+PARITY = ((1, 3, 24, 32), (2, 3, 37, 29))
+"""The shape that is traced, and one that differs from it in every number that may."""
+
+
+def export(spec: ModelSpec, scale: int, format: str, out: Path, tolerance: float = 1e-4) -> float:
+    """Write a model, run the file at two sizes, and return the largest difference from the model itself.
+
+    LR `(n, 3, h, w)` and SR are floats in [0, 1]; n, h and w are free. The file appears when the check has passed.
+    Raises `InputError` for a suffix that the format does not have, and for a model that does not consist of torch
+    operations, `UnavailableError` without the packages, and `JobError` above the tolerance.
+    """
+    import torch
+
+    if out.suffix != SUFFIXES[format]:
+        raise InputError(f"{out}: {format} files end in {SUFFIXES[format]}; write {out.stem}{SUFFIXES[format]}")
+    module = as_module(spec.build(scale, torch.device("cpu")))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{out.stem}.part{out.suffix}")
+    try:
+        _write(module, format, unfinished, spec.name)
+        difference = _largest_difference(module, open_exported(unfinished, format, scale))
+        if not difference <= tolerance:
+            raise JobError(f"{out}: differs from {spec.name} by {difference:.2e}, more than {tolerance:g}; not kept")
+        os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return difference
+
+
+def as_module(upscaler: Upscaler) -> nn.Module:
+    """An upscaler as a torch module, in evaluation mode."""
+    from torch import nn
+
+    if isinstance(upscaler, nn.Module):
+        return upscaler.eval()
+
+    class Upscale(nn.Module):
+        def forward(self, lr: Tensor) -> Tensor:
+            return upscaler(lr)
+
+    return Upscale().eval()
+
+
+def _write(module: nn.Module, format: str, path: Path, name: str) -> None:
+    import torch
+
+    lr = torch.rand(TRACED, generator=torch.Generator().manual_seed(0))
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # exporters warn of each other's deprecation; parity is what counts
+            _WRITERS[format](module, lr, path)
+    except ImportError as error:
+        raise UnavailableError(f"{format} needs {error.name}: pip install 'srbench[onnx]'") from error
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:160]
+        raise InputError(
+            f"{name} cannot be written as {format} ({type(error).__name__}: {reason}). Every step of its forward pass "
+            f"must be a torch operation"
+        ) from error
+
+
+def _write_onnx(module: nn.Module, lr: Tensor, path: Path) -> None:
+    import onnxscript  # noqa: F401 - torch imports it late, and complains in many lines
+    import torch
+
+    torch.onnx.export(
+        module,
+        (lr,),
+        str(path),
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_shapes=(_free_sizes(),),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _write_torchscript(module: nn.Module, lr: Tensor, path: Path) -> None:
+    import torch
+
+    torch.jit.trace(module, lr, check_trace=False).save(str(path))  # type: ignore[no-untyped-call]
+
+
+def _write_torch_export(module: nn.Module, lr: Tensor, path: Path) -> None:
+    import torch
+
+    torch.export.save(torch.export.export(module, (lr.expand(2, -1, -1, -1),), dynamic_shapes=(_free_sizes(),)), path)
+
+
+def _free_sizes() -> dict[int, Any]:
+    from torch.export import Dim
+
+    return {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+
+
+_WRITERS: dict[str, Callable[[Any, Any, Path], None]] = {
+    "onnx": _write_onnx,
+    "torchscript": _write_torchscript,
+    "torch-export": _write_torch_export,
+}
+
+
+def open_exported(path: Path, format: str, scale: int) -> Callable[[Tensor], Tensor]:
+    """The function in a file that this process has just written; for files of others see `srbench.models.files`."""
+    import torch
+
+    if format == "onnx":
+        from srbench.models.onnx import OnnxUpscaler, open_session
+
+        return OnnxUpscaler(open_session(path, "cpu"), scale)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load: Callable[[Path], Any] = torch.jit.load if format == "torchscript" else torch.export.load
+        function = load(path) if format == "torchscript" else load(path).module()
+    return lambda lr: torch.as_tensor(function(lr))
+
+
+def _largest_difference(module: nn.Module, exported: Callable[[Tensor], Tensor]) -> float:
+    """Over both shapes; infinite where the exported function fails or returns another size."""
+    import torch
+
+    largest = 0.0
+    for seed, shape in enumerate(PARITY, start=1):
+        lr = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+        try:
+            with torch.no_grad():
+                ours, theirs = module(lr), exported(lr)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:160]
+            raise JobError(f"the exported file fails on {shape[3]}x{shape[2]} pixels: {reason}") from error
+        if ours.shape != theirs.shape:
+            return float("inf")
+        largest = max(largest, float((ours - theirs).abs().max()))
+    return largest
