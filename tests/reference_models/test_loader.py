@@ -1,0 +1,62 @@
+"""Reference models by the path of their weights, through `srbench.loaders`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from reference_models.architectures import build
+from reference_models.weights import as_upscaler, save_weights
+from srbench.errors import InputError
+from srbench.models import find_model, load_model
+from srbench.types import Upscaler
+from tests.conftest import Srbench
+from tests.reference_models.test_weights import respelled, small
+
+LR = torch.rand(1, 3, 12, 10, generator=torch.Generator().manual_seed(0))
+
+
+def same(one: Upscaler, other: Upscaler) -> None:
+    with torch.inference_mode():
+        torch.testing.assert_close(one(LR), other(LR), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("container", ["bare", "params_ema", "state_dict", "module", "orig_mod"])
+@pytest.mark.parametrize("spelling", ["basicsr", "new", "old"])
+def test_rrdbnet_in_every_spelling_and_container(spelling: str, container: str, tmp_path: Path) -> None:
+    network = small().eval()
+    state = respelled(network.state_dict(), spelling)
+    prefix = {"module": "module.", "orig_mod": "_orig_mod."}.get(container, "")
+    state = {prefix + name: tensor for name, tensor in state.items()}
+    torch.save({container: state} if container in ("params_ema", "state_dict") else state, tmp_path / "net.pth")
+    spec = find_model(str(tmp_path / "net.pth"))
+    assert spec.scales == (4,)
+    same(spec.build(4, torch.device("cpu")), network)
+
+
+@pytest.mark.parametrize(("name", "options"), [("srcnn", {}), ("srresnet", {"blocks": 1}), ("rrdb", {"blocks": 1})])
+def test_what_training_writes_is_a_model(name: str, options: dict[str, int], tmp_path: Path) -> None:
+    network = build(name, 2, **options).eval()
+    facts = {"architecture": name, "scale": 2, "options": options}
+    save_weights(tmp_path / "mine" / "best.safetensors", network.state_dict(), facts)
+    ref = str(tmp_path / "mine" / "best.safetensors")
+    assert find_model(ref).name == "mine-best"
+    same(load_model(ref, 2, "cpu"), as_upscaler(network))
+
+
+def test_tensors_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    network = build("srresnet", 4, blocks=1)
+    save_weights(tmp_path / "w.safetensors", network.state_dict(), {"architecture": "rrdb", "scale": 4})
+    with pytest.raises(InputError, match=r"no loader knows this model; tried onnx, reference \(Error.s. in loading"):
+        find_model(str(tmp_path / "w.safetensors"))
+
+
+def test_trained_weights_upscale_and_export(tmp_path: Path, srbench: Srbench) -> None:
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+    network = build("srresnet", 4, blocks=1, features=8).eval()
+    facts = {"architecture": "srresnet", "scale": 4, "options": {"blocks": 1, "features": 8}}
+    save_weights(tmp_path / "net.safetensors", network.state_dict(), facts)
+    assert srbench("export", tmp_path / "net.safetensors", tmp_path / "net.onnx") == 0
+    same(load_model(str(tmp_path / "net.onnx"), 4, "cpu"), as_upscaler(network))
