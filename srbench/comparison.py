@@ -83,7 +83,7 @@ class Place:
 def compare(results: Results, a: str, b: str, metric: str = "psnr_y") -> list[Difference]:
     """Compare two models on every data set and scale that both have scored.
 
-    `results` is what `load_results` returns. Raises `UsageError` for a model that the results do not hold,
+    `results` is what `load_results` returns. Raises `UsageError` for a model or metric that the results do not hold,
     `InputError` where the two have no image in common, and `IncomparableError` for runs that do not compare.
     """
     return compare_all(results, [(a, b)], metric)
@@ -93,13 +93,15 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     """Compare several pairs of models; Holm's correction is over all of them and all data sets together."""
     refuse_mixed_conventions(results)
     pairs = list(pairs)
-    for model in {model for pair in pairs for model in pair}:
+    for model in dict.fromkeys(model for pair in pairs for model in pair):
         if model not in results.models:
             raise unknown("model", model, results.models)
+    if metric not in results.metrics:
+        raise unknown("metric", metric, results.metrics)
     found = [_difference(one, other, metric) for pair in pairs for one, other in _shared(results, pair, metric)]
     if pairs and not found:
         names = " and ".join(pairs[0])
-        raise InputError(f"{names} have no image with {metric} in common; metrics here: {', '.join(results.metrics)}")
+        raise InputError(f"{names} have no image with {metric} in common. Run both on the same data set: srbench run")
     corrected = holm([difference.p for difference in found])
     return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
 

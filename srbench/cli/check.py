@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, CommaList, data_root_option, srbench_command
+from srbench.cli.options import FOLDER, CommaList, data_root_option, srbench_command
 
 if TYPE_CHECKING:
     from srbench.baseline import Baseline
@@ -29,7 +29,7 @@ def _tolerance(text: str) -> tuple[str, float]:
     "Tolerances come from --tolerance, --config, or the table tool.srbench.check of ./pyproject.toml; "
     "the defaults are psnr=0.01, ssim=0.0001, lpips=0.001."
 )
-@click.argument("results", type=EXISTING)
+@click.argument("results", type=FOLDER)
 @click.option("--baseline", type=FILE, help="The baseline file.")
 @click.option("--update", is_flag=True, help="Write the results as the new baseline.")
 @click.option(

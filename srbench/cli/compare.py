@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, NAMES, srbench_command
+from srbench.cli.options import FOLDER, NAMES, srbench_command
 
 if TYPE_CHECKING:
     from srbench.comparison import Difference, Place
@@ -24,7 +24,7 @@ FOOTNOTE = (
 
 
 @srbench_command(help="Compare models of the results folder RESULTS image by image, and rank them, ties included.")
-@click.argument("results", type=EXISTING)
+@click.argument("results", type=FOLDER)
 @click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
 @click.option("--metric", default="psnr_y", show_default=True)
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:

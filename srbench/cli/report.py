@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, NAMES, srbench_command
+from srbench.cli.options import FOLDER, NAMES, srbench_command
 from srbench.errors import UsageError
 from srbench.registry import entries, load
 
 
 @srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
-@click.argument("results", type=EXISTING)
+@click.argument("results", type=FOLDER)
 @click.option("--format", "formats", type=NAMES, default="md,csv", show_default=True, help="Names of reports, or all.")
 @click.option("--rows", type=NAMES, help="Axes on the rows of tables: scale, dataset, metric, model.")
 @click.option("--columns", type=NAMES, help="Axes on the columns: scale, dataset, metric, model.")

@@ -108,8 +108,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
     both = results(good=0.1, poor=0.0)
     with pytest.raises(UsageError, match="Did you mean good"):
         compare(both, "god", "poor")
-    with pytest.raises(InputError, match="no image with lpips in common"):
-        compare(both, "good", "poor", "lpips")
+    with pytest.raises(UsageError, match="unknown metric 'psnr_z'. Did you mean psnr_y"):
+        compare(both, "good", "poor", "psnr_z")
+    elsewhere = made_run("elsewhere", {"psnr_y": [1.0]}, images=["other"])
+    with pytest.raises(InputError, match="no image with psnr_y in common"):
+        compare(Results((*both.runs, elsewhere)), "good", "elsewhere")
     other = made_run("other", {"psnr_y": [1.0]}, degradation="files")
     with pytest.raises(IncomparableError, match="degradation"):
         compare(Results((*both.runs, other)), "good", "other")
