@@ -5,6 +5,7 @@ What is fetched is kept under `downloads` in the cache folder; an archive often 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +41,14 @@ def fetched(row: StandardSet, report: Report = lambda text: None) -> Iterator[Pa
 
 def downloads() -> Path:
     return cache_folder() / "downloads"
+
+
+def discard(place: Path) -> None:
+    """Delete what was fetched, so that a wrong file without a checksum is not taken for the right one for ever."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def _archive(source: Source) -> Path:

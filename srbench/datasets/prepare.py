@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srbench import assets
-from srbench.datasets.fetch import fetched
+from srbench.datasets.fetch import discard, fetched
 from srbench.datasets.first_use import seen_first, write_table
 from srbench.datasets.lr_files import LrPicker
 from srbench.datasets.pick import Picker
@@ -53,6 +53,7 @@ def prepare(
             _lay_out(row, root, place, with_lr, report)
         except InputError as error:
             report(str(error))
+            discard(place)
         else:
             return verify(name, root / name)
     raise AssertionError("fetched() ends with an exception")
@@ -93,6 +94,7 @@ def _trust(row: StandardSet, source: Path) -> str:
 def _replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes the place of `target` at the end, or vanishes with whatever went wrong."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    _recover(target)
     building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         building.chmod(0o755)
@@ -104,6 +106,13 @@ def _replacing(target: Path) -> Iterator[Path]:
         raise SrbenchError(f"the disk is full: nothing was changed at {target}. Free some space, and again") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _recover(target: Path) -> None:
+    """Put back what a process that was killed in the middle of a swap had set aside."""
+    for aside in target.parent.glob(f".{target.name}.old.*/{target.name}"):
+        if not target.exists():
+            aside.rename(target)
 
 
 def _swap(building: Path, target: Path) -> None:

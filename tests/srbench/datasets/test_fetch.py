@@ -174,6 +174,7 @@ def test_a_mirror_with_other_pixels_leads_to_the_next(
     said: list[str] = []
     assert prepare("Little", tmp_path / "root", report=said.append).counts() == {"exact": 3}
     assert "0 of 3 images of Little found; no a" in said[0]
+    assert not (downloads() / "Little").exists(), "what was wrong is fetched anew the next time"
 
 
 def test_a_set_that_is_published_image_by_image(

@@ -199,6 +199,14 @@ def test_a_rename_that_fails_puts_the_old_set_back(
     assert [path.name for path in at_home.iterdir()] == ["Little"]
 
 
+def test_a_set_that_a_kill_left_aside_is_put_back(little: Pictures, at_home: Path, tmp_path: Path) -> None:
+    (at_home / ".Little.old.x").mkdir()
+    (at_home / "Little").rename(at_home / ".Little.old.x" / "Little")
+    with pytest.raises(InputError, match="0 of 3 images"):
+        prepare("Little", at_home, at_home / ".Little.old.x")  # by then there is nothing in it
+    assert verify("Little", at_home / "Little").fits(4)
+
+
 def test_an_unknown_set_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown standard set 'Set15'. Did you mean"):
         prepare("Set15", tmp_path, tmp_path)
