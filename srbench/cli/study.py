@@ -1,0 +1,70 @@
+"""`srbench study`: make a blind rating, serve it, score it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Ask people which model they prefer: make a study, serve it, score it."""
+
+
+@command.command("make", cls=Command)
+@click.argument("results", type=EXISTING)
+@click.argument("folder", type=FOLDER)
+@click.option("--models", type=NAMES, default=(), help="[default: all]")
+@click.option("--mode", type=click.Choice(["pairs", "opinion"]), default="pairs", show_default=True)
+@click.option("--crop", type=click.IntRange(min=32), default=256, show_default=True, help="Side of what is shown.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
+@data_root_option
+def make_command(
+    results: Path, folder: Path, models: tuple[str, ...], mode: Literal["pairs", "opinion"], crop: int,
+    limit: int | None, data_root: Path | None,
+) -> None:  # fmt: skip
+    """Make a study in FOLDER of the images that `srbench run --save-images` kept in RESULTS."""
+    from srbench.study.make import make_study
+
+    study = make_study(results, folder, models, mode, crop=crop, limit=limit, root=data_root)
+    click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
+
+
+@command.command("serve", cls=Command)
+@click.argument("folder", type=EXISTING)
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets phones on your network in.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+def serve_command(folder: Path, host: str, port: int) -> None:
+    """Serve the rating page of the study in FOLDER until interrupted. Several people can answer at once."""
+    from srbench.study.serve import serve
+
+    click.echo(f"http://{host}:{port}/ – answers go to {folder / 'answers.sqlite'}; Ctrl-C ends", err=True)
+    serve(folder, host, port)
+
+
+@command.command("score", cls=Command)
+@click.argument("folder", type=EXISTING)
+@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write the scores here too.")
+def score_command(folder: Path, table: Path | None) -> None:
+    """Score the models of the study in FOLDER by the answers so far."""
+    from tabulate import tabulate
+
+    from srbench.study.score import score_study
+
+    study, scores = score_study(folder)
+    name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)
+    rows = [
+        [score.model, f"{score.value:.{digits}f}", f"[{score.low:.{digits}f}, {score.high:.{digits}f}]", score.n]
+        for score in scores
+    ]
+    click.echo(tabulate(rows, ["model", name, "95 % interval", "answers"], disable_numparse=True))
+    if table:
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
+            writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)

@@ -1,0 +1,146 @@
+"""Make a study of the saved SR images of a results folder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from srbench.datasets import open_dataset
+from srbench.errors import InputError, UsageError
+from srbench.images import atomic_file, read_image, to_rgb, write_image
+from srbench.plan import saved_image
+from srbench.results import Run
+from srbench.store import load_results, run_path
+
+if TYPE_CHECKING:
+    from srbench.types import Image
+
+Mode = Literal["pairs", "opinion"]
+FILE = "study.json"
+IMAGES = "images"
+
+
+@dataclass(frozen=True)
+class Question:
+    """`models` are two that are compared, or one that is rated; `pictures` maps each to its file's name."""
+
+    id: str
+    dataset: str
+    image: str
+    reference: str
+    pictures: Mapping[str, str]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(self.pictures)
+
+
+@dataclass(frozen=True)
+class Study:
+    mode: Mode
+    questions: tuple[Question, ...]
+
+    def question(self, id: str) -> Question | None:
+        return next((question for question in self.questions if question.id == id), None)
+
+
+def read_study(folder: Path) -> Study:
+    """The study in a folder; raises `InputError` where there is none."""
+    try:
+        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return Study(document["mode"], tuple(Question(**row) for row in document["questions"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder}: holds no study ({error}). Make one: srbench study make RESULTS {folder}"
+        ) from error
+
+
+def make_study(
+    results: Path,
+    folder: Path,
+    models: Sequence[str] = (),
+    mode: Mode = "pairs",
+    *,
+    crop: int = 256,
+    limit: int | None = None,
+    root: Path | None = None,
+) -> Study:
+    """Write a study of every image of every data set, and of every pair of models; returns it.
+
+    Pictures are cut to the `crop` pixels square in which the models differ most. `limit` is the number of images of
+    each data set. Raises `InputError` where SR images were not saved, and `UsageError` for fewer than two models, or
+    a folder that holds a study.
+    """
+    if (folder / FILE).exists():
+        raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
+    questions = []
+    for runs in _comparable(results, models, 2 if mode == "pairs" else 1):
+        for image, pictures in _pictures(results, runs, limit, root):
+            pieces = _cut(pictures, crop)
+            names = {model: _store(folder, picture) for model, picture in pieces.items()}
+            reference = names.pop("")
+            for together in combinations(names, 2) if mode == "pairs" else zip(names):
+                chosen = {model: names[model] for model in together}
+                questions.append(Question(secrets.token_hex(8), runs[0].identity.dataset, image, reference, chosen))
+    study = Study(mode, tuple(questions))
+    with atomic_file(folder / FILE) as file:
+        file.write(json.dumps({"mode": mode, "questions": [asdict(item) for item in questions]}, indent=1).encode())
+    return study
+
+
+def _comparable(results: Path, models: Sequence[str], least: int) -> Iterator[list[Run]]:
+    """For each data set and scale the runs of the models that are wanted."""
+    loaded = load_results(results)
+    wanted = tuple(models) or loaded.models
+    if unknown := set(wanted) - set(loaded.models):
+        raise UsageError(f"{results} has no {', '.join(sorted(unknown))}; it has {', '.join(loaded.models)}")
+    if len(wanted) < least:
+        raise UsageError(f"comparing takes two models, got {', '.join(wanted)}. Use --models A,B")
+    places = dict.fromkeys((run.identity.dataset, run.identity.scale) for run in loaded)
+    for place in places:
+        here = [run for run in loaded if (run.identity.dataset, run.identity.scale) == place]
+        chosen = [run for run in here if run.identity.model in wanted]
+        if len(chosen) >= least:
+            yield chosen
+
+
+def _pictures(
+    results: Path, runs: Sequence[Run], limit: int | None, root: Path | None
+) -> Iterator[tuple[str, dict[str, Image]]]:
+    """Each image's id with HR, under the empty name, and the SR of every model."""
+    identity = runs[0].identity
+    dataset = open_dataset(runs[0].source, identity.scale, identity.degradation, root)
+    for index, id in list(enumerate(dataset.ids))[:limit]:
+        pictures = {"": to_rgb(dataset[index].reference)}
+        for run in runs:
+            path = saved_image(run_path(results, run.identity), id)
+            if not path.is_file():
+                raise InputError(f"{path}: no saved image. Make it: srbench run --save-images")
+            pictures[run.identity.model] = to_rgb(read_image(path))
+        yield id, pictures
+
+
+def _cut(pictures: Mapping[str, Image], side: int) -> dict[str, Image]:
+    """The same square of all, where their variance among each other is largest."""
+    sr = np.stack([picture for model, picture in pictures.items() if model]).astype(np.float32)
+    spread = sr.std(axis=0).sum(axis=-1) if len(sr) > 1 else np.abs(sr[0] - pictures[""]).sum(axis=-1)
+    height, width = (min(side, size) for size in spread.shape)
+    total = np.pad(spread.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    windows = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
+    return {
+        model: np.ascontiguousarray(image[top : top + height, left : left + width]) for model, image in pictures.items()
+    }
+
+
+def _store(folder: Path, picture: Image) -> str:
+    name = f"{secrets.token_hex(12)}.png"
+    write_image(folder / IMAGES / name, picture)
+    return name

@@ -1,0 +1,110 @@
+"""From answers to strengths: Bradley and Terry's model for pairs, means for opinions, both with bootstrap intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.errors import InputError
+from srbench.study.answers import Answers
+from srbench.study.make import Study, read_study
+
+ELO = 400.0 / math.log(10.0)
+RESAMPLES = 1000
+PRIOR = 0.5
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """`value` is in Elo points around 0 for pairs (100 points: preferred in 64 % of cases), from 1 to 5 for opinions.
+
+    `low` and `high` bound the 95 % interval; `n` counts the answers in which the model was shown.
+    """
+
+    model: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def score_study(folder: Path) -> tuple[Study, list[Score]]:
+    """The study and the scores of its models, best first; raises `InputError` where nobody has answered."""
+    study, answers = read_study(folder), Answers(folder).all()
+    known = {question.id: question for question in study.questions}
+    rows = [
+        (known[id].models, known[id].dataset + "/" + known[id].image, choice)
+        for _, id, choice in answers
+        if id in known
+    ]
+    if not rows:
+        raise InputError(f"{folder}: nobody has answered yet. Ask people: srbench study serve {folder}")
+    models = sorted({model for question in study.questions for model in question.models})
+    images = [image for _, image, _ in rows]
+    if study.mode == "pairs":
+        table = np.stack([_wins(models, shown, choice) for shown, _, choice in rows])
+        values, low, high = _with_interval(table, images, bradley_terry)
+    else:
+        table = np.stack([_ratings(models, shown, choice) for shown, _, choice in rows])
+        values, low, high = _with_interval(table, images, _means)
+    counts = [sum(model in shown for shown, _, _ in rows) for model in models]
+    scores = [Score(*row) for row in zip(models, values, low, high, counts, strict=True)]
+    return study, sorted(scores, key=lambda score: -score.value)
+
+
+def _wins(models: Sequence[str], shown: Sequence[str], choice: str) -> Floats:
+    """`(m, m)`: who beat whom in one answer; `same` is half a win for each."""
+    table = np.zeros((len(models), len(models)))
+    a, b = (models.index(model) for model in shown)
+    share = 0.5 if choice == "same" else float(choice == shown[0])
+    table[a, b], table[b, a] = share, 1.0 - share
+    return table
+
+
+def _ratings(models: Sequence[str], shown: Sequence[str], choice: str) -> Floats:
+    """`(m, 2)`: the sum and number of ratings."""
+    table = np.zeros((len(models), 2))
+    table[models.index(shown[0])] = float(choice), 1.0
+    return table
+
+
+def _means(totals: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(totals[:, 0] / totals[:, 1])
+
+
+def bradley_terry(wins: Floats) -> Floats:
+    """Strengths in Elo points, mean 0, that make `wins[i, j]`, how often i beat j, most likely.
+
+    i beats j with probability `1 / (1 + exp(b_j - b_i))` (Bradley and Terry, Biometrika 39, 1952); b by Newton's
+    method. Half a win for and against is added to each pair that met, which keeps a model that never lost finite.
+    """
+    wins = wins + PRIOR * (wins + wins.T > 0)
+    games, strength = wins + wins.T, np.zeros(len(wins))
+    for _ in range(100):
+        chance = 1.0 / (1.0 + np.exp(strength[None, :] - strength[:, None]))
+        weight = games * chance * (1.0 - chance)
+        slope = (wins - games * chance).sum(axis=1)
+        step = np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight) @ slope  # of least norm: the mean stays 0
+        strength += step.clip(-2.0, 2.0)
+        if np.abs(step).max() < 1e-9:
+            break
+    return np.asarray((strength - strength.mean()) * ELO)
+
+
+def _with_interval(
+    table: Floats, images: Sequence[str], estimate: Callable[[Floats], Floats]
+) -> tuple[Floats, Floats, Floats]:
+    """The estimate over all answers, and its percentiles over resamples of images: answers to one image go together."""
+    names = sorted(set(images))
+    totals = np.stack([table[[image == name for image in images]].sum(axis=0) for name in names])
+    random = np.random.default_rng(0)
+    draws = [totals[random.integers(0, len(names), len(names))].sum(axis=0) for _ in range(RESAMPLES)]
+    low, high = np.nanquantile(np.stack([estimate(draw) for draw in draws]), [0.025, 0.975], axis=0)
+    return estimate(totals.sum(axis=0)), low, high

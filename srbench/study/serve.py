@@ -1,0 +1,112 @@
+"""The rating page, by Flask, an optional package. It is served on loopback unless another host is asked for."""
+
+from __future__ import annotations
+
+import random
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import UnavailableError
+from srbench.study.answers import Answers
+from srbench.study.make import IMAGES, Question, Study, read_study
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+RATINGS = ("1", "2", "3", "4", "5")
+SIDES = ("left", "right", "same")
+POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+
+def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
+    """The application for a study; requests for other `hosts` are refused, which keeps foreign pages out.
+
+    Raises `UnavailableError` without Flask, and `InputError` for a folder without a study.
+    """
+    try:
+        from flask import Flask, abort, jsonify, request, send_from_directory
+    except ImportError:
+        raise UnavailableError("the rating page needs Flask: pip install 'srbench[study]'") from None
+    study, answers = read_study(folder), Answers(folder)
+    static = Path(str(resources.files("srbench.study"))) / "static"
+    app = Flask(__name__, static_folder=str(static), static_url_path="/static")
+    app.config |= {"MAX_CONTENT_LENGTH": 4096, "TRUSTED_HOSTS": list(hosts) or None}
+
+    @app.get("/")
+    def page() -> Any:
+        return send_from_directory(static, "page.html")
+
+    @app.get(f"/{IMAGES}/<name>")
+    def image(name: str) -> Any:
+        return send_from_directory((folder / IMAGES).resolve(), name)
+
+    @app.post("/raters")
+    def new_rater() -> Any:
+        return jsonify(rater=answers.new_rater())
+
+    @app.get("/next")
+    def next_question() -> Any:
+        rater = request.args.get("rater", "")
+        if (seed := _seed(answers, rater)) is None:
+            abort(404)
+        return jsonify(shown(study, seed, answers.answered(rater)))
+
+    @app.post("/answers")
+    def answer() -> Any:
+        given = request.get_json()
+        fields = [given.get(key) if isinstance(given, dict) else None for key in ("rater", "question", "choice")]
+        rater, id, choice = (value if isinstance(value, str) else "" for value in fields)
+        question, seed = study.question(id), _seed(answers, rater)
+        if question is None or seed is None or choice not in (SIDES if study.mode == "pairs" else RATINGS):
+            abort(400)
+        answers.add(rater, question.id, chosen(question, seed, choice))
+        return jsonify(shown(study, seed, answers.answered(rater)))
+
+    @app.after_request
+    def guard(response: Any) -> Any:
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return app
+
+
+def _seed(answers: Answers, rater: str) -> int | None:
+    return answers.seed(rater) if re.fullmatch("[0-9a-f]{32}", rater) else None
+
+
+def shown(study: Study, seed: int, answered: set[str]) -> dict[str, Any]:
+    """The rater's next question without the names of models, or that there is none left."""
+    order = sorted(study.questions, key=lambda question: question.id)
+    random.Random(seed).shuffle(order)
+    left = [question for question in order if question.id not in answered]
+    state: dict[str, Any] = {"mode": study.mode, "done": len(order) - len(left), "total": len(order)}
+    if left:
+        pictures = [left[0].pictures[model] for model in sides(left[0], seed)]
+        state |= {"question": left[0].id, "reference": left[0].reference, "pictures": pictures}
+    return state
+
+
+def sides(question: Question, seed: int) -> tuple[str, ...]:
+    """The models from left to right: a coin for each rater and question, the same after a reload."""
+    models = question.models
+    return models[::-1] if random.Random(f"{seed} {question.id}").random() < 0.5 else models
+
+
+def chosen(question: Question, seed: int, choice: str) -> str:
+    """What is stored: the model that was preferred, `same`, or the rating."""
+    if choice in ("left", "right"):
+        return sides(question, seed)[("left", "right").index(choice)]
+    return choice
+
+
+def serve(folder: Path, host: str, port: int) -> None:
+    """Serve until interrupted. A host other than loopback accepts requests by any name."""
+    app = make_app(folder, LOOPBACK if host in LOOPBACK else ())
+    from werkzeug.serving import make_server
+
+    make_server(host, port, app, threaded=True).serve_forever()
