@@ -69,7 +69,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)})") from error
+        raise InputError(f"{path}: not a safetensors file, or a damaged one ({_first_line(error)})") from error
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:

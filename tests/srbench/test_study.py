@@ -126,15 +126,15 @@ def answer_all(study: Path, strengths: dict[str, float], raters: int) -> None:
 def test_a_planted_order_is_found(study: Path, srbench: Srbench, tmp_path: Path) -> None:
     assert srbench("study", "score", study) == 2
     assert "nobody has answered yet. Ask people: srbench study serve" in srbench.err
-    answer_all(study, {"lanczos": 4.0, "bicubic": 2.0, "nearest": 1.0}, raters=60)
+    answer_all(study, {"lanczos": 4.0, "bicubic": 2.0, "nearest": 1.0}, raters=25)
     _, scores = score_study(study)
     assert [score.model for score in scores] == ["lanczos", "bicubic", "nearest"]
     assert sum(score.value for score in scores) == pytest.approx(0, abs=1e-6)
     for score in scores:
         assert score.low <= score.value <= score.high
-        assert score.n == 60 * 6
+        assert score.n == 25 * 6
     assert srbench("study", "score", study, "--csv", tmp_path / "scores.csv") == 0
-    assert re.search(r"lanczos +\d+ +\[-?\d+, -?\d+\] +360", srbench.out)
+    assert re.search(r"lanczos +\d+ +\[-?\d+, -?\d+\] +150", srbench.out)
     with (tmp_path / "scores.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == ["lanczos", "bicubic", "nearest"]
 
