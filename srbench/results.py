@@ -170,7 +170,7 @@ class SpeedRow:
     peak_memory_mib: float | None
     gmacs: float | None
     params: int
-    first_ms: float = math.nan
+    first_ms: float = 0.0
     repeats: int = 0
 
 

@@ -7,7 +7,7 @@ group `srbench.commands`, each a `click.Command`.
 from __future__ import annotations
 
 import errno
-import importlib.util
+import importlib
 import os
 import sys
 import traceback
@@ -42,10 +42,10 @@ class LazyGroup(click.Group):
     """Knows its commands by name; imports one when it is asked for."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [*(name for name in BUILT_IN if _exists(name)), *entries("commands")]
+        return [*BUILT_IN, *entries("commands")]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name in BUILT_IN and _exists(name):
+        if name in BUILT_IN:
             command: click.Command = importlib.import_module(f"srbench.cli.{name}").command
             return command
         if name in entries("commands"):
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted. What was computed is kept; the same command goes on from there", 130)
     except click.ClickException as error:
-        return _complain(f"{error.format_message()}. See: {_help_of(error)}", 2)
+        return _complain(f"{error.format_message().rstrip('.')}. See: {_help_of(error)}", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -125,7 +125,3 @@ def _system_error(error: OSError) -> str:
 
 def _at(error: OSError) -> str:
     return f" at {error.filename}" if error.filename else ""
-
-
-def _exists(name: str) -> bool:
-    return importlib.util.find_spec(f"srbench.cli.{name}") is not None
