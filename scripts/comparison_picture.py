@@ -22,8 +22,6 @@ from srbench.store import load_results, run_path
 if TYPE_CHECKING:
     from srbench.types import Image
 
-COLUMNS = 4
-
 
 def main(folder: str, dataset: str, image: str, crop: str, target: str) -> None:
     left, top, width, height = map(int, crop.split(","))
@@ -56,10 +54,11 @@ def caption(run: Run, image: str) -> str:
 def draw(crops: dict[str, Image], target: Path) -> None:
     mpl.rcParams.update({"font.size": 9, "font.family": "DejaVu Sans"})
     height, width = next(iter(crops.values())).shape[:2]
-    rows = -(-len(crops) // COLUMNS)
+    columns = 3 if len(crops) <= 6 else 4
+    rows = -(-len(crops) // columns)
     tall = 2.4 * height / width + 0.45
     figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(2.5 * COLUMNS, tall * rows), squeeze=False, layout="constrained"
+        rows, columns, figsize=(2.5 * columns, tall * rows), squeeze=False, layout="constrained"
     )
     for axis in axes.flat:
         axis.set_axis_off()
