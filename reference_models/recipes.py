@@ -112,24 +112,25 @@ def _replaced(recipe: Recipe, key: str, text: str) -> Recipe:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}"
         raise UsageError(f"recipe {recipe.name!r} has no field {key!r}. {hint}")
-    value = _parsed(key, text, getattr(recipe, key))
-    allowed = get_args(get_type_hints(type(recipe))[key])  # of a Literal
-    if allowed and isinstance(value, str) and value not in allowed:
+    kind = get_type_hints(type(recipe))[key]
+    value = _parsed(key, text, getattr(recipe, key), kind)
+    allowed = get_args(kind) if isinstance(value, str) else ()  # of a Literal
+    if allowed and value not in allowed:
         raise UsageError(f"--set {key}={text}: expected one of {', '.join(map(repr, allowed))}")
     if key in POSITIVE and value < 1:
         raise UsageError(f"--set {key}={text}: expected at least 1")
     return replace(recipe, **{key: value})
 
 
-def _parsed(key: str, text: str, present: object) -> Any:
+def _parsed(key: str, text: str, present: object, kind: Any) -> Any:
     try:
-        if isinstance(present, bool):
+        if kind is bool:
             return {"true": True, "false": False}[text.lower()]
         if isinstance(present, tuple):
             return tuple(float(part) for part in text.split(",") if part)
-        return type(present)(text)  # type: ignore[call-arg]
+        return kind(text) if kind in (int, float) else text
     except (ValueError, KeyError):
-        raise UsageError(f"--set {key}={text}: expected {type(present).__name__}, as in {key}={present}") from None
+        raise UsageError(f"--set {key}={text}: expected {kind.__name__}, as in {key}={present}") from None
 
 
 def _guessed(text: str) -> Option:

@@ -37,6 +37,7 @@ def test_fields_are_replaced_by_text() -> None:
     assert changed.milestones == (0.5, 0.75)
     assert changed.options == {"blocks": 2}
     assert PLAIN.options == {}
+    assert override(RECIPES["srcnn-quick"], ["minutes=9.5"]).minutes == 9.5
 
 
 @pytest.mark.parametrize(
