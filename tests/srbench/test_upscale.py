@@ -20,6 +20,7 @@ from PIL import ImageCms
 from srbench.images import read_image, write_image
 from srbench.inference import Inference, to_tensor
 from srbench.models import load_model
+from srbench.registry import entries
 from srbench.resize import imresize
 from srbench.types import ModelSpec
 from srbench.upscale.pixels import resized, upscaled
@@ -257,9 +258,12 @@ def test_video_keeps_times_audio_and_colour(suffix: str, srbench: Srbench, tmp_p
 
 
 @pytest.mark.slow
-def test_ten_seconds_of_video(srbench: Srbench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["bicubic", "srcnn"])
+def test_ten_seconds_of_video(model: str, srbench: Srbench, tmp_path: Path) -> None:
+    if model not in entries("models"):
+        pytest.skip(f"needs {model} with its weights")
     write_video(tmp_path / "lr.mp4", 250)
-    assert srbench("upscale", tmp_path / "lr.mp4", tmp_path / "sr.mp4", "--model", "bicubic") == 0
+    assert srbench("upscale", tmp_path / "lr.mp4", tmp_path / "sr.mp4", "--model", model) == 0
     before, after = described(tmp_path / "lr.mp4"), described(tmp_path / "sr.mp4")
     assert len(after["times"]) == 250
     assert (after["seconds"], after["audio"]) == (before["seconds"], before["audio"])
