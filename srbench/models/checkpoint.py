@@ -4,7 +4,9 @@ for weights, which builds tensors and plain containers and refuses everything el
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +71,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file, or a damaged one ({_first_line(error)})") from error
+        raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)})") from error
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
@@ -89,10 +91,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     except UnpicklingError as error:
         raise InputError(
             f"{path}: holds more than tensors, and loading it could run code, so srbench does not "
-            f'({_culprit(error)}). If you trust it, convert it: python -c "import torch; '
-            f"from safetensors.torch import save_file; c = torch.load('{path}', 'cpu', weights_only=False); "
-            f"save_file({{k: v.contiguous() for k, v in c.get('state_dict', c).items()}}, "
-            f"'{path.with_suffix('.safetensors').name}')\""
+            f"({_culprit(error)}). If you trust it, convert it: python -c {shlex.quote(_conversion(path))}"
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)[:120]})") from error
@@ -100,6 +99,16 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise InputError(f"{path}: holds no dictionary of tensors; looked under {', '.join(WRAPPERS)}")
     return tensors
+
+
+def _conversion(path: Path) -> str:
+    """Python that writes the tensors of a trusted pickle as safetensors into the current folder."""
+    source, target = json.dumps(str(path)), json.dumps(path.with_suffix(".safetensors").name)
+    return (
+        f"import torch; from safetensors.torch import save_file; "
+        f'c = torch.load({source}, "cpu", weights_only=False); '
+        f'save_file({{k: v.contiguous() for k, v in c.get("state_dict", c).items()}}, {target})'
+    )
 
 
 def _culprit(error: Exception) -> str:
