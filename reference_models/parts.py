@@ -146,6 +146,6 @@ def training_facts(recipe: Recipe, clock: Clock, pool: Pool, device: torch.devic
         "device": device_name(str(device)),
         "data": {"images": pool.images, "fingerprint": pool.fingerprint},
         "validation_psnr_y": clock.curve[-1][-1] if math.isfinite(clock.curve[-1][-1]) else None,
-        "torch": torch.__version__,
         "curve": clock.curve,
+        "torch": torch.__version__,
     }
