@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,21 +84,18 @@ def srbench(capsys: pytest.CaptureFixture[str]) -> Srbench:
 
 
 @pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, object], None]:
+def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, object], None]]:
     """Add an entry for the length of a test: `register("models", "broken", ModelSpec(...))`."""
 
     def add(kind: str, name: str, thing: object) -> None:
-        class Entry:
-            value = f"tests:{name}"
-            dist = None
+        entry = SimpleNamespace(name=name, value=f"tests:{name}", dist=None, load=lambda: thing)
+        installed = registry.entry_points
 
-            def load(self) -> object:
-                return thing
+        def with_this_one(group: str) -> list[object]:
+            return [*installed(group=group), *([entry] if group == f"srbench.{kind}" else [])]
 
-        known = {**registry.entries(kind), name: Entry()}
-        plain = registry.entries
-        monkeypatch.setattr(registry, "entries", lambda asked: known if asked == kind else plain(asked))
-        for module in ("srbench.models", "srbench.datasets"):
-            monkeypatch.setattr(f"{module}.entries", registry.entries)
+        monkeypatch.setattr(registry, "entry_points", with_this_one)
+        registry.entries.cache_clear()
 
-    return add
+    yield add
+    registry.entries.cache_clear()
