@@ -228,8 +228,8 @@ def _scatter(
     for (dataset, points), axes in zip(groups.items(), panels, strict=True):
         front = pareto(points, more_x=more_is_better, more_y=bool(metric.higher_is_better))
         axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
-        for point in points:
-            _place(axes, point, palette, bold=point in front)
+        for order, point in enumerate(sorted(points, key=lambda point: (point.x or 0.0, point.y))):
+            _place(axes, point, palette, bold=point in front, above=order % 2 == 0)
         axes.set(title=dataset, xlabel=label, ylabel=metric.text)
         if log:
             axes.set_xscale("log")
@@ -237,8 +237,8 @@ def _scatter(
     return figure
 
 
-def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool) -> None:
-    """A marker with its name; a model without that cost is a dashed line across, which costs nothing."""
+def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, above: bool) -> None:
+    """A marker with its name, neighbours' names on different sides; a model without that cost is a dashed line."""
     if point.x is None:
         axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(point.model, (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
@@ -246,8 +246,8 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool) -> None:
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     axes.scatter([point.x], [point.y], s=46, color=colour, marker=marker, zorder=3)
     axes.annotate(
-        point.model, (point.x, point.y), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8,
-        fontweight="bold" if bold else "normal",
+        point.model, (point.x, point.y), xytext=(0, 7 if above else -7), textcoords="offset points", ha="center",
+        va="bottom" if above else "top", fontsize=8, fontweight="bold" if bold else "normal",
     )  # fmt: skip
 
 
