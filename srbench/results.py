@@ -104,10 +104,13 @@ class Row:
     made: int = 0
 
     def merged(self, later: Row) -> Row:
-        """This row with the scores of a later one; where SR has changed, the later row alone."""
-        if later.error or self.error or later.sr != self.sr:
-            return later
-        return replace(later, scores={**self.scores, **later.scores})
+        """This row with the scores of a later one; where SR has changed, the later row alone.
+
+        A later failure is noted, and takes no score away that was already made.
+        """
+        if later.error:
+            return replace(self, error=later.error) if self.scores else later
+        return replace(later, scores={**self.scores, **later.scores}) if later.sr == self.sr else later
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,13 @@ def test_rows_add_up_while_sr_is_the_same_and_replace_when_it_is_not() -> None:
     assert merged.scores == {"ssim_y": 0.9}
 
 
+def test_a_later_failure_takes_no_score_away() -> None:
+    (failed,) = merge_rows([row("a")], [Row("a", error="too small for LPIPS")])
+    assert (failed.scores, failed.error) == ({"psnr_y": 30.0}, "too small for LPIPS")
+    (mended,) = merge_rows([failed], [Row("a", {"lpips": 0.2}, sr="3")])
+    assert (mended.scores, mended.error) == ({"psnr_y": 30.0, "lpips": 0.2}, "")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
