@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from reference_models.architectures.initial import carry
+from reference_models.architectures.subpixel import SubpixelConv2d
 
 Activation = Literal["prelu", "relu", "lrelu"]
 
@@ -61,10 +62,9 @@ class SRResNet(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), activation(body_act))
         self.body = nn.Sequential(*(ResidualBlock(features, body_act) for _ in range(blocks)))
         self.join = nn.Sequential(nn.Conv2d(features, features, 3, padding=1, bias=False), nn.BatchNorm2d(features))
-        self.upsample = nn.Sequential(
-            *(part for step in shuffles(scale) for part in _shuffle(features, step, tail_act))
-        )
-        self.tail = nn.Conv2d(features, 3, 9, padding=4)
+        upsample = [part for step in shuffles(scale) for part in _shuffle(features, step, tail_act)]
+        self.upsample = nn.Sequential(*upsample[:-1])  # the last shuffle is part of the tail
+        self.tail = SubpixelConv2d(features, 3, 9, shuffles(scale)[-1])
         self._begin_as_nearest()
 
     def _begin_as_nearest(self) -> None:
@@ -92,7 +92,8 @@ def shuffles(scale: int) -> tuple[int, ...]:
 
 
 def _shuffle(features: int, step: int, act: Activation) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(features, features * step**2, 3, padding=1), nn.PixelShuffle(step), activation(act)
+    """The activation has one slope for all channels, so that it may as well come before the shuffle."""
+    return nn.Conv2d(features, features * step**2, 3, padding=1), activation(act), nn.PixelShuffle(step)
 
 
 def recomputed(block: nn.Module, x: Tensor) -> Tensor:

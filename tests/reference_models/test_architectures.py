@@ -8,6 +8,7 @@ import torch
 from reference_models.architectures import ARCHITECTURES, build, count_parameters
 from reference_models.architectures.discriminators import VGGDiscriminator
 from reference_models.architectures.srcnn import LumaUpscaler
+from reference_models.architectures.subpixel import SubpixelConv2d
 from srbench.errors import InputError, UsageError
 from srbench.resize import imresize
 
@@ -44,6 +45,20 @@ def test_rrdbnet_has_16_7_million() -> None:
 def test_output_is_scale_times_input(name: str, scale: int) -> None:
     network = build(name, scale, blocks=1).eval()
     assert network(torch.rand(2, 3, 9, 13)).shape == (2, 3, 9 * scale, 13 * scale)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("kernel", [3, 5, 9])
+def test_a_subpixel_convolution_is_the_convolution_behind_the_shuffle(factor: int, kernel: int) -> None:
+    conv = SubpixelConv2d(4, 3, kernel, factor).double()
+    x = torch.rand(2, 4 * factor**2, 7, 6, dtype=torch.float64, requires_grad=True)
+    shuffled = torch.nn.functional.pixel_shuffle(x, factor)
+    wanted = torch.nn.functional.conv2d(shuffled, conv.weight, conv.bias, padding=kernel // 2)
+    assert torch.allclose(conv(x), wanted, rtol=0, atol=1e-12)
+    theirs = torch.autograd.grad(wanted.square().sum(), (x, conv.weight))
+    ours = torch.autograd.grad(conv(x).square().sum(), (x, conv.weight))
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-10)
 
 
 def test_srcnn_pads_nothing_in_training_and_repeats_borders_in_evaluation() -> None:
