@@ -61,6 +61,21 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     return network.to(device)
 
 
+def interpolated(start: Path, end: Path, share: float) -> nn.Module:
+    """The network whose weights are (1 - share) of `start`'s and share of `end`'s, batch-norm statistics included.
+
+    Raises `InputError` where the two files are of different networks.
+    """
+    network, first = load_network(end), load_network(start).state_dict()
+    mixed = network.state_dict()
+    if {name: tensor.shape for name, tensor in mixed.items()} != {name: t.shape for name, t in first.items()}:
+        raise InputError(f"{start.name} and {end.name} are different networks; their weights cannot be mixed")
+    for name, tensor in mixed.items():
+        if tensor.is_floating_point():
+            tensor.lerp_(first[name], 1.0 - share)  # exact at both ends
+    return network
+
+
 def network_of(checkpoint: Checkpoint) -> nn.Module | None:
     """The network of a checkpoint with our metadata, or of an RRDBNet in any spelling; None for others.
 

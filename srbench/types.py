@@ -46,16 +46,18 @@ class Asset:
     `url` is an address, or `package:NAME/PATH` for a file shipped inside an installed package.
     `sha256` (hex, or as many of its first digits as are known) is checked after a fetch and in the user's folder; it
     may be empty for `package:` files, which pip has checked.
-    `size` is in bytes and is only told to the user, before a download starts.
+    `size` is in bytes and is only told to the user, before a download starts. `name` is the file's, where the address
+    does not end with it.
     """
 
     url: str
     sha256: str = ""
     size: int = 0
+    name: str = ""
 
     @property
     def filename(self) -> str:
-        return self.url.rsplit("/", 1)[-1]
+        return self.name or self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class ModelSpec:
     `build(scale, device)` makes an upscaler whose weights are on `device`; it may raise `UnavailableError`.
     `weights` maps a scale to the file behind it; a model without weights leaves it empty. `digest(scale)`, where it is
     given, is the sha256 (hex) of everything that the output depends on, in place of that of the weights file.
+    `interpolate(a)`, for a in [0, 1], is the model between the one that this one was trained from (0) and this one (1).
     """
 
     name: str
@@ -72,6 +75,7 @@ class ModelSpec:
     build: Callable[[int, torch.device], Upscaler]
     weights: Mapping[int, Asset] = field(default_factory=dict)
     digest: Callable[[int], str] | None = None
+    interpolate: Callable[[float], ModelSpec] | None = None
     licence: str = ""
     citation: str = ""
     summary: str = ""

@@ -16,6 +16,8 @@ class SubpixelConv2d(nn.Conv2d):
     shuffled features in memory, the step of an SRResNet is a fifth shorter.
     """
 
+    taps: Tensor
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, factor: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         self.factor = factor

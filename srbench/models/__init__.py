@@ -2,8 +2,10 @@
 
 | reference                                  | what it means                                                 |
 |--------------------------------------------|---------------------------------------------------------------|
-| `all`                                      | every registered model                                        |
+| `all`                                      | every registered model whose name has no `@`                  |
 | `srgan`                                    | a name that a package registered under `srbench.models`       |
+| `esrgan@xinntao`                           | the same: weights that others published, fetched when named   |
+| `esrgan@0.8`                               | 0.8 of the way from the model that it was trained from        |
 | `runs/a/best.safetensors`, `RRDB.pth`      | a weights file, see `srbench.models.files`                    |
 | `net.onnx`                                 | an ONNX file, see `srbench.models.onnx`                       |
 | `package.module:factory`                   | something importable, see `srbench.models.factory`            |
@@ -45,6 +47,8 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
         return open_file(Path(ref), hints)
     if alias := re.fullmatch(r"([\w.-]+)=(.+)", ref):
         return replace(find_model(alias[2], hints), name=alias[1])
+    if between := re.fullmatch(r"([\w.-]+)@(\d*\.?\d+)", ref):
+        return _interpolated(between[1], float(between[2]))
     if "+" in ref:
         from srbench.models.ensemble import ensemble
 
@@ -65,6 +69,15 @@ def _registered(name: str) -> ModelSpec:
     return spec
 
 
+def _interpolated(name: str, share: float) -> ModelSpec:
+    spec = _registered(name)
+    if spec.interpolate is None:
+        raise UsageError(f"{name}@{share:g}: {name} was not trained from another model, so there is nothing in between")
+    if not 0.0 <= share <= 1.0:
+        raise UsageError(f"{name}@{share:g}: expected a share from 0 to 1, for instance {name}@0.8")
+    return spec.interpolate(share)
+
+
 def _is_file(ref: str) -> bool:
     """Whether the whole reference is a path: `a.pth+b.pth` is two, unless a file is called so."""
     path = Path(ref)
@@ -78,7 +91,8 @@ def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpe
 
     Raises `UsageError` where two models would be stored under one name.
     """
-    names = dict.fromkeys(name for ref in refs for name in (entries("models") if ref == ALL else [ref]))
+    every = [name for name in entries("models") if "@" not in name]
+    names = dict.fromkeys(name for ref in refs for name in (every if ref == ALL else [ref]))
     found: dict[str, str] = {}
     specs = [(ref, find_model(ref, hints)) for ref in names]
     for ref, spec in specs:

@@ -7,15 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from reference_models.weights import load_network, read_weights
+from reference_models.architectures import build
+from reference_models.specs import _between, _spec
+from reference_models.weights import load_network, read_weights, save_weights
 from srbench.assets import locate
 from srbench.datasets import open_dataset
-from srbench.models import find_model
+from srbench.errors import InputError, UnavailableError, UsageError
+from srbench.models import find_model, select_models, weights_digest
 from srbench.registry import entries
 from srbench.scoring import measure
+from srbench.types import Asset, ModelSpec
 
 CPU = torch.device("cpu")
-OURS = sorted(name for name, entry in entries("models").items() if entry.value.startswith("reference_models"))
+ALL_OURS = sorted(name for name, entry in entries("models").items() if entry.value.startswith("reference_models"))
+OURS = [name for name in ALL_OURS if "@" not in name]
+PUBLISHED = [name for name in ALL_OURS if "@" in name]
 CASES = [(name, scale) for name in OURS for scale in find_model(name).scales]
 FACTS = ("architecture", "scale", "options", "recipe", "steps", "minutes", "device", "data", "torch")
 
@@ -76,3 +82,63 @@ def test_every_packaged_file_belongs_to_a_registered_model() -> None:
     home = Path(load_network.__code__.co_filename).parent / "weights"
     wanted = {locate(find_model(name).weights[scale]).name for name, scale in CASES}
     assert {path.name for path in home.glob("*.safetensors")} == wanted
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_are_listed_with_address_and_sha256_and_are_not_part_of_all(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = find_model(name)
+    assert name not in [spec.name for spec in select_models(["all"])]
+    for asset in spec.weights.values():
+        assert asset.url.startswith("https://")
+        assert len(asset.sha256) == 64
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SRBENCH_OFFLINE", "1")
+    with pytest.raises(UnavailableError, match=f"Put {asset.filename} into"):
+        spec.build(4, CPU)
+    (tmp_path / asset.filename).write_bytes(b"something else")
+    with pytest.raises(InputError, match="expected " + asset.sha256[:12]):
+        spec.build(4, CPU)
+
+
+def pair(folder: Path) -> tuple[ModelSpec, ModelSpec]:
+    """Two small RRDBNets with weights of their own, the second trained from the first, as far as specs go."""
+    paths = [folder / "start.safetensors", folder / "end.safetensors"]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        network = build("rrdb", 4, blocks=1, features=8, growth=4)
+        facts = {"architecture": "rrdb", "scale": 4, "options": {"blocks": 1, "features": 8, "growth": 4}}
+        save_weights(path, network.state_dict(), facts)
+    start, end = (_spec(path.stem, {4: Asset(str(path))}, "", "", "") for path in paths)
+    return start, end
+
+
+def test_interpolated_weights_lie_between_both_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    start, end = pair(tmp_path)
+    lr = torch.rand(1, 3, 8, 8)
+    first, last = start.build(4, CPU)(lr), end.build(4, CPU)(lr)
+    assert torch.equal(_between(start, end, 0.0).build(4, CPU)(lr), first)
+    assert torch.equal(_between(start, end, 1.0).build(4, CPU)(lr), last)
+    halves = [load_network(locate(spec.weights[4])).state_dict() for spec in (start, end)]
+    network = _between(start, end, 0.25).build(4, CPU)
+    for name, tensor in network.state_dict().items():  # type: ignore[attr-defined]
+        assert torch.allclose(tensor, 0.75 * halves[0][name] + 0.25 * halves[1][name], atol=1e-7)
+
+
+def test_interpolations_have_names_and_digests_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    start, end = pair(tmp_path)
+    made = [_between(start, end, share) for share in (0.2, 0.8)]
+    assert [spec.name for spec in made] == ["end@0.2", "end@0.8"]
+    assert len({weights_digest(spec, 4) for spec in (start, end, *made)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"), [("bicubic@0.8", "was not trained from another model"), ("nosuch@0.8", "unknown model")]
+)
+def test_what_cannot_be_interpolated_is_said(ref: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        find_model(ref)
