@@ -13,7 +13,18 @@ from torch import Tensor
 
 from reference_models.checkpoint import Clock, load_checkpoint, update_average
 from reference_models.losses import PIXEL
-from reference_models.parts import centre, compiled, fresh_network, keep, set_rate, settle, step, take_stock, time_since
+from reference_models.parts import (
+    centre,
+    compiled,
+    fresh_network,
+    keep,
+    placed,
+    set_rate,
+    settle,
+    step,
+    take_stock,
+    time_since,
+)
 from reference_models.patches import Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
@@ -41,7 +52,7 @@ def fit(
     being finite, and `InputError` where `resume` finds nothing or a checkpoint of another recipe.
     """
     settle(recipe)
-    network = fresh_network(recipe).to(fabric.device)
+    network = placed(fresh_network(recipe), fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
@@ -52,6 +63,7 @@ def fit(
         "optimiser": optimiser,
         "draws": draws,
         "plateau": plateau,
+        "precision": fabric.strategy.precision,  # the loss scale of fp16
     }
     clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)

@@ -14,7 +14,7 @@ from torch import Tensor
 from reference_models.architectures.discriminators import VGGDiscriminator
 from reference_models.checkpoint import Clock, load_checkpoint, update_average
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
-from reference_models.parts import compiled, fresh_network, keep, set_rate, settle, step, take_stock, time_since
+from reference_models.parts import compiled, fresh_network, keep, placed, set_rate, settle, step, take_stock, time_since
 from reference_models.patches import Pool
 from reference_models.perceptual import PerceptualLoss
 from reference_models.recipes import GanRecipe
@@ -43,16 +43,16 @@ def fit_gan(
     falls by design, `best.safetensors` is the last. Without `start` the generator begins from nothing.
     """
     settle(recipe)
-    network = fresh_network(recipe).to(fabric.device)
+    network = placed(fresh_network(recipe), fabric)
     critic = VGGDiscriminator(recipe.patch * recipe.scale, recipe.discriminator, recipe.discriminator_features)
-    critic = critic.to(fabric.device)
+    critic = placed(critic, fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     betas = (recipe.beta1, recipe.beta2)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas)
     critic_optimiser = torch.optim.Adam(critic.parameters(), lr=recipe.lr, betas=betas)
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
     parts: dict[str, Any] = {"network": network, "average": average, "optimiser": optimiser, "draws": draws}
-    parts |= {"critic": critic, "critic_optimiser": critic_optimiser}
+    parts |= {"critic": critic, "critic_optimiser": critic_optimiser, "precision": fabric.strategy.precision}
     clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)

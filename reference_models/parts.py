@@ -57,6 +57,16 @@ def fresh_network(recipe: Recipe) -> nn.Module:
     return network.to(memory_format=torch.channels_last) if recipe.channels_last else network
 
 
+def placed(network: nn.Module, fabric: Fabric) -> nn.Module:
+    """The network on its device; on several GPUs batch norm takes its statistics over all of them.
+
+    torch has no such batch norm for CPUs: there every process normalises by its own part of the batch.
+    """
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network.to(fabric.device)
+
+
 def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
     """The network, with torch.compile where the recipe asks for it; tensor names stay as they are.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from reference_models.checkpoint import Clock
@@ -85,6 +86,16 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
     for file in ("best.safetensors", "last.safetensors"):
         whole, parts = (read_weights(tmp_path / kind / file).tensors for kind in ("whole", "parts"))
         assert all(torch.equal(whole[tensor], parts[tensor]) for tensor in whole)
+
+
+def test_the_loss_scale_of_fp16_is_resumed(pictures: Path, tmp_path: Path) -> None:
+    recipe = tiny(RECIPES["srresnet-quick"], steps=4, validate_every=2, precision="16-mixed")
+    scalers = [torch.amp.GradScaler("cpu", init_scale=scale) for scale in (256.0, 1024.0)]
+    plugins = [MixedPrecision("16-mixed", "cpu", scaler) for scaler in scalers]  # Fabric offers fp16 for GPUs alone
+    first, second = (Fabric(accelerator="cpu", devices=1, plugins=plugin) for plugin in plugins)
+    run(recipe, pictures, tmp_path / "out", first)
+    run(replace(recipe, steps=6), pictures, tmp_path / "out", second, resume=True)
+    assert scalers[0].get_scale() == scalers[1].get_scale() == 256.0
 
 
 class Interrupted(Silent):

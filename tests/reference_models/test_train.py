@@ -88,17 +88,21 @@ def test_tensorboard_gets_scalars_and_images(pictures: Path, tmp_path: Path) -> 
     assert "validation/0" in events.Tags()["images"]
 
 
-def test_two_processes_train_as_one(pictures: Path, tmp_path: Path) -> None:
-    """gloo, the same global batch: without batch norm the weights agree to 1e-5."""
-    settings = (*SMALL, "options.growth=4")
-    train(*words("esrnet-quick", pictures, tmp_path / "one", settings=settings))
+@pytest.mark.parametrize(("recipe", "tolerance"), [("esrnet-quick", 1e-5), ("srresnet-quick", 2e-3)])
+def test_two_processes_train_as_one(recipe: str, tolerance: float, pictures: Path, tmp_path: Path) -> None:
+    """gloo, the same global batch. With batch norm, each process of a CPU normalises by its own half of the batch."""
+    settings = (*SMALL, *(("options.growth=4",) if recipe == "esrnet-quick" else ()))
+    train(*words(recipe, pictures, tmp_path / "one", settings=settings))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    line = [*torchrun, "-m", "srbench", "train", *words("esrnet-quick", pictures, tmp_path / "two", settings=settings)]
+    line = [*torchrun, "-m", "srbench", "train", *words(recipe, pictures, tmp_path / "two", settings=settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     states = [read_weights(tmp_path / name / "last.safetensors").tensors for name in ("one", "two")]
-    assert max(float((states[0][name] - states[1][name]).abs().max()) for name in states[0]) < 1e-5
+    apart = {
+        name: float((states[0][name] - states[1][name]).abs().max()) for name in states[0] if "running" not in name
+    }
+    assert max(apart.values()) < tolerance
 
 
 def test_drawing_patches_takes_under_three_percent_of_a_step() -> None:
