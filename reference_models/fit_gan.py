@@ -44,8 +44,8 @@ def fit_gan(
     """
     settle(recipe)
     network = placed(fresh_network(recipe), fabric)
-    critic = VGGDiscriminator(recipe.patch * recipe.scale, recipe.discriminator, recipe.discriminator_features)
-    critic = placed(critic, fabric)
+    size = recipe.patch * recipe.scale
+    critic = placed(VGGDiscriminator(size, recipe.discriminator, recipe.discriminator_features), fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     betas = (recipe.beta1, recipe.beta2)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas)

@@ -63,7 +63,7 @@ def placed(network: nn.Module, fabric: Fabric) -> nn.Module:
     torch has no such batch norm for CPUs: there every process normalises by its own part of the batch.
     """
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return network.to(fabric.device)
 
 
