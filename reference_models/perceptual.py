@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from reference_models.weights import read_weights
 from srbench.assets import locate, weights_folder
-from srbench.errors import InputError, UsageError
+from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.registry import unknown
 from srbench.types import Asset
 
@@ -95,13 +95,14 @@ def _features(trunk: Trunk) -> nn.Sequential:
     weights = _weights(trunk)
     import torchvision  # seconds, so only once the weights are known to be here
 
-    layers = getattr(torchvision.models, trunk.network)(weights=None).features[: max(trunk.layers) + 1]
+    with torch.device("meta"):  # nothing to initialise: all weights are read
+        layers = getattr(torchvision.models, trunk.network)(weights=None).features[: max(trunk.layers) + 1]
     for layer in layers.modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # it would overwrite the features taken before it
     tensors = {name.removeprefix("features."): tensor for name, tensor in weights.items()}
     try:
-        layers.load_state_dict({name: tensors[name] for name in layers.state_dict()})
+        layers.load_state_dict({name: tensors[name].float() for name in layers.state_dict()}, assign=True)
     except KeyError as error:
         raise InputError(f"{trunk.file}: lacks {error} of {trunk.network}") from None
     assert isinstance(layers, nn.Sequential)
@@ -109,11 +110,9 @@ def _features(trunk: Trunk) -> nn.Sequential:
 
 
 def _weights(trunk: Trunk) -> dict[str, Tensor]:
-    from srbench.errors import UnavailableError
-
+    if trunk.file == VGG19.filename:
+        return read_weights(locate(VGG19)).tensors
     folder = weights_folder()
     if folder and (folder / trunk.file).is_file():
         return read_weights(folder / trunk.file).tensors
-    if trunk.file == VGG19.filename:
-        return read_weights(locate(VGG19)).tensors
     raise UnavailableError(f"{trunk.file} is not here. Put it into $SRBENCH_WEIGHTS, or use --set perceptual=vgg19_54")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_models import perceptual
 from reference_models.losses import charbonnier, discriminator_loss, generator_loss
-from reference_models.perceptual import TRUNKS, PerceptualLoss
+from reference_models.perceptual import IMAGENET_MEAN, IMAGENET_STD, TRUNKS, PerceptualLoss
 from reference_models.recipes import RECIPES, GanRecipe, Recipe, override
 from reference_models.schedules import FLOOR, factor
 from srbench.errors import UnavailableError, UsageError
 from srbench.registry import entries, load
+from srbench.types import Asset
 
 PLAIN = Recipe("plain", "srresnet")
 
@@ -85,6 +90,33 @@ def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
     loss(sr, 1.0 - hr).backward()
     assert sr.grad is not None
     assert all(parameter.grad is None for parameter in loss.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "convolution", "activated"), [("vgg19_54", 16, False), ("vgg54", 16, True), ("vgg22", 4, True)]
+)
+def test_trunks_of_vgg19_end_where_the_papers_say(
+    name: str, convolution: int, activated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With random weights: conv5_4 is the sixteenth convolution of VGG19, conv2_2 the fourth."""
+    torch.manual_seed(0)
+    whole = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["E"]).eval().requires_grad_(False)
+    torch.save({f"features.{key}": value for key, value in whole.state_dict().items()}, tmp_path / "vgg19.pth")
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(perceptual, "VGG19", Asset("https://nowhere/vgg19.pth"))
+    monkeypatch.setitem(TRUNKS, name, replace(TRUNKS[name], file="vgg19.pth"))
+    seen = []
+    for image in (torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)):
+        x, passed = (image - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1), 0
+        for layer in whole:
+            x = layer(x.clone())
+            passed += isinstance(layer, torch.nn.Conv2d)
+            if passed == convolution:
+                break
+        seen.append((image, x.relu() if activated else x))
+    (first, ours), (second, theirs) = seen
+    wanted = ((ours - theirs) / 12.75).square().mean() if activated else (ours - theirs).abs().mean()
+    assert float(PerceptualLoss(name)(first, second)) == pytest.approx(float(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "multistep", "exponential", "cosine"])
