@@ -68,13 +68,14 @@ def fit_gan(
         lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
 
         critic.requires_grad_(False)
+        with torch.no_grad():
+            real = judge(hr) if recipe.adversarial == "relativistic" else None
         sr = model(lr)
         with fabric.autocast():
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),
                 "perceptual": recipe.perceptual_weight * perceptual(sr, hr),
-                "adversarial": recipe.adversarial_weight
-                * generator_loss(recipe.adversarial, judge(hr).detach(), judge(sr)),
+                "adversarial": recipe.adversarial_weight * generator_loss(recipe.adversarial, real, judge(sr)),
             }
         loss = torch.stack(list(terms.values())).sum()
         step(fabric, model, stepper, loss, recipe.clip)

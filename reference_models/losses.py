@@ -23,13 +23,14 @@ PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def generator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
-    """What the generator minimises. `real` and `fake` are logits, `(n, 1)`.
+def generator_loss(kind: str, real: Tensor | None, fake: Tensor) -> Tensor:
+    """What the generator minimises. `real` and `fake` are logits, `(n, 1)`; only `relativistic` looks at `real`.
 
     `vanilla`: -log D(fake), the non-saturating loss of Goodfellow et al. 2014, equation in section 3; `lsgan`: Mao et
     al. 2017, equation 9; `relativistic`: the relativistic average GAN, ESRGAN equation 2.
     """
     if kind == "relativistic":
+        assert real is not None
         return 0.5 * (_bce(real - fake.mean(), False) + _bce(fake - real.mean(), True))
     return _squares(fake, True) if kind == "lsgan" else _bce(fake, True)
 
