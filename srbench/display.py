@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,18 @@ class NoProgress:
     def image(self, job: Job, row: Row) -> None: ...
     def done(self, job: Job, run: Run) -> None: ...
     def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Notes(NoProgress):
+    """Passes on what must be said, and nothing else."""
+
+    def __init__(self, note: Callable[[str], None], prefix: str = "") -> None:
+        self._note = note
+        self._prefix = prefix
+
+    def note(self, text: str) -> None:
+        self._note(self._prefix + text)
 
 
 class PlainProgress:
@@ -94,8 +106,10 @@ class BarProgress:
         self._bar.stop()
 
 
-def progress_for_terminal() -> BarProgress | PlainProgress:
-    """A bar where stderr is a terminal, lines where it is not."""
+def progress_for_terminal(rank: int = 0) -> BarProgress | PlainProgress | NoProgress:
+    """A bar where stderr is a terminal, lines where it is not; of several processes only the first shows any."""
+    if rank:
+        return NoProgress()
     return BarProgress() if sys.stderr.isatty() else PlainProgress()
 
 

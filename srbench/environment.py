@@ -21,7 +21,7 @@ def describe(device: str) -> dict[str, Any]:
     """The environment of this process as plain JSON values."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "srbench"), *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": _versions(PACKAGES),

@@ -72,13 +72,17 @@ class Job:
 
 @dataclass
 class Plan:
-    """The jobs, in the order of models; `skipped` says of each model left out why."""
+    """The jobs, in the order of models; `skipped` says of each model left out why.
+
+    `shard` is the rank whose share of the images this is; None for all of them (see `srbench.scaleout`).
+    """
 
     request: Request
     device: torch.device
     scorer: Scorer
     jobs: list[Job] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    shard: int | None = None
 
 
 def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:

@@ -45,12 +45,21 @@ def run(made: Plan, progress: Progress) -> Results:
 
     A failing model is recorded in its runs (`Run.error`, `Row.error`) and does not stop the others.
     """
-    for _, group in groupby(made.jobs, key=lambda job: (job.spec.name, job.identity.scale)):
-        _run_model(made, list(group), progress)
+    carry_out(made, progress)
     return load_results(made.request.out)
 
 
-def _run_model(made: Plan, jobs: Sequence[Job], progress: Progress) -> None:
+def carry_out(made: Plan, progress: Progress) -> dict[str, str]:
+    """The jobs of a plan, or of one process's share of it; the error of each that failed as a whole, by its title."""
+    return {title: error for jobs in by_model(made.jobs) for title, error in _run_model(made, jobs, progress).items()}
+
+
+def by_model(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs in groups that share a model and a scale, and so one upscaler."""
+    return [list(group) for _, group in groupby(jobs, key=lambda job: (job.spec.name, job.identity.scale))]
+
+
+def _run_model(made: Plan, jobs: Sequence[Job], progress: Progress) -> dict[str, str]:
     """All jobs of one model at one scale: it is built once, and only if there is something to do."""
     request, identity = made.request, jobs[0].identity
     timing = request.speed and (request.force or not timed_already(request.out, identity, str(made.device)))
@@ -60,10 +69,14 @@ def _run_model(made: Plan, jobs: Sequence[Job], progress: Progress) -> None:
             inference = _prepare(made, jobs[0].spec, identity.scale)
         except (JobError, UnavailableError) as failure:
             error = str(failure)
+    errors = {}
     for job in jobs:
-        progress.done(job, run_job(made, job, inference, error, progress))
+        done = run_job(made, job, inference, error, progress)
+        errors[job.title] = done.error
+        progress.done(job, done)
     if timing and inference is not None:
         _time(made, identity, inference, progress)
+    return errors
 
 
 def _prepare(made: Plan, spec: ModelSpec, scale: int) -> Inference:
@@ -92,7 +105,7 @@ def run_job(made: Plan, job: Job, inference: Inference | None, error: str, progr
         unavailable=made.scorer.unavailable if job.scored else dict.fromkeys(made.request.metrics, NO_HR),
         source=job.source,
     )
-    with RunWriter(path, started, force=made.request.force) as writer:
+    with RunWriter(path, started, force=made.request.force, shard=made.shard) as writer:
         if inference is not None:
             for index, names in job.missing.items():
                 row = _score_image(made, job, index, names, inference, path)

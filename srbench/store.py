@@ -3,20 +3,23 @@
 While a run is under way its rows go, one line each, to `<model>.journal` beside it; finishing merges them into the
 JSON file, which is replaced in one step. A kill loses at most the row being written: a torn last line is cut off
 when the journal is next opened. A lock keeps two processes from writing one run.
+
+Processes that share a run out write a journal each (`srbench.journals`); whoever finishes the run merges them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from srbench.datasets.table import STANDARD_SETS
-from srbench.errors import InputError, UsageError
+from srbench.errors import InputError
 from srbench.images import atomic_file
+from srbench.journals import journal_path, journal_paths, locked, read_journal, with_journal
 from srbench.results import (
     Identity,
     Results,
@@ -24,7 +27,6 @@ from srbench.results import (
     Run,
     SpeedRow,
     refuse_differences,
-    row_from_json,
     row_to_json,
     run_from_json,
     run_to_json,
@@ -38,77 +40,74 @@ def run_path(out: Path, identity: Identity) -> Path:
 
 
 def read_run(path: Path) -> Run | None:
-    """The run at a path, with the rows of an unfinished journal; None where there is neither."""
-    finished = _read_document(path)
-    header, rows = _read_journal(path.with_suffix(".journal"))
-    if header is None:
-        return finished
-    started = run_from_json({**header, "images": []})
-    if finished is None:
-        return replace(started, rows=tuple(merge_rows([], rows)))
-    return replace(
-        finished,
-        rows=tuple(merge_rows(finished.rows, rows)),
-        metrics={**finished.metrics, **started.metrics},
-        environments=started.environments,
-    )
+    """The run at a path, with the rows of unfinished journals; None where there is neither."""
+    return _read(path, journal_paths(path))
 
 
-def merge_rows(rows: Iterable[Row], later: Iterable[Row]) -> list[Row]:
-    """One row an image, in the order first met; later rows add to or replace earlier ones."""
-    merged = {row.image: row for row in rows}
-    for row in later:
-        merged[row.image] = merged[row.image].merged(row) if row.image in merged else row
-    return list(merged.values())
+def _read(path: Path, journals: Iterable[Path]) -> Run | None:
+    run = _read_document(path)
+    for journal in journals:
+        run = with_journal(run, journal)
+    return run
+
+
+def discard(path: Path) -> None:
+    """Remove a run and its journals, to do it again. Raises `UsageError` where another process is writing it."""
+    with ExitStack() as locks:
+        for journal in journal_paths(path):
+            locks.enter_context(locked(journal))
+        for file in (*journal_paths(path), path):
+            file.unlink(missing_ok=True)
 
 
 class RunWriter(AbstractContextManager["RunWriter"]):
     """Appends rows to one run; use as a context manager, which holds the lock.
 
+    `shard` is the rank of a process that writes its share of the run, in a journal of its own, beside others; None is
+    a process alone, which may finish the run, and takes in whatever journals others have left.
+
     Entering raises `IncomparableError` where the path already holds a run of another identity, and `UsageError`
     where another process is writing it.
     """
 
-    def __init__(self, path: Path, run: Run, *, force: bool = False) -> None:
+    def __init__(self, path: Path, run: Run, *, force: bool = False, shard: int | None = None) -> None:
         self.path = path
-        self.journal = path.with_suffix(".journal")
+        self.journal = journal_path(path, shard)
+        self._shard = shard
         self._wanted = run
         self._force = force
 
-    def __enter__(self) -> RunWriter:
-        from filelock import FileLock, Timeout
+    @property
+    def run(self) -> Run:
+        """The run as it stands."""
+        return replace(self._run, rows=tuple(self._rows.values()))
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.path.with_suffix(".lock"), timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            remedy = "Wait for it, or give another --out"
-            raise UsageError(f"{self.path}: another srbench is writing this run. {remedy}") from None
-        try:
+    def __enter__(self) -> RunWriter:
+        if self._force:
+            discard(self.path)
+        self._journals = journal_paths(self.path) if self._shard is None else [self.journal]
+        with ExitStack() as locks:
+            for journal in self._journals:
+                locks.enter_context(locked(journal))
             self._begin()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._locks = locks.pop_all()
         return self
 
     def _begin(self) -> None:
-        if self._force:
-            self.journal.unlink(missing_ok=True)
-            self.path.unlink(missing_ok=True)
-        before = read_run(self.path)
+        before = _read(self.path, self._journals)
         if before is not None:
             refuse_differences(
                 before.identity, self._wanted.identity, remedy=f"Give another --out, or --force to redo {self.path}"
             )
-        self.run = _continued(before, self._wanted)
-        self._made = len(self.run.environments) - 1
+        self._run = _continued(before, self._wanted)
+        self._rows = {row.image: row for row in self._run.rows}
+        self._made = len(self._run.environments) - 1
         self._file = self._open_journal()
 
     def _open_journal(self) -> IO[str]:
         """Start the journal anew with what it already held: this drops a torn last line."""
-        _, rows = _read_journal(self.journal)
-        header = {**run_to_json(replace(self.run, rows=())), "images": []}
+        _, rows = read_journal(self.journal)
+        header = {**run_to_json(replace(self._run, rows=())), "images": []}
         with atomic_file(self.journal) as file:
             for line in (header, *map(row_to_json, rows)):
                 file.write((json.dumps(line) + "\n").encode())
@@ -119,21 +118,27 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         row = replace(row, made=self._made)
         self._file.write(json.dumps(row_to_json(row)) + "\n")
         self._file.flush()
-        self.run = replace(self.run, rows=tuple(merge_rows(self.run.rows, [row])))
+        before = self._rows.get(row.image)
+        self._rows[row.image] = before.merged(row) if before else row
 
     def finish(self, order: Sequence[str], error: str = "") -> Run:
-        """Merge everything into the JSON file, in the data set's order, and drop the journal."""
+        """Merge everything into the JSON file, in the data set's order, and drop the journals.
+
+        Of a share nothing is merged yet: that is for the process that finishes the whole.
+        """
+        self._run = replace(self._run, error=error)
+        if self._shard is not None:
+            return self.run
         place = {image: index for index, image in enumerate(order)}
-        rows = sorted(self.run.rows, key=lambda row: place.get(row.image, len(place)))
-        self.run = replace(self.run, rows=tuple(rows), error=error)
+        self._rows = dict(sorted(self._rows.items(), key=lambda item: place.get(item[0], len(place))))
         write_json(self.path, run_to_json(self.run))
-        self.journal.unlink()
+        for journal in self._journals:
+            journal.unlink(missing_ok=True)
         return self.run
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
-        self._lock.release()
-        self.path.with_suffix(".lock").unlink(missing_ok=True)
+        self._locks.close()
 
 
 def _continued(before: Run | None, wanted: Run) -> Run:
@@ -173,9 +178,14 @@ def timed_already(out: Path, identity: Identity, device: str) -> bool:
     if not path.is_file():
         return False
     document = _load_json(path)
-    wanted = (identity.weights, device, identity.precision, identity.backend)
+    wanted = (identity.weights, _kind(device), identity.precision, identity.backend)
     weights, rows = document["weights"], document["speeds"]
-    return all((weights, row["device"], row["precision"], row["backend"]) == wanted for row in rows)
+    return all((weights, _kind(row["device"]), row["precision"], row["backend"]) == wanted for row in rows)
+
+
+def _kind(device: str) -> str:
+    """`cuda` of `cuda:1`."""
+    return device.partition(":")[0]
 
 
 def read_speeds(out: Path) -> list[SpeedRow]:
@@ -209,24 +219,14 @@ def _usual_order(home: Path) -> tuple[int, str, str]:
 
 def read_folder(home: Path) -> list[Run]:
     """The runs of one data set and scale, finished or not."""
-    paths = {path.with_suffix(".json") for suffix in ("json", "journal") for path in home.glob(f"*.{suffix}")}
+    paths = {
+        path.with_suffix(".json") for suffix in ("json", "journal", "journal-*") for path in home.glob(f"*.{suffix}")
+    }
     return [run for path in sorted(paths) if (run := read_run(path)) is not None]
 
 
 def _read_document(path: Path) -> Run | None:
     return _parsed(path, _load_json(path)) if path.is_file() else None
-
-
-def _read_journal(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
-    """Header and rows of a journal, up to the first line that a kill has torn; None where there is no header."""
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []  # what follows the last newline is torn
-    if not lines:
-        return None, []
-    try:
-        header, *rows = [json.loads(line) for line in lines]
-        return header, [row_from_json(row) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged ({error}). Delete it to score its images again") from error
 
 
 def _load_json(path: Path) -> dict[str, Any]:

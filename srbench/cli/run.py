@@ -19,7 +19,8 @@ from srbench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from srbench.plan import Plan
+    from srbench.plan import Plan, Request
+    from srbench.ranks import Ranks
 
 NO_SETS = "the test sets found, else samples"
 
@@ -50,22 +51,41 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 @data_root_option
 def command(**options: Any) -> int:
-    from srbench.display import print_results, progress_for_terminal
-    from srbench.plan import Request, plan
-    from srbench.runner import run
+    from srbench.plan import Request
+    from srbench.ranks import ElsewhereError, joined
 
-    request = Request(**options)
-    progress = progress_for_terminal()
-    made = plan(request)
-    progress.begin(made.jobs)
+    with joined() as ranks:
+        request = Request(**{**options, "device": ranks.device(options["device"])})
+        try:
+            return _run(request, ranks)
+        except ElsewhereError as error:
+            if ranks.first:
+                raise
+            return error.exit_status
+
+
+def _run(request: Request, ranks: Ranks) -> int:
+    """The run of one process. Whether it went well is told by rank 0: a launcher stops all when one says it did not."""
+    from srbench.display import print_results, progress_for_terminal
+    from srbench.plan import plan
+    from srbench.scaleout import run_together, share
+
+    progress = progress_for_terminal(ranks.rank)
+    made = ranks.together(lambda: plan(request))
+    mine = share(made, ranks)
+    progress.begin(mine.jobs)
     try:
+        if ranks.size > 1:
+            progress.note(f"{ranks.size} processes share out the images; what follows is the share of rank 0")
         if not request.datasets:
             progress.note(chosen_sets(made))
         for name, reason in made.skipped.items():
             progress.note(f"{name}: left out: {reason}")
-        results = run(made, progress)
+        results = run_together(made, mine, progress, ranks)
     finally:
         progress.close()
+    if results is None:
+        return 0
     results = results.only(job.identity for job in made.jobs)
     print_results(results, request.metrics)
     named_but_missing = made.skipped and "all" not in request.models

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.datasets.digests import file_digests
+from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.pixels import pixel_digest
 from srbench.degradations import FILES, degrade, mod_crop
 from srbench.errors import InputError
@@ -77,19 +77,26 @@ class FileDataset:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 (hex) over ids and decoded pixels, of LR too where LR is given; reads every image once, ever."""
-        hr = self.originals or _digests(self.hr)
+        hr = self.originals or {id: digest.sha256 for id, digest in _digests(self.hr).items()}
         lr = _digests(self.lr or {})
-        lines = (f"{id}:{hr.get(id, '')}\n" + (f"lr:{lr[id]}\n" if lr else "") for id in self.ids)
+        lines = (f"{id}:{hr.get(id, '')}\n" + (f"lr:{lr[id].sha256}\n" if lr else "") for id in self.ids)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    @cached_property
+    def lr_pixels(self) -> tuple[int, ...]:
+        """How many pixels each LR image has, which is what upscaling it costs; nothing is decoded a second time."""
+        files, scale = (self.hr, self.scale) if self.hr else (self.lr or {}, 1)
+        digests = _digests(files)
+        return tuple((digests[id].width // scale) * (digests[id].height // scale) for id in self.ids)
 
-def _digests(files: Mapping[str, Path]) -> dict[str, str]:
+
+def _digests(files: Mapping[str, Path]) -> dict[str, FileDigest]:
     """The digests of pixels by id; raises `InputError` for the first file that cannot be read."""
     digests = {}
     for id, digest in zip(files, file_digests(files.values()), strict=True):
         if isinstance(digest, Exception):
             raise digest
-        digests[id] = digest.sha256
+        digests[id] = digest
     return digests
 
 

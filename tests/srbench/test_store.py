@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.errors import InputError, UsageError
+from srbench.journals import merge_rows
 from srbench.results import Identity, Row, Run
-from srbench.store import RunWriter, load_results, merge_rows, read_run, run_path
+from srbench.store import RunWriter, load_results, read_run, run_path
 from tests.conftest import Srbench
 
 IDENTITY = Identity("toy", "", "tiny", "f" * 64, 4, "matlab")

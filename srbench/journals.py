@@ -1,0 +1,112 @@
+"""Journals: what a run has scored while it is under way, one line a row, and how several of them make one.
+
+A process alone, and rank 0 of several, writes `<model>.journal`; rank 3 writes `<model>.journal-3`. To whoever reads
+they count as one.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from srbench.errors import InputError, UsageError
+from srbench.results import Row, Run, row_from_json, run_from_json
+
+
+def journal_path(path: Path, shard: int | None = None) -> Path:
+    """The journal of the run at `path` that a process writes; `shard` is its rank among several."""
+    return path.with_suffix(f".journal-{shard}" if shard else ".journal")
+
+
+def journal_paths(path: Path) -> list[Path]:
+    """The journals beside a run, that of rank 0 or of a process alone first."""
+    own = journal_path(path)
+    shards = own.parent.glob(f"{glob.escape(own.name)}-*")
+    return [own, *sorted(shards, key=lambda shard: int(shard.name.rpartition("-")[2]))]
+
+
+@contextmanager
+def locked(journal: Path) -> Iterator[None]:
+    """Hold the lock of a journal: `<model>.lock`, or `<model>.lock-3`. Raises `UsageError` where another has it."""
+    from filelock import FileLock, Timeout
+
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    path = journal.with_suffix(journal.suffix.replace(".journal", ".lock"))
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        remedy = "Wait for it, or give another --out"
+        raise UsageError(f"{journal.with_suffix('.json')}: another srbench is writing this run. {remedy}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
+    """Header and rows of a journal, up to the first line that a kill has torn; None where there is no header."""
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []  # what follows the last newline is torn
+    if not lines:
+        return None, []
+    try:
+        header, *rows = [json.loads(line) for line in lines]
+        return header, [row_from_json(row) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}). Delete it to score its images again") from error
+
+
+def with_journal(run: Run | None, journal: Path) -> Run | None:
+    """A run, if there is one yet, with what a journal adds to it."""
+    header, rows = read_journal(journal)
+    if header is None:
+        return run
+    started = run_from_json({**header, "images": []})
+    if run is None:
+        return replace(started, rows=tuple(merge_rows([], rows)))
+    environments, places = _joined(run.environments, started.environments)
+    return replace(
+        run,
+        rows=tuple(merge_rows(run.rows, (replace(row, made=places[row.made]) for row in rows))),
+        metrics={**run.metrics, **started.metrics},
+        environments=environments,
+    )
+
+
+Environment = Mapping[str, Any]
+
+
+def _joined(
+    ours: tuple[Environment, ...], theirs: tuple[Environment, ...]
+) -> tuple[tuple[Environment, ...], list[int]]:
+    """Environments of two journals as one list, and where in it each of `theirs` is.
+
+    What they have in common from the start is their history. After it, those of processes that ran side by side are one
+    environment if they differ in nothing but the second of their start and the number of their GPU.
+    """
+    common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False))))
+    joined, places = list(ours), list(range(common))
+    for environment in theirs[common:]:
+        alike = [i for i in range(common, len(ours)) if _essence(joined[i]) == _essence(environment)]
+        places.append(alike[-1] if alike else len(joined))
+        joined += [] if alike else [environment]
+    return tuple(joined), places
+
+
+def _essence(environment: Environment) -> Environment:
+    return {name: value for name, value in environment.items() if name not in ("time", "device")}
+
+
+def merge_rows(rows: Iterable[Row], later: Iterable[Row]) -> list[Row]:
+    """One row an image, in the order first met; later rows add to or replace earlier ones."""
+    merged = {row.image: row for row in rows}
+    for row in later:
+        merged[row.image] = merged[row.image].merged(row) if row.image in merged else row
+    return list(merged.values())
