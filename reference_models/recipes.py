@@ -160,8 +160,8 @@ SRRESNET_PAPER = Recipe(
     steps=1_000_000, validate_every=5_000, summary="Ledig et al. 2017, section 3.2",
 )
 SRRESNET_QUICK = replace(
-    SRRESNET_PAPER, name="srresnet-quick", loss="l1", lr=5e-4, schedule="cosine", warmup=0.02, ema=0.999,
-    clip=1.0, minutes=60, validate_every=200, summary="an hour of 2 cores",
+    SRRESNET_PAPER, name="srresnet-quick", batch=8, loss="l1", lr=5e-4, schedule="cosine", warmup=0.02, ema=0.999,
+    clip=1.0, minutes=60, validate_every=400, summary="an hour or more of a core",
 )
 SRRESNET_GPU = replace(
     SRRESNET_QUICK, name="srresnet-gpu-25min", batch=64, patch=48, minutes=19, validate_every=1000,
@@ -173,8 +173,8 @@ ESRNET_PAPER = Recipe(
     summary="Wang et al. 2018, section 4.1: halved every 2e5 steps",
 )
 ESRNET_QUICK = replace(
-    ESRNET_PAPER, name="esrnet-quick", options={"blocks": 6}, model="esrnet-6b", patch=24, schedule="cosine", lr=5e-4,
-    warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=200, summary="6 blocks, 90 minutes of 2 cores",
+    ESRNET_PAPER, name="esrnet-quick", options={"blocks": 6}, model="esrnet-6b", batch=8, patch=24, schedule="cosine",
+    lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400, summary="6 blocks, 90 minutes of a core",
 )
 ESRNET_GPU = replace(
     ESRNET_PAPER, name="esrnet-gpu-25min", batch=32, patch=32, lr=4e-4, schedule="cosine", warmup=0.02, ema=0.999,
@@ -190,12 +190,12 @@ SRGAN_PAPER = GanRecipe(
 )
 SRGAN_QUICK = replace(
     SRGAN_PAPER, name="srgan-quick", batch=8, lr=1e-4, schedule="cosine", ema=0.99, clip=1.0, minutes=20,
-    validate_every=50, perceptual="squeeze", pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=2e-3,
-    summary="20 minutes of 2 cores, from SRResNet (--set start=…), without VGG19",
+    validate_every=100, perceptual="squeeze", pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=5e-3,
+    discriminator_features=32, summary="half an hour of a core, from SRResNet (--set start=…), without VGG19",
 )
 SRGAN_GPU = replace(
     SRGAN_QUICK, name="srgan-gpu-25min", batch=32, patch=32, ema=0.999, minutes=10, validate_every=500,
-    precision="bf16-mixed", summary="10 minutes, from SRResNet",
+    discriminator_features=64, precision="bf16-mixed", summary="10 minutes, from SRResNet",
 )
 ESRGAN_PAPER = GanRecipe(
     "esrgan-paper", "rrdb", {"blocks": 23}, model="esrgan", patch=32, lr=1e-4, schedule="multistep",
@@ -205,12 +205,13 @@ ESRGAN_PAPER = GanRecipe(
 )
 ESRGAN_QUICK = replace(
     ESRGAN_PAPER, name="esrgan-quick", options={"blocks": 6}, model="esrgan-6b", batch=8, patch=24, schedule="cosine",
-    ema=0.99, clip=1.0, minutes=30, validate_every=50, perceptual="squeeze", pixel_weight=1.0, perceptual_weight=0.05,
-    summary="6 blocks, 30 minutes of 2 cores, from ESRNet (--set start=…), without VGG19",
+    ema=0.99, clip=1.0, minutes=30, validate_every=100, perceptual="squeeze", pixel_weight=1.0, perceptual_weight=0.05,
+    discriminator_features=32, summary="6 blocks, half an hour of a core, from ESRNet (--set start=…), without VGG19",
 )
 ESRGAN_GPU = replace(
     ESRGAN_QUICK, name="esrgan-gpu-25min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,
-    minutes=12, validate_every=500, precision="bf16-mixed", summary="12 minutes, from ESRNet",
+    discriminator_features=64, minutes=12, validate_every=500, precision="bf16-mixed",
+    summary="12 minutes, from ESRNet",
 )
 # fmt: on
 
