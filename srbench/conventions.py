@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from srbench.accelerator import kernels
 from srbench.errors import InputError, UsageError
 from srbench.registry import unknown
 from srbench.resize import round_to_uint8
@@ -60,18 +61,17 @@ class Convention:
         border = self.crop_scales * scale + self.crop_more
         if min(hr.shape[-2:]) <= 2 * border:
             raise InputError(f"nothing is left of an image of {_size(hr)} after cropping {border} pixels on each side")
-        inside = (..., slice(border, hr.shape[-2] - border), slice(border, hr.shape[-1] - border))
-        sr, hr = quantise(sr)[inside].double(), hr[inside].double()
+        sr = quantise(sr)
         if channel == "rgb":
-            return sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1)
-        grey = hr.shape[1] == 1 and self.grey == "luma"
-        return (_grey(sr), hr) if grey else (self._luma(sr), self._luma(hr))
+            return _inside(sr, border).expand(-1, 3, -1, -1), _inside(hr, border).expand(-1, 3, -1, -1)
+        if hr.shape[1] == 1 and self.grey == "luma":
+            return _grey(sr, border), _inside(hr, border)
+        return self._luma(sr, border), self._luma(hr, border)
 
-    def _luma(self, rgb: Tensor) -> Tensor:
-        coefficients = STUDIO_SWING if self.luma == "studio" else FULL_SWING
-        offset = 16.0 if self.luma == "studio" else 0.0
-        y = _weighted(rgb.expand(-1, 3, -1, -1), coefficients) / 255.0 + offset
-        return round_to_uint8(y) if self.round_y else y
+    def _luma(self, rgb: Tensor, border: int) -> Tensor:
+        if self.luma == "full":
+            return _weighted(rgb, border, FULL_SWING, 0.0, self.round_y)
+        return _weighted(rgb, border, STUDIO_SWING, 16.0, self.round_y)
 
 
 def quantise(sr: Tensor) -> Tensor:
@@ -80,16 +80,31 @@ def quantise(sr: Tensor) -> Tensor:
 
     if sr.dtype == torch.uint8:
         return sr
+    if sr.dtype == torch.float32 and (fast := kernels(sr.device)):
+        return torch.from_numpy(fast.to_bytes(sr.detach().contiguous().numpy()))
     return round_to_uint8(sr.double() * 255.0).to(torch.uint8)
 
 
-def _grey(sr: Tensor) -> Tensor:
+def _inside(pixels: Tensor, border: int) -> Tensor:
+    """float64, without the border."""
+    return pixels[..., border : pixels.shape[-2] - border, border : pixels.shape[-1] - border].double()
+
+
+def _grey(sr: Tensor, border: int) -> Tensor:
     """What a colour SR of a grey HR is compared by: full-swing luma, rounded, which keeps R = G = B as it is."""
-    return sr if sr.shape[1] == 1 else round_to_uint8(_weighted(sr, FULL_SWING) / 255.0)
+    return _inside(sr, border) if sr.shape[1] == 1 else _weighted(sr, border, FULL_SWING, 0.0, True)
 
 
-def _weighted(rgb: Tensor, weights: tuple[float, float, float]) -> Tensor:
-    return rgb[:, 0:1] * weights[0] + rgb[:, 1:2] * weights[1] + rgb[:, 2:3] * weights[2]
+def _weighted(rgb: Tensor, border: int, weights: tuple[float, float, float], offset: float, whole: bool) -> Tensor:
+    """Y `(n, 1, h, w)` float64 without the border, of uint8 `(n, 1 or 3, h, w)`; both paths give the same bits."""
+    import torch
+
+    rgb = rgb.expand(-1, 3, -1, -1)
+    if fast := kernels(rgb.device):
+        return torch.from_numpy(fast.luma(rgb.contiguous().numpy(), border, weights, offset, whole))
+    red, green, blue = (_inside(rgb[:, index : index + 1], border) for index in range(3))
+    y = (red * weights[0] + green * weights[1] + blue * weights[2]) / 255.0 + offset
+    return round_to_uint8(y) if whole else y
 
 
 def _size(image: Tensor) -> str:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from srbench import accelerator
+
 PACKAGES = ("srbench", "torch", "torchvision", "numpy", "pillow", "lpips")
 
 
@@ -29,6 +31,7 @@ def describe(device: str) -> dict[str, Any]:
         "device_name": device_name(device),
         "cpu": cpu_name(),
         "threads": _threads(),
+        "metrics": accelerator.describe(device),
         "git": _git_state(),
     }
 

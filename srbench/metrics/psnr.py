@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from srbench.accelerator import kernels
 from srbench.types import Metric, ScoreFunction
 
 if TYPE_CHECKING:
@@ -22,8 +23,19 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
     return 10.0 * (255.0**2 / error).log10()
 
 
+def fast_psnr(sr: Tensor, hr: Tensor) -> Tensor:
+    """As `psnr`, by the compiled loop, for views on a CPU."""
+    import torch
+
+    fast = kernels("cpu")
+    assert fast is not None
+    pixels = sr[0].numel()
+    sums = [fast.squared_error(a.numpy(), b.numpy()) for a, b in zip(sr.contiguous(), hr.contiguous(), strict=True)]
+    return 10.0 * (255.0**2 / (torch.tensor(sums, dtype=torch.float64) / pixels)).log10()
+
+
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
-    return psnr
+    return fast_psnr if kernels(device) else psnr
 
 
 PSNR_Y = Metric("psnr_y", "y", _load, label="PSNR-Y")

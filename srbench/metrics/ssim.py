@@ -11,6 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from srbench.accelerator import kernels
 from srbench.errors import InputError
 from srbench.types import Metric, ScoreFunction
 
@@ -34,8 +35,7 @@ def ssim(sr: Tensor, hr: Tensor, *, window: Literal["gaussian", "uniform"] = "ga
     import torch
 
     weights = _weights(window)
-    if min(sr.shape[-2:]) < len(weights):
-        raise InputError(f"SSIM's window has {len(weights)} taps; the cropped image is {sr.shape[-1]}x{sr.shape[-2]}")
+    _refuse_small(sr, len(weights))
     positions = sr.shape[-2] - len(weights) + 1
     strip = STRIP if sr.device.type == "cpu" else positions
     total = sr.new_zeros(len(sr), dtype=torch.float64)
@@ -44,6 +44,11 @@ def ssim(sr: Tensor, hr: Tensor, *, window: Literal["gaussian", "uniform"] = "ga
         x, y = sr[..., rows, :].double() - 128.0, hr[..., rows, :].double() - 128.0
         total += _ssim_map(x, y, weights, window).sum(dim=(1, 2, 3))
     return total / (sr.shape[1] * positions * (sr.shape[-1] - len(weights) + 1))
+
+
+def _refuse_small(sr: Tensor, taps: int) -> None:
+    if min(sr.shape[-2:]) < taps:
+        raise InputError(f"SSIM's window has {taps} taps; the cropped image is {sr.shape[-1]}x{sr.shape[-2]}")
 
 
 def _ssim_map(x: Tensor, y: Tensor, weights: list[float], window: str) -> Tensor:
@@ -78,7 +83,22 @@ def _weights(window: str) -> list[float]:
     return [weight / sum(gaussian) for weight in gaussian]
 
 
+def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
+    """As `ssim` with the Gaussian window, by the compiled loops, for views on a CPU."""
+    import torch
+
+    fast = kernels("cpu")
+    assert fast is not None
+    _refuse_small(sr, fast.TAPS)
+    positions = (sr.shape[-2] - fast.MARGIN) * (sr.shape[-1] - fast.MARGIN)
+    pairs = zip(sr.flatten(0, 1).contiguous().numpy(), hr.flatten(0, 1).contiguous().numpy(), strict=True)
+    sums = torch.tensor([fast.ssim_sum(x, y) for x, y in pairs], dtype=torch.float64)
+    return sums.reshape(sr.shape[:2]).sum(dim=1) / (sr.shape[1] * positions)
+
+
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
+    if convention.window == "gaussian" and kernels(device):
+        return fast_ssim
     return partial(ssim, window=convention.window)
 
 

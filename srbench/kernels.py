@@ -1,0 +1,150 @@
+"""Loops for a CPU, compiled by numba: what the metrics do per pixel, in float64, without whole-image temporaries.
+
+Imported by `srbench.accelerator` alone, and only where numba is installed. Each kernel has a twin in torch that is its
+reference in the tests: the conversions give the same bits, PSNR and SSIM agree to rounding (1e-12). Compiled code is
+kept beside this file, or in the user's cache where that cannot be written. Results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+# No thread holds the interpreter's lock meanwhile. Division follows IEEE: Python's check for zero bars vectorisation.
+compiled: Decorator = njit(cache=True, nogil=True, error_model="numpy")
+# Products may be fused into sums, where no exact bits are promised.
+fused: Decorator = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+TAPS = 11
+MARGIN = TAPS - 1
+_gaussian = [math.exp(-(distance**2) / (2.0 * 1.5**2)) for distance in range(-5, 1)]
+W0, W1, W2, W3, W4, W5 = (weight / (2.0 * sum(_gaussian) - 1.0) for weight in _gaussian)
+C1 = (0.01 * 255.0) ** 2
+C2 = (0.03 * 255.0) ** 2
+
+TILE_ROWS = 64
+STRIDE = 128
+"""A tile of 74 x 128 values is 74 KiB: the six buffers of `ssim_sum` stay in the second cache of any processor."""
+
+
+@compiled
+def to_bytes(values: npt.NDArray[np.float32]) -> Bytes:
+    """Floats in [0, 1] as an 8-bit file holds them: times 255 in float64, halves rounded up, clamped. Any shape."""
+    out = np.empty(values.shape, np.uint8)
+    given, made = values.ravel(), out.ravel()
+    for j in range(len(given)):
+        level = np.floor(np.float64(given[j]) * 255.0 + 0.5)
+        made[j] = np.uint8(np.int32(min(max(level, 0.0), 255.0)))
+    return out
+
+
+@compiled
+def luma(rgb: Bytes, border: int, weights: tuple[float, float, float], offset: float, whole: bool) -> Floats:
+    """`(n, 3, h, w)` to Y `(n, 1, h - 2 border, w - 2 border)`, the operations of the torch path in their order."""
+    height, width = rgb.shape[2] - 2 * border, rgb.shape[3] - 2 * border
+    out = np.empty((len(rgb), 1, height, width))
+    inside = slice(border, border + width)
+    for n in range(len(rgb)):
+        for i in range(height):
+            row, rows = out[n, 0, i], rgb[n, :, i + border]
+            red, green, blue = rows[0][inside], rows[1][inside], rows[2][inside]
+            for j in range(width):
+                row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / 255.0 + offset
+            if whole:
+                for j in range(width):
+                    row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)
+    return out
+
+
+@fused
+def squared_error(x: Floats, y: Floats) -> float:
+    """The sum of squared differences of two planes; exact, in any order, where both hold whole numbers."""
+    a, b = x.ravel(), y.ravel()
+    total = 0.0
+    for j in range(len(a)):
+        total += (a[j] - b[j]) ** 2
+    return total
+
+
+def _correlation(shift: int) -> Callable[[Floats, Floats], None]:
+    """The Gaussian along an axis whose neighbours lie `shift` values apart, a constant: only so is it vectorised."""
+
+    @fused
+    def correlate(a: Floats, out: Floats) -> None:
+        for j in range(len(a) - MARGIN * shift):
+            out[j] = (
+                W5 * a[j + 5 * shift]
+                + W4 * (a[j + 4 * shift] + a[j + 6 * shift])
+                + W3 * (a[j + 3 * shift] + a[j + 7 * shift])
+                + W2 * (a[j + 2 * shift] + a[j + 8 * shift])
+                + W1 * (a[j + shift] + a[j + 9 * shift])
+                + W0 * (a[j] + a[j + 10 * shift])
+            )
+
+    return correlate
+
+
+_across, _down = _correlation(1), _correlation(STRIDE)
+
+
+@fused
+def _load(x: Floats, y: Floats, top: int, left: int, rows: int, columns: int, planes: Floats) -> None:
+    """The four planes that the formula needs filtered: x, y, x² + y², xy; x and y centred by 128, to cancel less."""
+    for i in range(rows):
+        one, other = x[top + i, left : left + columns], y[top + i, left : left + columns]
+        start = i * STRIDE
+        first, second = planes[0, start : start + columns], planes[1, start : start + columns]
+        squares, products = planes[2, start : start + columns], planes[3, start : start + columns]
+        for j in range(columns):
+            a, b = one[j] - 128.0, other[j] - 128.0
+            first[j], second[j], squares[j], products[j] = a, b, a * a + b * b, a * b
+
+
+@fused
+def _add_row(first: Floats, second: Floats, squares: Floats, products: Floats, sums: Floats) -> None:
+    """Add a row of equation 13 of Wang et al. 2004 to the sums of its columns. Means are shifted back by 128."""
+    for j in range(len(sums)):
+        mean_x, mean_y = first[j], second[j]
+        variances = squares[j] - (mean_x * mean_x + mean_y * mean_y)
+        covariance = products[j] - mean_x * mean_y
+        mean_x, mean_y = mean_x + 128.0, mean_y + 128.0
+        above = (2.0 * mean_x * mean_y + C1) * (2.0 * covariance + C2)
+        sums[j] += above / ((mean_x * mean_x + mean_y * mean_y + C1) * (variances + C2))
+
+
+@compiled
+def ssim_sum(x: Floats, y: Floats) -> float:
+    """The sum of SSIM over the `(h - 10) * (w - 10)` positions where the 11x11 Gaussian fits; planes in [0, 255].
+
+    Tile by tile: a tile is filtered in flat buffers of a fixed row length, so that both axes are one-dimensional
+    filters; what a filter reads across the end of a row lands in the last ten columns, which are not used.
+    """
+    planes, between = np.zeros((4, (TILE_ROWS + MARGIN) * STRIDE)), np.zeros((TILE_ROWS + MARGIN) * STRIDE)
+    sums = np.zeros(STRIDE - MARGIN)
+    total = 0.0
+    for top in range(0, x.shape[0] - MARGIN, TILE_ROWS):
+        rows = min(TILE_ROWS + MARGIN, x.shape[0] - top)
+        for left in range(0, x.shape[1] - MARGIN, STRIDE - MARGIN):
+            columns = min(STRIDE, x.shape[1] - left)
+            _load(x, y, top, left, rows, columns, planes)
+            for index in range(4):  # not "for plane in planes": numba would lose sight of their being contiguous
+                _across(planes[index], between)
+                _down(between, planes[index])
+            width = columns - MARGIN
+            sums[:] = 0.0
+            for start in range(0, (rows - MARGIN) * STRIDE, STRIDE):
+                end = start + width
+                _add_row(
+                    planes[0, start:end], planes[1, start:end], planes[2, start:end], planes[3, start:end], sums[:width]
+                )
+            total += sums.sum()
+    return total

@@ -1,0 +1,105 @@
+"""The compiled loops against their twins in torch, and what happens where numba is missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srbench import accelerator, environment
+from srbench.conventions import CONVENTIONS, quantise
+from srbench.metrics.psnr import fast_psnr, psnr
+from srbench.metrics.ssim import fast_ssim, ssim
+from srbench.scoring import Scorer, image_tensor
+
+pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
+
+Photograph = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def no_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "srbench.kernels", None)
+    monkeypatch.delattr("srbench.kernels", raising=False)
+    accelerator._compiled.cache_clear()
+    yield
+    accelerator._compiled.cache_clear()
+
+
+def pair(height: int, width: int, seed: int, n: int, channels: int, whole: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    hr = torch.rand((n, channels, height, width), generator=generator, dtype=torch.float64) * 255
+    sr = (hr + torch.randn(hr.shape, generator=generator, dtype=torch.float64) * 20).clamp(0, 255)
+    return (sr.round(), hr.round()) if whole else (sr, hr)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(11, 150), st.integers(11, 280), st.integers(0, 99), st.integers(1, 2), st.sampled_from([1, 3]))
+def test_scores_equal_the_torch_path(height: int, width: int, seed: int, n: int, channels: int) -> None:
+    """Sizes from one window to several tiles, and every remainder of a tile."""
+    for whole in (True, False):
+        sr, hr = pair(height, width, seed, n, channels, whole)
+        torch.testing.assert_close(fast_ssim(sr, hr), ssim(sr, hr), rtol=0, atol=1e-12)
+        torch.testing.assert_close(fast_psnr(sr, hr), psnr(sr, hr), rtol=0, atol=0 if whole else 1e-10)
+
+
+def test_laws_hold_on_both_paths() -> None:
+    sr, hr = pair(90, 140, 3, 2, 3, whole=True)
+    torch.testing.assert_close(fast_ssim(hr, sr), fast_ssim(sr, hr))
+    torch.testing.assert_close(fast_ssim(sr.flip(-1).mT, hr.flip(-1).mT), fast_ssim(sr, hr))
+    assert fast_ssim(hr, hr).tolist() == [1.0, 1.0]
+    assert fast_psnr(hr, hr).tolist() == [float("inf")] * 2
+    flat = torch.full((1, 1, 16, 16), 255.0, dtype=torch.float64)
+    assert float(fast_ssim(flat, flat)) == 1.0
+    assert 0.0 < float(fast_ssim(flat, flat * 0)) < 1e-3
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_views_have_the_same_bits(name: str, photograph: Photograph, monkeypatch: pytest.MonkeyPatch) -> None:
+    convention = CONVENTIONS[name]
+    colour, grey = (image_tensor(photograph(60, 71, grey=grey), "cpu") for grey in (False, True))
+    sr = torch.rand(1, 3, 60, 71, generator=torch.Generator().manual_seed(0)) * 1.4 - 0.2
+    for channel in convention.channels:
+        for one, other in ((sr, colour), (sr, grey), (grey, colour), (colour.repeat(3, 1, 1, 1), colour)):
+            fast = convention.views(one, other.expand(len(one), -1, -1, -1), scale=4, channel=channel)
+            with monkeypatch.context() as patch:
+                patch.setenv(accelerator.SWITCH, "0")
+                plain = convention.views(one, other.expand(len(one), -1, -1, -1), scale=4, channel=channel)
+            assert all(a.dtype == torch.float64 and torch.equal(a, b) for a, b in zip(fast, plain, strict=True))
+
+
+def test_every_level_and_every_tie_is_rounded_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = torch.arange(-4.0, 260.0, 0.125) / 255.0  # float32: some ties survive the division, some do not
+    sr = torch.stack([levels, levels.nextafter(levels + 1), levels.nextafter(levels - 1)])[None, :, None]
+    fast = quantise(sr)
+    monkeypatch.setenv(accelerator.SWITCH, "0")
+    assert torch.equal(fast, quantise(sr))
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    pairs = [pair(100, 150, seed, 1, 1, whole=False) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = [float(score) for score in pool.map(lambda item: fast_ssim(*item), pairs)]
+    assert together == [float(fast_ssim(*item)) for item in pairs]
+
+
+def test_the_environment_tells_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.describe("cpu")["metrics"].startswith("numba 0.")
+    assert accelerator.describe("cuda:0") == "torch"
+    monkeypatch.setenv(accelerator.SWITCH, "0")
+    assert environment.describe("cpu")["metrics"] == "torch"
+
+
+@pytest.mark.usefixtures("no_numba")
+def test_without_numba_torch_does_the_work(photograph: Photograph) -> None:
+    scorer = Scorer(["psnr_y", "ssim_y"])
+    sr, hr = image_tensor(photograph(50, 60), "cpu"), photograph(50, 60, seed=1)
+    assert accelerator.describe("cpu") == "torch"
+    assert not scorer.unavailable
+    assert set(scorer(sr, hr, 4)) == {"psnr_y", "ssim_y"}
