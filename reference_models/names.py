@@ -1,20 +1,24 @@
-"""Tensor names of published RRDBNet checkpoints, in all three spellings.
+"""Tensor names of published checkpoints. Of RRDBNet, in all three spellings:
 
 | spelling   | first        | a convolution of a dense block  | after the trunk    | upsampling |
 |------------|--------------|---------------------------------|--------------------|------------|
 | BasicSR    | `conv_first` | `body.0.rdb1.conv1`             | `conv_body`        | `conv_up1` |
 | new ESRGAN | `conv_first` | `RRDB_trunk.0.RDB1.conv1`       | `trunk_conv`       | `upconv1`  |
 | old ESRGAN | `model.0`    | `model.1.sub.0.RDB1.conv1.0`    | `model.1.sub.23`   | `model.3`  |
+
+MSRResNet is below, SRResNet in `reference_models.layouts`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from reference_models.architectures.msrresnet import MSRResNet
 from reference_models.architectures.rrdb import RRDBNet
+from reference_models.layouts import srresnet
 
 NEW = {"trunk_conv": "conv_body", "upconv1": "conv_up1", "upconv2": "conv_up2", "HRconv": "conv_hr"}
 OLD = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv_hr", "10": "conv_last"}
@@ -43,12 +47,36 @@ def _from_old(name: str) -> str:
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
-    """The RRDBNet that fits a checkpoint without metadata, and its tensors by our names; None for anything else."""
+    """The network that fits a checkpoint without metadata, and its tensors by our names; None for anything else."""
+    for layout in (rrdbnet, msrresnet, srresnet):
+        if found := layout(tensors):
+            return found
+    return None
+
+
+def rrdbnet(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
     renamed = {ours: tensors[theirs] for theirs, ours in to_basicsr(list(tensors)).items()}
-    blocks = {int(found[1]) for name in renamed if (found := re.match(r"body\.(\d+)\.rdb1\.conv1\.weight", name))}
+    blocks = _numbers(renamed, r"body\.(\d+)\.rdb1\.conv1\.weight")
     first = renamed.get("conv_first.weight")
     if not blocks or first is None or first.shape[1] != 3:
         return None
     growth = renamed["body.0.rdb1.conv1.weight"].shape[0]
     scale = 4 if "conv_up2.weight" in renamed else 2
     return RRDBNet(scale, len(blocks), first.shape[0], growth), renamed
+
+
+def msrresnet(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
+    """In the spelling of BasicSR, or of mmsr and KAIR, which say `recon_trunk` and `HRconv`."""
+    renamed = {re.sub(r"^recon_trunk\.", "body.", name): tensor for name, tensor in tensors.items()}
+    renamed = {re.sub(r"^HRconv\.", "conv_hr.", name): tensor for name, tensor in renamed.items()}
+    blocks = _numbers(renamed, r"body\.(\d+)\.conv1\.weight")
+    first, up = renamed.get("conv_first.weight"), renamed.get("upconv1.weight")
+    if not blocks or first is None or up is None or first.shape[1] != 3:
+        return None
+    features = first.shape[0]
+    scale = 4 if "upconv2.weight" in renamed else {4: 2, 9: 3}.get(up.shape[0] // features)
+    return (MSRResNet(scale, len(blocks), features), renamed) if scale else None
+
+
+def _numbers(names: Iterable[str], pattern: str) -> set[int]:
+    return {int(found[1]) for name in names if (found := re.fullmatch(pattern, name))}

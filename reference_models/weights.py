@@ -109,7 +109,9 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     def build_on(scale: int, device: torch.device) -> Upscaler:
         return as_upscaler(copy.deepcopy(network).to(device))
 
-    return ModelSpec(checkpoint.path.stem, (upscaler.scale,), build_on, summary=type(network).__name__)
+    foreign = "architecture" not in checkpoint.metadata
+    summary = type(network).__name__
+    return ModelSpec(checkpoint.path.stem, (upscaler.scale,), build_on, summary=summary, probe=foreign)
 
 
 def as_upscaler(network: nn.Module) -> Upscaler:

@@ -18,7 +18,7 @@ from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import caption, notes, rank, signatures
 from srbench.images import atomic_file
-from srbench.summary import Score, heading, in_order, summarise
+from srbench.summary import Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -66,7 +66,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
     scales = dict.fromkeys(score.scale for score in scores)
     return {
         "models": [{"name": model, "colour": palette.colour(model)} for model in results.models],
-        "metrics": [asdict(heading(metric)) for metric in results.metrics],
+        "metrics": [asdict(heading(metric)) for metric in columns(results)],
         "datasets": list(dict.fromkeys(run.identity.dataset for run in in_order(results))),
         "scales": list(scales),
         "scores": list(_scores(scores)),
@@ -101,12 +101,12 @@ def _scores(scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
 
 
 def _image_scores(results: Results) -> dict[str, dict[str, list[float | str | None]]]:
-    """`{"Set5/x4/baby": {"bicubic": [28.4, 0.81, 0.3]}}`, a value a metric of the results."""
+    """`{"Set5/x4/baby": {"bicubic": [28.4, 0.81, 0.3]}}`, a value a column of the results."""
     found: dict[str, dict[str, list[float | str | None]]] = {}
     for run in in_order(results):
         for row in run.rows:
             key = f"{run.identity.dataset}/x{run.identity.scale}/{row.image}"
-            values = [number(row.scores.get(metric, math.nan)) for metric in results.metrics]
+            values = [number(row.scores.get(metric, math.nan)) for metric in columns(results)]
             found.setdefault(key, {})[run.identity.model] = values
     return found
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from srbench.errors import UsageError
 from srbench.registry import unknown
 from srbench.results import Results, Run
-from srbench.summary import Score, heading, in_order, summarise
+from srbench.summary import STUDIED, Score, heading, in_order, summarise
 
 Item = TypeVar("Item")
 AXES = ("scale", "dataset", "metric", "model")
@@ -141,16 +141,27 @@ def caption(results: Results, scores: Sequence[Score]) -> str:
     """Convention, degradation, number of images and versions behind a table, in one paragraph."""
     runs = _runs_of(results, scores)
     identities = [run.identity for run in runs]
-    counts = _distinct((score.dataset, score.expected) for score in scores)
+    counts = _distinct((score.dataset, score.expected) for score in scores if score.metric not in STUDIED)
     sentences = [
         f"Mean over images: {', '.join(f'{dataset} n = {count}' for dataset, count in counts)}",
         f"Convention: {', '.join(_conventions(runs, _distinct(score.metric for score in scores)))}",
         f"LR by {_listed(identity.degradation for identity in identities)}, "
         f"{_listed(f'×{identity.scale}' for identity in identities)}, "
         f"{_listed(f'{identity.precision} {identity.backend}' for identity in identities)}",
+        *_asked(results, scores),
         f"Made with {', '.join(_versions(runs))}" if any(run.environments for run in runs) else "",
     ]
     return ". ".join(filter(None, sentences)) + "."
+
+
+def _asked(results: Results, scores: Sequence[Score]) -> list[str]:
+    """`Elo by raters: 90 answers of 3 people on samples`, for each column that people filled."""
+    shown = {(score.metric, score.dataset, score.scale) for score in scores}
+    rows = [row for row in results.studies if (row.metric, row.dataset, row.scale) in shown]
+    return _distinct(
+        f"{heading(row.metric).label}: {row.answers} answers of {row.raters} people on {row.images} images of {row.dataset}"
+        for row in rows
+    )
 
 
 def _runs_of(results: Results, scores: Iterable[Score]) -> list[Run]:

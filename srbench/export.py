@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.errors import InputError, JobError, UnavailableError
+from srbench.models.hints import USUAL
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,6 +94,18 @@ def _write_onnx(module: nn.Module, lr: Tensor, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    _say_values(path)
+
+
+def _say_values(path: Path) -> None:
+    """Note in the file that it takes RGB in [0, 1], which `srbench.models.onnx` then need not find out."""
+    import onnx
+
+    from srbench.models.onnx import VALUES
+
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {VALUES: str(USUAL)})
+    onnx.save(graph, path)
 
 
 def _write_torchscript(module: nn.Module, lr: Tensor, path: Path) -> None:

@@ -13,7 +13,7 @@ from srbench.errors import UnavailableError, UsageError
 from srbench.inference import BACKENDS, PRECISIONS, select_device
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest
-from srbench.models.hints import make_hints
+from srbench.models.hints import NO_HINTS, Hints
 from srbench.results import OWN, Identity, Row, refuse_differences
 from srbench.scoring import Scorer
 from srbench.store import read_folder, read_run, run_path
@@ -29,8 +29,7 @@ class Request:
     """What `srbench run` is asked for; the fields are its options."""
 
     models: tuple[str, ...] = ("all",)
-    model_scale: int | None = None
-    model_range: str = "0..1"
+    hints: Hints = NO_HINTS
     datasets: tuple[str, ...] = ()
     scales: tuple[int, ...] = (4,)
     metrics: tuple[str, ...] = DEFAULT
@@ -94,7 +93,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     that this one would not compare with.
     """
     _check(request)
-    specs = specs or select_models(request.models, make_hints(request.model_scale, request.model_range))
+    specs = specs or select_models(request.models, request.hints)
     device = select_device(request.device)
     made = Plan(request, device, Scorer(request.metrics, device))
     root = data_root(request.data_root)
@@ -138,6 +137,7 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
     return Identity(
         model=spec.name,
         weights=weights,
+        values=spec.values,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         scale=scale,

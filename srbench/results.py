@@ -28,7 +28,8 @@ VERSION = "0.1"
 class Identity:
     """Everything that a score depends on.
 
-    `weights` and `fingerprint` are sha256 (hex), empty where there are none. `unverified` says that the data set bears
+    `weights` and `fingerprint` are sha256 (hex), empty where there are none. `values` are those that the network takes
+    where they are not RGB in [0, 1], as `0..255 bgr`. `unverified` says that the data set bears
     the name of a standard one and is not known to be it.
     """
 
@@ -44,11 +45,13 @@ class Identity:
     self_ensemble: bool = False
     seed: int = 0
     unverified: bool = False
+    values: str = ""
     version: str = VERSION
 
     def signature(self, metric: str, convention: str, model: str = "") -> str:
         """One line that a paper can quote; what is usual (no tiling, no ensemble, seed 0) is left out."""
         weights = f"@{self.weights[:6]}" if self.weights else ""
+        weights += f"({self.values.replace(' ', ',')})" if self.values else ""
         parts = [
             f"srbench:{self.version}",
             metric.partition("@")[0],
@@ -65,7 +68,7 @@ class Identity:
         return "|".join(parts)
 
 
-OWN = ("model", "weights")
+OWN = ("model", "weights", "values")
 """The fields in which comparable runs of one data set and scale may differ."""
 
 
@@ -115,7 +118,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """One model on one data set at one scale. `metrics` maps each metric to the convention it was taken under."""
+    """One model on one data set at one scale. `metrics` maps each metric to the convention it was taken under.
+
+    `remark` says how it is known which values the model takes, where that had to be found out or was given.
+    """
 
     identity: Identity
     metrics: Mapping[str, str]
@@ -124,6 +130,7 @@ class Run:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     error: str = ""
+    remark: str = ""
 
     @property
     def failures(self) -> list[Row]:
@@ -178,8 +185,27 @@ class SpeedRow:
 
 
 @dataclass(frozen=True)
+class StudyRow:
+    """What people said of one model on one data set: `metric` is `elo` (pairs) or `mos` (opinions).
+
+    `low` and `high` bound the 95 % interval; `images`, `answers` and `raters` say how much it stands on.
+    """
+
+    metric: str
+    dataset: str
+    scale: int
+    model: str
+    value: float
+    low: float
+    high: float
+    images: int
+    answers: int
+    raters: int
+
+
+@dataclass(frozen=True)
 class Results:
-    """Every run and timing of a results folder: what reports, checks and comparisons read.
+    """Every run, timing and rating of a results folder: what reports, checks and comparisons read.
 
     `folder` is where they were read from, and where saved SR images lie; None for results made in memory.
     """
@@ -187,6 +213,7 @@ class Results:
     runs: tuple[Run, ...]
     speeds: tuple[SpeedRow, ...] = ()
     folder: Path | None = None
+    studies: tuple[StudyRow, ...] = ()
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
@@ -207,16 +234,21 @@ class Results:
         """The runs of these identities, and the timings of their models."""
         wanted = set(identities)
         models = {(identity.model, identity.scale) for identity in wanted}
-        return Results(
-            tuple(run for run in self.runs if run.identity in wanted),
-            tuple(row for row in self.speeds if (row.model, row.scale) in models),
-            self.folder,
+        return replace(
+            self,
+            runs=tuple(run for run in self.runs if run.identity in wanted),
+            speeds=tuple(row for row in self.speeds if (row.model, row.scale) in models),
+            studies=tuple(row for row in self.studies if (row.model, row.scale) in models),
         )
 
     def with_metrics(self, names: Iterable[str]) -> Results:
         """These results with some of their metrics only."""
         wanted = set(names)
-        return replace(self, runs=tuple(run.with_metrics(wanted) for run in self.runs))
+        return replace(
+            self,
+            runs=tuple(run.with_metrics(wanted) for run in self.runs),
+            studies=tuple(row for row in self.studies if row.metric in wanted),
+        )
 
     def frame(self) -> pd.DataFrame:
         """Columns `dataset, scale, model, image, metric, value`: one row a score; infinite scores stay infinite."""
@@ -254,6 +286,7 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "signatures": {metric: run.signature(metric) for metric in run.metrics},
         "unavailable": dict(run.unavailable),
         "error": run.error,
+        **({"remark": run.remark} if run.remark else {}),
         "environments": list(run.environments),
         "images": [row_to_json(row) for row in run.rows],
     }
@@ -271,6 +304,7 @@ def run_from_json(document: Mapping[str, Any]) -> Run:
         unavailable=document["unavailable"],
         source=document["source"],
         error=document["error"],
+        remark=document.get("remark", ""),
     )
 
 

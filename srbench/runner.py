@@ -104,6 +104,7 @@ def run_job(made: Plan, job: Job, inference: Inference | None, error: str, progr
         environments=(environment.describe(str(made.device)),),
         unavailable=made.scorer.unavailable if job.scored else dict.fromkeys(made.request.metrics, NO_HR),
         source=job.source,
+        remark=job.spec.remark,
     )
     with RunWriter(path, started, force=made.request.force, shard=made.shard) as writer:
         if inference is not None:

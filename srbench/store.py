@@ -26,6 +26,7 @@ from srbench.results import (
     Row,
     Run,
     SpeedRow,
+    StudyRow,
     refuse_differences,
     row_to_json,
     run_from_json,
@@ -33,6 +34,7 @@ from srbench.results import (
 )
 
 SPEED_FOLDER = "_speed"
+STUDY_FOLDER = "_study"
 
 
 def run_path(out: Path, identity: Identity) -> Path:
@@ -197,6 +199,18 @@ def _speed_path(out: Path, model: str, scale: int) -> Path:
     return out / SPEED_FOLDER / f"x{scale}" / f"{model}.json"
 
 
+def write_study(out: Path, rows: Sequence[StudyRow]) -> Path:
+    """Keep what people said, beside the runs it is about; it replaces an earlier study of the same kind."""
+    path = out / STUDY_FOLDER / f"{rows[0].metric}.json"
+    write_json(path, {"schema": 1, "scores": [asdict(row) for row in rows]})
+    return path
+
+
+def read_studies(out: Path) -> list[StudyRow]:
+    paths = sorted((out / STUDY_FOLDER).glob("*.json"))
+    return [StudyRow(**row) for path in paths for row in _load_json(path)["scores"]]
+
+
 def load_results(folder: Path | str) -> Results:
     """Everything in a results folder, unfinished runs included.
 
@@ -207,7 +221,7 @@ def load_results(folder: Path | str) -> Results:
     runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    return Results(tuple(runs), tuple(read_speeds(folder)), folder)
+    return Results(tuple(runs), tuple(read_speeds(folder)), folder, tuple(read_studies(folder)))
 
 
 def _usual_order(home: Path) -> tuple[int, str, str]:

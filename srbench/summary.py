@@ -70,9 +70,15 @@ class Heading:
         return a > b if self.higher_is_better else a < b
 
 
+STUDIED = {"elo": Heading("elo", "Elo by raters", 0, True), "mos": Heading("mos", "MOS by raters", 2, True)}
+"""What people said, as columns beside the metrics; see `srbench.study`."""
+
+
 @cache
 def heading(metric: str) -> Heading:
     """Label, digits and direction of a metric; stored scores outlive the plugin that made them."""
+    if metric in STUDIED:
+        return STUDIED[metric]
     try:
         bound = resolve(metric)
     except UsageError:
@@ -83,16 +89,25 @@ def heading(metric: str) -> Heading:
 def summarise(results: Results) -> list[Score]:
     """A score for every run and every metric that any run has, data sets in the field's order, models in the results'.
 
+    What raters said of a run's model and data set stands after its metrics.
+
     Raises `IncomparableError` where runs of one data set and scale differ in more than the model.
     """
     results.refuse_mixtures()
     refuse_mixed_conventions(results)
     expected = _expected(results)
     return [
-        _score(run, metric, expected[run.identity.dataset, run.identity.scale])
+        _rated(results, run, metric)
+        if metric in STUDIED
+        else _score(run, metric, expected[run.identity.dataset, run.identity.scale])
         for run in in_order(results)
-        for metric in results.metrics
+        for metric in columns(results)
     ]
+
+
+def columns(results: Results) -> tuple[str, ...]:
+    """Every metric of any run, then what raters were asked for."""
+    return (*results.metrics, *dict.fromkeys(row.metric for row in results.studies))
 
 
 def in_order(results: Results) -> list[Run]:
@@ -146,6 +161,15 @@ def _score(run: Run, metric: str, expected: int) -> Score:
         status=status,
         reason=reason,
     )
+
+
+def _rated(results: Results, run: Run, metric: str) -> Score:
+    """What raters said of a run's model on its data set: the interval is over the images that they were shown."""
+    place = (run.identity.dataset, run.identity.scale, run.identity.model)
+    for row in results.studies:
+        if (row.metric, row.dataset, row.scale, row.model) == (metric, *place):
+            return Score(*place, metric, Interval(row.value, row.low, row.high, row.images), row.images)
+    return Score(*place, metric, mean_interval([]), 0, status="absent")
 
 
 def _status(run: Run, metric: str, scored: int, expected: int) -> tuple[Status, str]:

@@ -68,6 +68,10 @@ class ModelSpec:
     `weights` maps a scale to the file behind it; a model without weights leaves it empty. `digest(scale)`, where it is
     given, is the sha256 (hex) of everything that the output depends on, in place of that of the weights file.
     `interpolate(a)`, for a in [0, 1], is the model between the one that this one was trained from (0) and this one (1).
+
+    A loader of weights files sets `probe` where the file does not say which values the network takes; srbench then
+    finds out. `values` are those that were found or given where they are not RGB in [0, 1] (`0..255 bgr`), and
+    `remark` says how that is known; both go into the record of a run.
     """
 
     name: str
@@ -79,6 +83,9 @@ class ModelSpec:
     licence: str = ""
     citation: str = ""
     summary: str = ""
+    probe: bool = False
+    values: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,19 @@ from typing import Any
 
 from torch import nn
 
+from reference_models.architectures.msrresnet import MSRResNet
 from reference_models.architectures.rrdb import RRDBNet
 from reference_models.architectures.srcnn import SRCNN
 from reference_models.architectures.srresnet import SRResNet
 from srbench.errors import InputError
 from srbench.registry import unknown
 
-ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {"srcnn": SRCNN, "srresnet": SRResNet, "rrdb": RRDBNet}
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "srcnn": SRCNN,
+    "srresnet": SRResNet,
+    "msrresnet": MSRResNet,
+    "rrdb": RRDBNet,
+}
 
 
 def build(architecture: str, scale: int, **options: Any) -> nn.Module:

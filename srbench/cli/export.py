@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from srbench.cli.options import model_options, srbench_command
+
+if TYPE_CHECKING:
+    from srbench.models.hints import Hints
 
 
 @srbench_command(
@@ -25,15 +29,13 @@ def command(
     format: str,
     scale: int | None,
     tolerance: float,
-    model_scale: int | None,
-    model_range: str,
+    hints: Hints,
 ) -> None:
     from srbench.errors import UsageError
     from srbench.export import export
     from srbench.models import find_model
-    from srbench.models.hints import make_hints
 
-    spec = find_model(ref, make_hints(model_scale, model_range))
+    spec = find_model(ref, hints)
     chosen = scale or (4 if 4 in spec.scales else max(spec.scales))
     if chosen not in spec.scales:
         raise UsageError(f"{ref} has no scale {chosen}; it has {', '.join(map(str, spec.scales))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,11 +71,26 @@ def device_option(function: Function) -> Function:
 
 
 def model_options(function: Function) -> Function:
-    """What cannot be read off every weights file; see `srbench.models.hints`."""
+    """What cannot be read off every weights file, as the argument `hints`; see `srbench.models.hints`."""
+
+    @wraps(function)
+    def with_hints(
+        *args: Any, model_scale: int | None, model_range: str | None, model_channels: str | None, **options: Any
+    ) -> Any:
+        from srbench.models.hints import make_hints
+
+        return function(*args, hints=make_hints(model_scale, model_range, model_channels), **options)
+
     scale = "Scale of a weights file or factory that does not tell its own."
-    values = "Values that a weights file or factory takes and returns."
-    in_range = click.option("--model-range", default="0..1", show_default=True, metavar="LOW..HIGH", help=values)
-    return click.option("--model-scale", type=click.IntRange(min=1), help=scale)(in_range(function))
+    values = "Values that a weights file or factory takes and returns.  [default: found out, else 0..1]"
+    order = "Order of its channels.  [default: found out, else rgb]"
+    for option in (
+        click.option("--model-channels", type=click.Choice(["rgb", "bgr"]), help=order),
+        click.option("--model-range", metavar="LOW..HIGH", help=values),
+        click.option("--model-scale", type=click.IntRange(min=1), help=scale),
+    ):
+        with_hints = option(with_hints)
+    return with_hints  # type: ignore[return-value]
 
 
 def degradation_option(function: Function) -> Function:

@@ -81,6 +81,8 @@ def _run(request: Request, ranks: Ranks) -> int:
             progress.note(chosen_sets(made))
         for name, reason in made.skipped.items():
             progress.note(f"{name}: left out: {reason}")
+        for job in {job.spec.name: job for job in made.jobs if job.spec.remark}.values():
+            progress.note(f"{job.spec.name}: {job.spec.remark}")
         results = run_together(made, mine, progress, ranks)
     finally:
         progress.close()

@@ -11,6 +11,7 @@ import click
 from srbench.cli.options import FOLDER, NAMES, CommaList, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
+    from srbench.models.hints import Hints
     from srbench.results import SpeedRow
 
 
@@ -50,8 +51,7 @@ def _size(text: str) -> tuple[int, int]:
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 def command(
     models: tuple[str, ...],
-    model_scale: int | None,
-    model_range: str,
+    hints: Hints,
     sizes: tuple[tuple[int, int], ...],
     scale: int,
     batch: int,
@@ -66,13 +66,12 @@ def command(
     from srbench.errors import SrbenchError
     from srbench.inference import prepare, select_device
     from srbench.models import select_models, weights_digest
-    from srbench.models.hints import make_hints
     from srbench.speed import time_model
     from srbench.store import write_speeds
 
     chosen = select_device(device)
     rows, failed = [], False
-    specs = select_models(models, make_hints(model_scale, model_range))
+    specs = select_models(models, hints)
     for spec in [spec for spec in specs if scale in spec.scales]:
         try:
             inference = prepare(spec, scale, chosen, precision=precision, backend=backend, tile="none")

@@ -50,11 +50,13 @@ def serve_command(folder: Path, host: str, port: int) -> None:
 @command.command("score", cls=Command)
 @click.argument("folder", type=EXISTING)
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write the scores here too.")
-def score_command(folder: Path, table: Path | None) -> None:
+@click.option("--into", type=EXISTING, metavar="RESULTS", help="Give the tables of this results folder a column.")
+def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
     """Score the models of the study in FOLDER by the answers so far."""
     from tabulate import tabulate
 
-    from srbench.study.score import score_study
+    from srbench.store import write_study
+    from srbench.study.score import score_study, study_rows
 
     study, scores = score_study(folder)
     name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)
@@ -68,3 +70,5 @@ def score_command(folder: Path, table: Path | None) -> None:
             writer = csv.writer(file)
             writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
             writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)
+    if into:
+        click.echo(f"{write_study(into, study_rows(folder))}: srbench report {into} has it as a column", err=True)

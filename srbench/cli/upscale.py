@@ -13,6 +13,7 @@ import click
 from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
+    from srbench.models.hints import Hints
     from srbench.types import ModelSpec
     from srbench.upscale.pixels import Enlarger
 
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @device_option
 def command(
-    source: Path, target: Path, ref: str, model_scale: int | None, model_range: str, scale: float | None, tile: str,
+    source: Path, target: Path, ref: str, hints: Hints, scale: float | None, tile: str,
     precision: str, self_ensemble: bool, force: bool, device: str,
 ) -> int:  # fmt: skip
     from srbench.inference import prepare, select_device
     from srbench.models import find_model
-    from srbench.models.hints import make_hints
     from srbench.upscale.pixels import Enlarger
 
-    spec = find_model(ref, make_hints(model_scale, model_range))
+    spec = find_model(ref, hints)
     own = _own_scale(spec, scale)
     inference = prepare(spec, own, select_device(device), precision=precision, tile=tile, self_ensemble=self_ensemble)
     enlarger = Enlarger(inference, scale or own)

@@ -28,10 +28,15 @@ def open_samples(scale: int, degradation: str) -> FileDataset:
     """Six photographs, 1.5 megapixels together; raises `UnavailableError` where scikit-image lacks one."""
     if degradation == FILES:
         raise UsageError("samples come without LR files; use --degradation matlab")
+    return FileDataset("samples", files(), scale, degradation)
+
+
+def files() -> dict[str, Path]:
+    """The photographs' files by id; raises `UnavailableError` where scikit-image lacks one."""
     spec = find_spec("skimage")
     home = Path(spec.submodule_search_locations[0], "data") if spec and spec.submodule_search_locations else Path()
-    files = {id: home / name for id, name in FILE_NAMES.items()}
-    if missing := [path.name for path in files.values() if not path.is_file()]:
+    found = {id: home / name for id, name in FILE_NAMES.items()}
+    if missing := [path.name for path in found.values() if not path.is_file()]:
         remedy = "pip install --force-reinstall scikit-image"
         raise UnavailableError(f"scikit-image is installed without {missing[0]}: {remedy}")
-    return FileDataset("samples", files, scale, degradation)
+    return found

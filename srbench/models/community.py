@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Described:
-    """A spandrel descriptor as an upscaler: one image at a time, padded to the sizes that the network wants."""
+    """A spandrel descriptor as an upscaler: one image at a time, padded to the sizes that the network wants.
+
+    The descriptor's own call also clamps to [0, 1], which would be the end of a network that returns 0 to 255; so the
+    network is called as the descriptor calls it, without that.
+    """
 
     def __init__(self, descriptor: Any) -> None:
         self.descriptor = descriptor
@@ -30,7 +34,18 @@ class Described:
     def __call__(self, lr: Tensor) -> Tensor:
         import torch
 
-        return torch.cat([self.descriptor(image) for image in torch.split(lr, 1)])
+        return torch.cat([self._one(image) for image in torch.split(lr, 1)])
+
+    def _one(self, lr: Tensor) -> Tensor:
+        import torch
+
+        height, width = lr.shape[-2:]
+        right, below = self.descriptor.size_requirements.get_padding(width, height)
+        inner_right, inner_below = min(right, width - 1), min(below, height - 1)  # reflection reaches no further
+        lr = torch.nn.functional.pad(lr, (0, inner_right, 0, inner_below), "reflect")
+        lr = torch.nn.functional.pad(lr, (0, right - inner_right, 0, below - inner_below), "replicate")
+        sr = self.descriptor._call_fn(self.descriptor.model, lr)
+        return torch.as_tensor(sr[..., : height * self.scale, : width * self.scale])
 
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:
@@ -58,4 +73,5 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     def build(scale: int, device: torch.device) -> Upscaler:
         return Described(descriptor.to(device))
 
-    return ModelSpec(checkpoint.path.stem, (int(descriptor.scale),), build, summary=f"{architecture}, by spandrel")
+    summary = f"{architecture}, by spandrel"
+    return ModelSpec(checkpoint.path.stem, (int(descriptor.scale),), build, summary=summary, probe=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from srbench import assets
 from srbench.errors import UsageError
 from srbench.models.hints import Hints
-from srbench.models.wrap import Scaled, measured_scale, safe_name, settled, with_range
+from srbench.models.wrap import Scaled, measured_scale, safe_name, settled, with_values
 from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
         return assets.digest(Path(module.__file__)) if module.__file__ else ""
 
     spec = ModelSpec(safe_name(ref.replace(":", ".")), scales, build, digest=digest)
-    return with_range(spec, hints, digest)
+    return with_values(spec, hints, digest)
 
 
 def _import(name: str) -> ModuleType:

@@ -15,7 +15,7 @@ from srbench.assets import digest
 from srbench.errors import InputError, UnavailableError
 from srbench.models.checkpoint import Checkpoint
 from srbench.models.hints import Hints
-from srbench.models.wrap import combined, file_name, with_range
+from srbench.models.wrap import combined, file_name, with_values
 from srbench.types import ModelSpec
 
 
@@ -37,13 +37,21 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
             tried.append(f"{name} ({str(error).removeprefix(f'{path}: ')})")
             continue
         if spec is not None:
-            spec = replace(spec, name=file_name(path), digest=lambda scale: _digest(path))
-            return with_range(spec, hints, lambda scale: _digest(path))
+            return _identified(spec, path, hints)
         tried.append(name)
     raise InputError(
         f"{path}: no loader knows this model; tried {', '.join(tried)}. It holds {checkpoint.summary}. "
         f"Load it in a function of yours and give --models yourmodule:function"
     )
+
+
+def _identified(spec: ModelSpec, path: Path, hints: Hints) -> ModelSpec:
+    """The spec under the file's name and digest, for the values that it takes."""
+    try:
+        spec = replace(spec, name=file_name(path), digest=lambda scale: _digest(path))
+        return with_values(spec, hints, lambda scale: _digest(path))
+    except InputError as error:
+        raise InputError(f"{path} ({spec.summary}): {error}") from None
 
 
 def _digest(path: Path) -> str:

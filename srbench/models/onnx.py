@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from srbench.models.checkpoint import Checkpoint
     from srbench.types import Upscaler
 
+VALUES = "srbench.values"
+"""The metadata by which `srbench export` says that a file takes and returns RGB in [0, 1]."""
+
 FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
@@ -53,7 +56,8 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     def build(scale: int, device: torch.device) -> Upscaler:
         return OnnxUpscaler(open_session(path, device.type), scale)
 
-    return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime")
+    ours = VALUES in session.get_modelmeta().custom_metadata_map
+    return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime", probe=not ours)
 
 
 def open_session(path: Path, device: str) -> Any:

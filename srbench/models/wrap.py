@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from srbench.errors import InputError
-from srbench.models.hints import UNIT, Hints
+from srbench.models.hints import USUAL, Hints, Values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,15 +37,20 @@ class Scaled:
         return self.function(lr)
 
 
-class Ranged(Scaled):
-    """A model that takes and returns values from `low` to `high` where srbench has 0 to 1."""
+class Revalued(Scaled):
+    """A model that takes and returns other values than RGB in [0, 1], as one that does."""
 
-    def __init__(self, upscaler: Upscaler, low: float, high: float) -> None:
+    def __init__(self, upscaler: Upscaler, values: Values) -> None:
         super().__init__(upscaler, upscaler.scale)
-        self.low, self.span = low, high - low
+        self.values = values
 
     def __call__(self, lr: Tensor) -> Tensor:
-        return (self.function(lr * self.span + self.low) - self.low) / self.span
+        (low, high), (out_low, out_high) = self.values.takes, self.values.returns
+        sr = self.function(self._ordered(lr) * (high - low) + low)
+        return self._ordered((sr - out_low) / (out_high - out_low))
+
+    def _ordered(self, image: Tensor) -> Tensor:
+        return image.flip(-3) if self.values.channels == "bgr" else image
 
 
 def parameters_of(thing: object) -> Iterable[Any]:
@@ -80,16 +85,36 @@ def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: t
     return int(height) // PROBE
 
 
-def with_range(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> ModelSpec:
-    """The spec for values in `hints.range`, which becomes part of its digest; `file` is the digest without."""
-    if hints.range == UNIT:
-        return spec
-    low, high = hints.range
+def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> ModelSpec:
+    """The spec for the values that the model takes: told by `hints`, else found out where the spec asks for it.
+
+    Other values than the usual become part of its digest; `file` is the digest without them. Raises `InputError`
+    where what the model takes is not clear.
+    """
+    values, remark = _values_of(spec, hints)
+    if values == USUAL:
+        return replace(spec, remark=remark)
 
     def build(scale: int, device: torch.device) -> Upscaler:
-        return Ranged(spec.build(scale, device), low, high)
+        return Revalued(spec.build(scale, device), values)
 
-    return replace(spec, build=build, digest=lambda scale: combined([file(scale), f"range {low:g}..{high:g}"]))
+    def digest(scale: int) -> str:
+        return combined([file(scale), f"values {values}"])
+
+    return replace(spec, build=build, digest=digest, values=str(values), remark=remark)
+
+
+def _values_of(spec: ModelSpec, hints: Hints) -> tuple[Values, str]:
+    """What a model takes, and how that is known; the latter is empty where nobody said and nobody needs to ask."""
+    takes, returns = hints.range or (USUAL.takes, USUAL.returns)
+    given = Values(takes, returns, hints.channels or USUAL.channels)
+    if spec.probe and not (hints.range and hints.channels):
+        import torch
+
+        from srbench.models.probe import find_values
+
+        return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
+    return given, "range and channels given" if hints.range or hints.channels else ""
 
 
 def combined(parts: Iterable[str]) -> str:

@@ -36,6 +36,7 @@ class Question:
     image: str
     reference: str
     pictures: Mapping[str, str]
+    scale: int = 4
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -82,13 +83,14 @@ def make_study(
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
     questions = []
     for runs in _comparable(results, models, 2 if mode == "pairs" else 1):
+        place = runs[0].identity
         for image, pictures in _pictures(results, runs, limit, root):
             pieces = _cut(pictures, crop)
             names = {model: _store(folder, picture) for model, picture in pieces.items()}
             reference = names.pop("")
             for together in combinations(names, 2) if mode == "pairs" else zip(names):
                 chosen = {model: names[model] for model in together}
-                questions.append(Question(secrets.token_hex(8), runs[0].identity.dataset, image, reference, chosen))
+                questions.append(Question(secrets.token_hex(8), place.dataset, image, reference, chosen, place.scale))
     study = Study(mode, tuple(questions))
     with atomic_file(folder / FILE) as file:
         file.write(json.dumps({"mode": mode, "questions": [asdict(item) for item in questions]}, indent=1).encode())

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.errors import InputError
+from srbench.results import StudyRow
 from srbench.study.answers import Answers
-from srbench.study.make import Study, read_study
+from srbench.study.make import Question, Study, read_study
 
 ELO = 400.0 / math.log(10.0)
 RESAMPLES = 1000
 PRIOR = 0.5
+METRICS = {"pairs": "elo", "opinion": "mos"}
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,28 +36,51 @@ class Score:
     n: int
 
 
+Answer = tuple[str, Question, str]
+"""Rater, question, choice."""
+
+
 def score_study(folder: Path) -> tuple[Study, list[Score]]:
     """The study and the scores of its models, best first; raises `InputError` where nobody has answered."""
+    study, given = _read(folder)
+    return study, sorted(_scores(study, given), key=lambda score: -score.value)
+
+
+def study_rows(folder: Path) -> list[StudyRow]:
+    """The scores of each data set and scale by itself, as `srbench.store.write_study` keeps them.
+
+    Raises `InputError` where nobody has answered.
+    """
+    study, given = _read(folder)
+    rows = []
+    for dataset, scale in dict.fromkeys((question.dataset, question.scale) for _, question, _ in given):
+        here = [answer for answer in given if (answer[1].dataset, answer[1].scale) == (dataset, scale)]
+        raters, images = ({answer[0] for answer in here}, {answer[1].image for answer in here})
+        rows += [
+            StudyRow(METRICS[study.mode], dataset, scale, score.model, score.value, score.low, score.high,
+                     len(images), len(here), len(raters))
+            for score in _scores(study, here) if score.n
+        ]  # fmt: skip
+    return rows
+
+
+def _read(folder: Path) -> tuple[Study, list[Answer]]:
     study, answers = read_study(folder), Answers(folder).all()
     known = {question.id: question for question in study.questions}
-    rows = [
-        (known[id].models, known[id].dataset + "/" + known[id].image, choice)
-        for _, id, choice in answers
-        if id in known
-    ]
-    if not rows:
+    given = [(rater, known[id], choice) for rater, id, choice in answers if id in known]
+    if not given:
         raise InputError(f"{folder}: nobody has answered yet. Ask people: srbench study serve {folder}")
+    return study, given
+
+
+def _scores(study: Study, given: Sequence[Answer]) -> list[Score]:
     models = sorted({model for question in study.questions for model in question.models})
-    images = [image for _, image, _ in rows]
-    if study.mode == "pairs":
-        table = np.stack([_wins(models, shown, choice) for shown, _, choice in rows])
-        values, low, high = _with_interval(table, images, bradley_terry)
-    else:
-        table = np.stack([_ratings(models, shown, choice) for shown, _, choice in rows])
-        values, low, high = _with_interval(table, images, _means)
-    counts = [sum(model in shown for shown, _, _ in rows) for model in models]
-    scores = [Score(*row) for row in zip(models, values, low, high, counts, strict=True)]
-    return study, sorted(scores, key=lambda score: -score.value)
+    images = [f"{question.dataset}/x{question.scale}/{question.image}" for _, question, _ in given]
+    tabulate, estimate = (_wins, bradley_terry) if study.mode == "pairs" else (_ratings, _means)
+    table = np.stack([tabulate(models, question.models, choice) for _, question, choice in given])
+    values, low, high = _with_interval(table, images, estimate)
+    counts = [sum(model in question.models for _, question, _ in given) for model in models]
+    return [Score(*row) for row in zip(models, values.tolist(), low.tolist(), high.tolist(), counts, strict=True)]
 
 
 def _wins(models: Sequence[str], shown: Sequence[str], choice: str) -> Floats:

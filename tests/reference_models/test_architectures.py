@@ -131,7 +131,7 @@ def test_unknown_names_and_options_are_refused() -> None:
         build("srresnets", 4)
     with pytest.raises(InputError, match="no option 'layers'"):
         build("srresnet", 4, layers=3)
-    assert set(ARCHITECTURES) == {"srcnn", "srresnet", "rrdb"}
+    assert set(ARCHITECTURES) == {"srcnn", "srresnet", "msrresnet", "rrdb"}
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

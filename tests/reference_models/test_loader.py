@@ -11,6 +11,7 @@ from reference_models.architectures import build
 from reference_models.weights import as_upscaler, save_weights
 from srbench.errors import InputError
 from srbench.models import find_model, load_model
+from srbench.models.hints import UNIT, Hints
 from srbench.types import Upscaler
 from tests.conftest import Srbench
 from tests.reference_models.test_weights import respelled, small
@@ -31,7 +32,8 @@ def test_rrdbnet_in_every_spelling_and_container(spelling: str, container: str, 
     prefix = {"module": "module.", "orig_mod": "_orig_mod."}.get(container, "")
     state = {prefix + name: tensor for name, tensor in state.items()}
     torch.save({container: state} if container in ("params_ema", "state_dict") else state, tmp_path / "net.pth")
-    spec = find_model(str(tmp_path / "net.pth"))
+    given = Hints(range=(UNIT, UNIT), channels="rgb")  # the network is random: a probe could not tell
+    spec = find_model(str(tmp_path / "net.pth"), given)
     assert spec.scales == (4,)
     same(spec.build(4, torch.device("cpu")), network)
 

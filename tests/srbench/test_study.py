@@ -139,6 +139,28 @@ def test_a_planted_order_is_found(study: Path, srbench: Srbench, tmp_path: Path)
         assert [row["model"] for row in csv.DictReader(file)] == ["lanczos", "bicubic", "nearest"]
 
 
+def test_what_people_said_is_a_column_of_the_report(
+    study: Path, results: Path, srbench: Srbench, tmp_path: Path
+) -> None:
+    answer_all(study, {"lanczos": 4.0, "bicubic": 2.0, "nearest": 1.0}, raters=5)
+    assert srbench("study", "score", study, "--into", results) == 0
+    assert "elo.json: srbench report" in srbench.err
+    report = tmp_path / "report"
+    assert srbench("report", results, "--format", "md,tex,csv,html", "--out", report) == 0
+    best = {score.model: score.value for score in score_study(study)[1]}["lanczos"]
+    text = (report / "report.md").read_text()
+    assert "| model | tiny PSNR-Y ↑ | tiny Elo by raters ↑ |" in re.sub(" +", " ", text)
+    assert re.search(rf"\| lanczos +\| .* \| +\*\*{best:.0f}\*\* \|", text)
+    assert "Elo by raters: 45 answers of 5 people on 3 images of tiny. " in text
+    assert rf"\textbf{{{best:.0f}}}" in (report / "report.tex").read_text()
+    with (report / "summary.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "elo"]
+    assert {row["model"] for row in rows} == set(MODELS) and {row["n"] for row in rows} == {"3"}
+    assert float(rows[1]["mean"]) == pytest.approx(best, abs=1e-5)
+    assert '"label":"Elo by raters"' in (report / "report.html").read_text()
+    assert srbench("compare", results, "--models", "bicubic,lanczos") == 0  # images have no Elo: nothing else changes
+
+
 def test_bradley_terry_returns_the_strengths_that_made_the_wins() -> None:
     """Expected wins of strengths 1, 2, 4 and 8 in 10,000 games a pair: the model's own fixed point."""
     strength = np.array([1.0, 2.0, 4.0, 8.0])
