@@ -37,7 +37,7 @@ def export(spec: ModelSpec, scale: int, format: str, out: Path, tolerance: float
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.stem}.part{out.suffix}")
     try:
-        _write(module, format, unfinished, spec.name)
+        write(module, format, unfinished, spec.name)
         difference = _largest_difference(module, open_exported(unfinished, format, scale))
         if not difference <= tolerance:
             raise JobError(f"{out}: differs from {spec.name} by {difference:.2e}, more than {tolerance:g}; not kept")
@@ -61,10 +61,14 @@ def as_module(upscaler: Upscaler) -> nn.Module:
     return Upscale().eval()
 
 
-def _write(module: nn.Module, format: str, path: Path, name: str) -> None:
+def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor | None = None) -> None:
+    """Write a module that is on the CPU, in evaluation mode; `example` is an input, LR unless another is given.
+
+    Raises `InputError` for one that does not consist of torch operations, and `UnavailableError` without the packages.
+    """
     import torch
 
-    lr = torch.rand(TRACED, generator=torch.Generator().manual_seed(0))
+    lr = torch.rand(TRACED, generator=torch.Generator().manual_seed(0)) if example is None else example
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # exporters warn of each other's deprecation; parity is what counts

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.backends import accelerated
 from srbench.errors import JobError, UsageError
 from srbench.images import to_rgb
-from srbench.models.wrap import Scaled
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from srbench.types import Image, ModelSpec, Upscaler
 
-PRECISIONS = ("fp32", "bf16", "fp16")
-BACKENDS = ("eager", "compile")
 TILE_OVERLAP = 32
 """LR pixels of context around each tile: more than the reach at which a pixel still matters to the models here."""
 
@@ -128,23 +126,8 @@ def prepare(
         raise JobError(f"{type(error).__name__}: {_first_line(error)}") from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
-    if backend == "compile":
-        upscaler = compiled(upscaler)
+    upscaler = accelerated(upscaler, backend, device, precision)
     return Inference(upscaler, device, precision, backend, tile, self_ensemble)
-
-
-def compiled(upscaler: Upscaler) -> Upscaler:
-    """A torch module behind torch.compile; anything else as it is, since there is nothing to compile in it.
-
-    What a module does in numpy or scipy (SRCNN's bicubic) stays outside the compiled graph.
-    """
-    import torch
-    import torch._dynamo
-
-    if not isinstance(upscaler, torch.nn.Module):
-        return upscaler
-    torch._dynamo.config.trace_numpy = False
-    return Scaled(torch.compile(upscaler), upscaler.scale)
 
 
 def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.backends import find_backend
 from srbench.datasets import data_root, open_dataset, select
 from srbench.degradations import check_degradation
 from srbench.errors import UnavailableError, UsageError
-from srbench.inference import BACKENDS, PRECISIONS, select_device
+from srbench.inference import select_device
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest
 from srbench.models.hints import NO_HINTS, Hints
 from srbench.results import OWN, Identity, Row, refuse_differences
 from srbench.scoring import Scorer
 from srbench.store import read_folder, read_run, run_path
+from srbench.types import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
@@ -112,9 +114,9 @@ def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
 
 def _check(request: Request) -> None:
     check_degradation(request.degradation)
-    for value, known, option in ((request.precision, PRECISIONS, "precision"), (request.backend, BACKENDS, "backend")):
-        if value not in known:
-            raise UsageError(f"--{option} {value!r} is none of {', '.join(known)}")
+    if request.precision not in PRECISIONS:
+        raise UsageError(f"--precision {request.precision!r} is none of {', '.join(PRECISIONS)}")
+    find_backend(request.backend, request.precision)
     if request.tile not in ("auto", "none") and not (request.tile.isdigit() and int(request.tile) > 0):
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
 

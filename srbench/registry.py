@@ -13,7 +13,7 @@ from typing import Any
 
 from srbench.errors import UsageError
 
-KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders")
+KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
 
 
 @cache

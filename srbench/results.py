@@ -164,7 +164,10 @@ class Run:
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """Timing of one model at one input size; times in milliseconds for a whole batch, memory in MiB."""
+    """Timing of one model at one input size; times in milliseconds for a whole batch, memory in MiB.
+
+    `energy_j` is the whole GPU's, in joules an image, where NVML counts it.
+    """
 
     model: str
     scale: int
@@ -182,6 +185,7 @@ class SpeedRow:
     params: int
     first_ms: float = 0.0
     repeats: int = 0
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Throughput: fixed input sizes, warm-up, device synchronisation, medians with spread.
 
-The first call at a size is reported apart (`first_ms`): it pays for memory, compilation and algorithm choice, and
-belongs in no average.
+The first call at a size is reported apart (`first_ms`, cold): it pays for memory, compilation and algorithm choice, and
+belongs in no average. On a GPU, CUDA events take the time between the first kernel's turn and the end of the last.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import ctypes
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench import machine
 from srbench.errors import JobError
 from srbench.inference import Inference, check_sr, synchronise
 from srbench.models.wrap import parameters_of
@@ -48,6 +50,22 @@ def time_model(
 
     Raises `JobError` where the model fails.
     """
+    return [timed.row for timed in time_sizes(inference, name, sizes, batch=batch, budget_s=budget_s)]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A timing with its repeats (in ms) and what the machine told of itself meanwhile."""
+
+    row: SpeedRow
+    times_ms: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def time_sizes(
+    inference: Inference, name: str, sizes: Sequence[Size] = DEFAULT_SIZES, *, batch: int = 1, budget_s: float = 2.0
+) -> list[Timed]:
+    """As `time_model`, with every repeat."""
     try:
         return [_time_size(inference, name, size, batch, budget_s) for size in sizes]
     except JobError:
@@ -56,19 +74,22 @@ def time_model(
         raise JobError(f"while being timed: {type(error).__name__}: {error}") from error
 
 
-def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s: float) -> SpeedRow:
+def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s: float) -> Timed:
     import numpy as np
 
     width, height = size
     scale, device = inference.upscaler.scale, inference.device
-    x = _noise(batch, size, device)
-    first = _seconds(inference, x)
+    x = noise(batch, size, device)
+    first = seconds(inference, x)
     gmacs = count_gmacs(inference, x)  # the second warm-up
-    times = [_seconds(inference, x) for _ in range(MIN_REPEATS)]
+    before = machine.look(device)
+    times = [seconds(inference, x) for _ in range(MIN_REPEATS)]
     while sum(times) < budget_s and len(times) < MAX_REPEATS:
-        times.append(_seconds(inference, x))
+        times.append(seconds(inference, x))
+    after = machine.look(device)
+    energy = machine.joules(before, after)
     p50, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
-    return SpeedRow(
+    row = SpeedRow(
         model=name,
         scale=scale,
         device=str(device),
@@ -85,10 +106,12 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         params=count_parameters(inference.upscaler),
         first_ms=first * 1e3,
         repeats=len(times),
+        energy_j=None if energy is None else energy / len(times) / batch,
     )
+    return Timed(row, tuple(1e3 * time for time in times), tuple(machine.notes(device, before, after)))
 
 
-def _noise(batch: int, size: Size, device: torch.device) -> Tensor:
+def noise(batch: int, size: Size, device: torch.device) -> Tensor:
     """Uniform noise on the 8-bit grid, the same at every call: time must not depend on a picture."""
     import torch
 
@@ -97,14 +120,33 @@ def _noise(batch: int, size: Size, device: torch.device) -> Tensor:
     return (pixels.float() / 255.0).to(device)
 
 
-def _seconds(inference: Inference, x: Tensor) -> float:
+def seconds(inference: Inference, x: Tensor) -> float:
+    """Of one call, from an idle device until it is idle again. Raises `JobError` for what is no SR."""
+    sr, taken = (_by_events if inference.device.type == "cuda" else _by_clock)(inference, x)
+    check_sr(sr, x, inference.upscaler.scale)
+    return taken
+
+
+def _by_clock(inference: Inference, x: Tensor) -> tuple[Tensor, float]:
     synchronise(inference.device)
     start = time.perf_counter()
     sr = inference(x)
     synchronise(inference.device)
-    seconds = time.perf_counter() - start
-    check_sr(sr, x, inference.upscaler.scale)
-    return seconds
+    return sr, time.perf_counter() - start
+
+
+def _by_events(inference: Inference, x: Tensor) -> tuple[Tensor, float]:
+    """The GPU's own clock: the time that Python needs to notice the end is not in it, that for launching kernels is."""
+    import torch
+
+    with torch.cuda.device(inference.device):  # events belong to the current device's stream
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        synchronise(inference.device)
+        start.record()
+        sr = inference(x)
+        end.record()
+        end.synchronize()
+    return sr, start.elapsed_time(end) / 1e3
 
 
 def count_gmacs(inference: Inference, x: Tensor) -> float | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from srbench.conventions import Convention
     from srbench.results import Results
@@ -143,6 +143,28 @@ class Metric:
     digits: int = 3
     label: str = ""
     citation: str = ""
+
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What an entry point of the group `srbench.backends` yields: a way to run a network.
+
+    `wrap(network, example, precision, option)` takes a torch module in evaluation mode from one `(n, c, h, w)` tensor
+    to another, and a tensor as the module is given it, on the device in question; it returns a function of such tensors
+    of any n, h and w. None runs the module as it is. Under a precision other than fp32 the function is called within
+    `torch.autocast`. `option` says what may follow the name after a colon; empty where nothing may. `devices` are the
+    torch device types that it runs on; empty for all.
+    """
+
+    name: str
+    wrap: Callable[[nn.Module, Tensor, str, str], Callable[[Tensor], Tensor]] | None
+    precisions: tuple[str, ...] = PRECISIONS
+    devices: tuple[str, ...] = ()
+    option: str = ""
+    summary: str = ""
 
 
 class Report(Protocol):

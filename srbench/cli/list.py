@@ -51,10 +51,11 @@ TABLES: dict[str, Callable[[Path | None], Iterable[Line]]] = {
     "degradations": _degradations,
     "recipes": lambda root: _entries("recipes"),
     "reports": lambda root: _entries("reports"),
+    "backends": lambda root: _entries("backends"),
 }
 
 
-@srbench_command(help="List models, data sets, metrics, conventions, degradations, recipes or reports.")
+@srbench_command(help="List models, data sets, metrics, conventions, degradations, recipes, reports or backends.")
 @click.argument("what", type=click.Choice(list(TABLES)))
 @data_root_option
 def command(what: str, data_root: Path | None) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from srbench.types import PRECISIONS
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -91,6 +93,13 @@ def model_options(function: Function) -> Function:
     ):
         with_hints = option(with_hints)
     return with_hints  # type: ignore[return-value]
+
+
+def backend_options(function: Function) -> Function:
+    """How a network is run; see `srbench.backends`. Names are checked later, since packages add more."""
+    backend = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
+    precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
+    return precision(click.option("--backend", default="eager", show_default=True, help=backend)(function))
 
 
 def degradation_option(function: Function) -> Function:

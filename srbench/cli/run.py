@@ -11,6 +11,7 @@ from srbench.cli.options import (
     FOLDER,
     NAMES,
     CommaList,
+    backend_options,
     data_root_option,
     degradation_option,
     device_option,
@@ -38,8 +39,7 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--metrics", type=NAMES, default="psnr_y,ssim_y,lpips", show_default=True, help="NAME[@CONVENTION].")
 @degradation_option
 @device_option
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--backend", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
+@backend_options
 @click.option("--tile", default="auto", show_default=True, help="auto (when out of memory), none, or LR pixels.")
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")

@@ -60,23 +60,26 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime", probe=not ours)
 
 
-def open_session(path: Path, device: str) -> Any:
-    """An inference session on `cpu` or `cuda`.
+def open_session(path: Path, device: str, provider: str = "") -> Any:
+    """An inference session on `cpu` or `cuda`, or on a named execution provider, such as `tensorrt` or `OpenVINO`.
 
-    Raises `UnavailableError` without onnxruntime, or without its CUDA provider, and `InputError` for a damaged file.
+    Raises `UnavailableError` without onnxruntime, or without the provider, and `InputError` for a damaged file.
     """
     try:
         import onnxruntime
     except ImportError:
         raise UnavailableError("not installed: pip install 'srbench[onnx]'") from None
-    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise UnavailableError(f"onnxruntime has no {provider}: pip install onnxruntime-gpu, or use --device cpu")
+    wanted = (provider or device).lower().removesuffix("executionprovider")
+    present = onnxruntime.get_available_providers()
+    found = next((name for name in present if name.lower() == f"{wanted}executionprovider"), None)
+    if found is None:
+        remedy = "pip install onnxruntime-gpu, or use --device cpu" if wanted == "cuda" else f"has {', '.join(present)}"
+        raise UnavailableError(f"onnxruntime has no execution provider {wanted}: {remedy}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings are about its own optimiser
     options.intra_op_num_threads = _threads()
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        return onnxruntime.InferenceSession(str(path), options, providers=[found])
     except Exception as error:  # onnxruntime's errors share no base class
         raise InputError(f"onnxruntime: {(str(error).splitlines() or [''])[0][:160]}") from error
 

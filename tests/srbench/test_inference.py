@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from srbench.backends import accelerated
 from srbench.errors import JobError, UsageError
-from srbench.inference import Inference, compiled, eight_poses, in_tiles, select_device, to_tensor
+from srbench.inference import Inference, eight_poses, in_tiles, select_device, to_tensor
 from srbench.models import load_model
 from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
 
@@ -136,14 +137,14 @@ def test_compiled_equals_eager(photograph: Photograph) -> None:
             return load_model("bicubic", 2, "cpu")(lr).float() + super().forward(lr)
 
     net = Mixed()
-    fast = compiled(net)
+    fast = accelerated(net, "compile", CPU, "fp32")
     assert count_parameters(fast) == count_parameters(net)
     for size in ((16, 20), (24, 12)):
         x = to_tensor(photograph(*size))
         with torch.inference_mode():
             torch.testing.assert_close(fast(x), net(x))
     bicubic = load_model("bicubic", 2, "cpu")
-    assert compiled(bicubic) is bicubic
+    assert accelerated(bicubic, "compile", CPU, "fp32") is bicubic
 
 
 @pytest.mark.parametrize("text", ["120", "0x5", "5x", "axb", "-1x5"])

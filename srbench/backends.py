@@ -1,0 +1,217 @@
+"""How a network is run: as it is, compiled, as CUDA graphs, by ONNX Runtime, by OpenVINO, or by whatever is registered.
+
+A backend replaces a network, which is a torch module from one tensor to one, by a function that does the same faster.
+An upscaler that is no such module as a whole may have one inside, as its attribute `network` (SRCNN, whose bicubic is
+not torch): then that is replaced. An upscaler without any, such as bicubic, runs as it is under every backend.
+
+`NAME:OPTION` gives a backend an option: `onnx:tensorrt` is ONNX Runtime with that execution provider.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from srbench.errors import JobError, UnavailableError, UsageError
+from srbench.registry import entries, load, package_of
+from srbench.types import Backend
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from srbench.types import Upscaler
+
+Function = Callable[["Tensor"], "Tensor"]
+
+
+def find_backend(name: str, precision: str = "fp32") -> tuple[Backend, str]:
+    """The backend behind `NAME` or `NAME:OPTION`, and the option.
+
+    Raises `UsageError` for an unknown name, an option that it does not take, or a precision that it lacks.
+    """
+    key, _, option = name.partition(":")
+    backend = load("backends", key)
+    if not isinstance(backend, Backend):
+        raise UsageError(f"{package_of(entries('backends')[key])} registers {key!r}, which is not a Backend")
+    if option and not backend.option:
+        raise UsageError(f"backend {key} takes no option; write --backend {key}")
+    if precision not in backend.precisions:
+        raise UsageError(f"backend {key} runs in {' or '.join(backend.precisions)}, not in {precision}")
+    return backend, option
+
+
+def accelerated(upscaler: Upscaler, name: str, device: torch.device, precision: str) -> Upscaler:
+    """An upscaler whose network runs on a backend; what is given stays as it is.
+
+    Raises `UsageError` as `find_backend` does and where the device is not the backend's, `UnavailableError` without its
+    packages, and `JobError` where the network cannot be brought to it.
+    """
+    from torch import nn
+
+    backend, option = find_backend(name, precision)
+    if backend.devices and device.type not in backend.devices:
+        raise UsageError(f"backend {backend.name} needs --device {' or '.join(backend.devices)}, not {device.type}")
+    if backend.wrap is None or not isinstance(upscaler, nn.Module):
+        return upscaler
+    inner = getattr(upscaler, "network", None)
+    network = inner if isinstance(inner, nn.Module) else upscaler
+    function = backend.wrap(network, _example(upscaler, network, device), precision, option)
+    swapped = _accelerated_class()(network, function)
+    if network is upscaler:
+        return cast("Upscaler", swapped)
+    outer = copy.copy(upscaler)
+    outer._modules = {**upscaler._modules, "network": swapped}
+    return cast("Upscaler", outer)
+
+
+def _accelerated_class() -> Any:
+    """A module in whose place a function runs; it keeps its scale and its parameters, which are counted."""
+    from torch import nn
+
+    class Accelerated(nn.Module):
+        def __init__(self, network: nn.Module, function: Function) -> None:
+            super().__init__()
+            self.scale = getattr(network, "scale", None)
+            self.weights = nn.ParameterList(network.parameters())
+            self.function = function
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.function(x)
+
+    return Accelerated
+
+
+def _example(upscaler: nn.Module, network: nn.Module, device: torch.device) -> Tensor:
+    """What the network is given when the upscaler is given a picture of 32x24."""
+    import torch
+
+    seen: list[Tensor] = []
+    hook = network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    try:
+        with torch.no_grad():
+            upscaler(torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0)).to(device))
+    except Exception as error:
+        raise JobError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+    finally:
+        hook.remove()
+    return seen[0]
+
+
+def _channels_last(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
+    import torch
+
+    placed = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    return lambda x: placed(x.contiguous(memory_format=torch.channels_last))
+
+
+def _compile(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
+    """What a module does in numpy or scipy stays outside the compiled graph."""
+    import torch
+    import torch._dynamo
+
+    torch._dynamo.config.trace_numpy = False
+    return cast(Function, torch.compile(network))
+
+
+def _cuda_graphs(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
+    """One graph a size; torch runs what exceeds its limit of recompilations (8 sizes by default) eagerly."""
+    import torch
+
+    graphed = torch.compile(network, mode="reduce-overhead", dynamic=False)
+
+    def run(x: Tensor) -> Tensor:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return cast("Tensor", graphed(x)).clone()  # the next replay writes into the same memory
+
+    return run
+
+
+def _onnx(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
+    from srbench.models.onnx import OnnxUpscaler, open_session
+
+    session = open_session(exported(network, example), example.device.type, option)
+    return OnnxUpscaler(session, 0)
+
+
+def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
+    """OpenVINO's CPU plugin, with as many threads as torch has; the option names another of its devices."""
+    import torch
+
+    try:
+        import openvino
+    except ImportError:
+        raise UnavailableError("backend openvino is not installed: pip install 'srbench[openvino]'") from None
+    core = openvino.Core()
+    device = option.upper() or "CPU"
+    if device not in core.available_devices:
+        raise UnavailableError(f"OpenVINO has no device {device}; it has {', '.join(core.available_devices)}")
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]}
+    if device == "CPU":
+        settings["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())
+    compiled = core.compile_model(core.read_model(exported(network, example)), device, settings)
+
+    def run(x: Tensor) -> Tensor:
+        made = compiled(x.detach().float().cpu().contiguous().numpy())[0]
+        return torch.from_numpy(made.copy()).to(x.device)  # its memory is written again by the next call
+
+    return run
+
+
+def exported(network: nn.Module, example: Tensor) -> Path:
+    """The network as an ONNX file in the cache, written once for the same code, weights and torch.
+
+    Raises `InputError` for a network that does not consist of torch operations, and `UnavailableError` without the
+    packages.
+    """
+    from srbench.assets import cache_folder
+    from srbench.export import write
+
+    path = cache_folder() / "backends" / f"{_fingerprint(network, example)}.onnx"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.stem}.{os.getpid()}.onnx")
+        try:
+            write(copy.deepcopy(network).cpu().eval(), "onnx", unfinished, type(network).__name__, example.cpu())
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _fingerprint(network: nn.Module, example: Tensor) -> str:
+    """sha256 (hex) of everything that the file depends on."""
+    import torch
+
+    total = hashlib.sha256(f"{torch.__version__} {tuple(example.shape)} {network!r}".encode())
+    for kind in sorted({type(part) for part in network.modules()}, key=lambda kind: kind.__qualname__):
+        total.update(_source(kind).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def _source(kind: type) -> str:
+    """The code of a class; where there is no file of it, something that no other process has."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return f"{kind} {os.getpid()}"
+
+
+EAGER = Backend("eager", None, summary="torch, operation by operation")
+CHANNELS_LAST = Backend("channels-last", _channels_last, summary="eager, with the channels of a pixel side by side")
+COMPILE = Backend("compile", _compile, summary="torch.compile")
+CUDA_GRAPHS = Backend("cuda-graphs", _cuda_graphs, devices=("cuda",), summary="torch.compile, replayed as CUDA graphs")
+ONNX = Backend(
+    "onnx", _onnx, precisions=("fp32",), option="PROVIDER", summary="ONNX Runtime; onnx:tensorrt and other providers"
+)
+OPENVINO = Backend(
+    "openvino", _openvino, precisions=("fp32", "bf16"), devices=("cpu",), option="DEVICE", summary="OpenVINO"
+)

@@ -1,0 +1,122 @@
+"""What an optimisation costs in pixels, beside what it gains in time: the audit behind `srbench speed --audit`.
+
+The reference is always the model as it is: eager, fp32, on the same device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srbench.backends import find_backend
+from srbench.conventions import quantise
+from srbench.datasets.samples import open_samples
+from srbench.errors import SrbenchError
+from srbench.inference import Inference, prepare
+from srbench.interleaved import Ratio, ratio, take_turns
+from srbench.registry import entries
+from srbench.scoring import Scorer
+from srbench.types import PRECISIONS
+
+if TYPE_CHECKING:
+    import torch
+
+    from srbench.speed import Size
+    from srbench.types import ModelSpec, Sample
+
+IMAGES = 2
+"""Of `samples`: enough pixels for a largest difference, few enough to wait for."""
+
+METRIC = "psnr_y"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One way to run a model beside the reference.
+
+    delta_db        mean change of PSNR-Y against HR over the images, in dB; above zero it is closer to HR
+    worst_db        the change on the image that it changes most
+    largest         largest difference of a value of SR, in [0, 1] terms, before rounding
+    levels          largest difference of a pixel after rounding to uint8
+    changed         part of the uint8 values that differ
+    speed_up        the reference's time over this one's
+    """
+
+    model: str
+    backend: str
+    precision: str
+    delta_db: float
+    worst_db: float
+    largest: float
+    levels: int
+    changed: float
+    speed_up: Ratio
+
+
+Way = tuple[str, str]
+"""Backend and precision."""
+
+
+def ways(device: torch.device, backend: str = "") -> list[Way]:
+    """Every registered backend in every precision that it has, or one backend's; the reference is left out."""
+    found = []
+    for name in [backend] if backend else entries("backends"):
+        kind, _ = find_backend(name)
+        if backend or not kind.devices or device.type in kind.devices:
+            found += [(name, precision) for precision in PRECISIONS if precision in kind.precisions]
+    return [way for way in found if way != ("eager", "fp32")]
+
+
+def audit(
+    spec: ModelSpec, scale: int, device: torch.device, found: Iterable[Way], size: Size, *, budget_s: float = 2.0
+) -> Iterator[Audit | tuple[Way, SrbenchError]]:
+    """Each way beside the reference, or the error that kept it from running.
+
+    Raises `JobError` where the reference itself fails.
+    """
+    reference = prepare(spec, scale, device, tile="none")
+    samples = [open_samples(scale, "matlab")[index] for index in range(IMAGES)]
+    expected = [_outcome(reference, sample, scale) for sample in samples]
+    for backend, precision in found:
+        try:
+            inference = prepare(spec, scale, device, precision=precision, backend=backend, tile="none")
+            made = [_outcome(inference, sample, scale) for sample in samples]
+            rounds = take_turns([reference, inference], size, budget_s=budget_s)
+        except SrbenchError as error:
+            yield (backend, precision), error
+            continue
+        times = [list(column) for column in zip(*rounds, strict=True)]
+        yield _compared(spec.name, backend, precision, expected, made, ratio("reference", backend, times[0], times[1]))
+
+
+Outcome = tuple["torch.Tensor", "torch.Tensor", float]
+"""SR in floats, SR in uint8, and its PSNR-Y."""
+
+
+def _outcome(inference: Inference, sample: Sample, scale: int) -> Outcome:
+    import torch
+
+    sr, _, _ = inference.upscale(sample.lr)
+    pixels = quantise(sr)
+    score = Scorer([METRIC], inference.device)(pixels, sample.reference, scale)[METRIC]
+    return sr.to(torch.float64), pixels.to(torch.int16), score
+
+
+def _compared(
+    model: str, backend: str, precision: str, expected: Sequence[Outcome], made: Sequence[Outcome], speed_up: Ratio
+) -> Audit:
+    pairs = list(zip(expected, made, strict=True))
+    deltas = [ours[2] - reference[2] for reference, ours in pairs]
+    steps = [(ours[1] - reference[1]).abs() for reference, ours in pairs]
+    return Audit(
+        model,
+        backend,
+        precision,
+        delta_db=sum(deltas) / len(deltas),
+        worst_db=max(deltas, key=abs),
+        largest=max(float((ours[0] - reference[0]).abs().max()) for reference, ours in pairs),
+        levels=max(int(step.max()) for step in steps),
+        changed=sum(int(step.count_nonzero()) for step in steps) / sum(step.numel() for step in steps),
+        speed_up=speed_up,
+    )

@@ -1,0 +1,85 @@
+"""Two models timed against each other: turn by turn, so that whatever disturbs the machine disturbs both alike."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srbench.errors import JobError
+from srbench.inference import Inference
+from srbench.speed import Size, noise, seconds
+from srbench.statistics import Interval, mean_interval
+
+if TYPE_CHECKING:
+    import torch
+
+WARM_UPS = 2
+MIN_ROUNDS = 10
+MAX_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long `a` takes as `b`: the geometric mean of `n` paired ratios and its 95 % interval."""
+
+    a: str
+    b: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the interval leaves out 1. It covers the noise of this run, not another day or another machine."""
+        return self.low > 1.0 or self.high < 1.0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence; it never calls two models different whose interval holds 1."""
+        if not self.distinguishable:
+            return f"not distinguishable ({self.n} rounds)"
+        fast, slow = (self.b, self.a) if self.value > 1 else (self.a, self.b)
+        return f"{fast} is faster than {slow}"
+
+
+def take_turns(
+    inferences: Sequence[Inference], size: Size, *, batch: int = 1, budget_s: float = 2.0
+) -> list[list[float]]:
+    """Seconds of each inference in each round, rounds first: all of them once a round, in an order drawn anew.
+
+    At least 10 rounds and at most 200, until the budget for all together is spent. Raises `JobError` where one fails.
+    """
+    inputs = [noise(batch, size, inference.device) for inference in inferences]
+    for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
+        _seconds(inference, x)
+    rounds: list[list[float]] = []
+    order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
+    while len(rounds) < MIN_ROUNDS or (spent < budget_s and len(rounds) < MAX_ROUNDS):
+        draw.shuffle(order)
+        taken = {place: _seconds(inferences[place], inputs[place]) for place in order}
+        rounds.append([taken[place] for place in range(len(inferences))])
+        spent += sum(rounds[-1])
+    return rounds
+
+
+def _seconds(inference: Inference, x: torch.Tensor) -> float:
+    try:
+        return seconds(inference, x)
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(f"while being timed: {type(error).__name__}: {error}") from error
+
+
+def ratio(a: str, b: str, ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """`ours / theirs`, paired by position; the interval is the bootstrap one of the mean logarithm."""
+    logs = mean_interval([math.log(one / other) for one, other in zip(ours, theirs, strict=True)])
+    return Ratio(a, b, *_exponentials(logs), logs.n)
+
+
+def _exponentials(interval: Interval) -> tuple[float, float, float]:
+    return math.exp(interval.mean), math.exp(interval.low), math.exp(interval.high)

@@ -1,0 +1,106 @@
+"""What a machine tells of itself while it is timed: clocks, throttling, other load, energy.
+
+What it does not tell is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+CPUS = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True)
+class State:
+    """A moment of a device.
+
+    `throttled` counts how often a CPU was, or holds the reasons why a GPU is (bits of NVML); `energy_mj` was used since
+    the driver was loaded; `load` is the system's load average of the last minute.
+    """
+
+    clock_mhz: float | None = None
+    throttled: int = 0
+    energy_mj: int | None = None
+    load: float | None = None
+
+
+def look(device: torch.device) -> State:
+    """The state of the device now."""
+    return _gpu(device) if device.type == "cuda" else _cpu()
+
+
+def notes(device: torch.device, before: State, after: State) -> list[str]:
+    """What a reader of a timing should know of the machine: a changed clock, throttling, other work on it."""
+    found = []
+    if before.clock_mhz and after.clock_mhz:
+        found.append(f"clock {before.clock_mhz:.0f} MHz before, {after.clock_mhz:.0f} MHz after")
+    if device.type == "cuda" and after.throttled:
+        found.append(f"GPU throttled (NVML reasons {after.throttled:#x})")
+    if device.type == "cpu" and after.throttled > before.throttled:
+        found.append(f"CPU throttled {after.throttled - before.throttled} times")
+    cores = os.cpu_count() or 1
+    if before.load is not None and before.load >= cores + 1:  # this process alone comes to `cores` at most
+        found.append(f"load average {before.load:.0f} on {cores} cores: other work runs here")
+    return found
+
+
+def joules(before: State, after: State) -> float | None:
+    """Energy between two moments, the whole device's; None where it is not counted."""
+    if before.energy_mj is None or after.energy_mj is None:
+        return None
+    return (after.energy_mj - before.energy_mj) / 1e3
+
+
+def _cpu() -> State:
+    clocks = _numbers("cpufreq/scaling_cur_freq")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    clock = sum(clocks) / len(clocks) / 1e3 if clocks else None
+    return State(clock, sum(_numbers("thermal_throttle/*_throttle_count")), None, load)
+
+
+def _numbers(name: str) -> list[int]:
+    """What Linux tells of each core under a name; nothing on other systems and on most virtual machines."""
+    found = []
+    for path in CPUS.glob(f"cpu[0-9]*/{name}"):
+        with suppress(OSError, ValueError):
+            found.append(int(path.read_text()))
+    return found
+
+
+def _gpu(device: torch.device) -> State:
+    """By NVML, where its package is installed; each question alone, since devices answer some and not others."""
+    try:
+        import pynvml
+    except ImportError:
+        return State()
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{_uuid(device)}")
+    except pynvml.NVMLError:
+        return State()
+
+    def ask(question: str, *words: Any) -> Any:
+        with suppress(pynvml.NVMLError, AttributeError):
+            return getattr(pynvml, question)(handle, *words)
+        return None
+
+    reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
+    return State(
+        clock_mhz=ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM),
+        throttled=reasons & ~(pynvml.nvmlClocksThrottleReasonGpuIdle | pynvml.nvmlClocksThrottleReasonNone),
+        energy_mj=ask("nvmlDeviceGetTotalEnergyConsumption"),
+    )
+
+
+def _uuid(device: torch.device) -> str:
+    """Torch's number of a GPU is not NVML's where CUDA_VISIBLE_DEVICES is set; the UUID is."""
+    import torch
+
+    return str(torch.cuda.get_device_properties(device).uuid)
