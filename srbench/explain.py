@@ -113,7 +113,7 @@ def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Imag
     inference = prepare(find_model(subject.model), subject.scale, select_device(subject.device))
     for index in range(len(dataset)):
         sample = dataset[index]
-        sr, _, _ = inference.upscale(sample.lr)
+        sr = inference.upscale(sample.lr).sr
         yield quantise(sr).cpu(), sample.reference
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from srbench.backends import accelerated
 from srbench.errors import JobError, UsageError
 from srbench.images import to_rgb
+from srbench.tiles import in_tiles, overlap_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from srbench.types import Image, ModelSpec, Upscaler
-
-TILE_OVERLAP = 32
-"""LR pixels of context around each tile: more than the reach at which a pixel still matters to the models here."""
 
 SMALLEST_AUTO_TILE = 64
 
@@ -51,9 +49,22 @@ def settle_arithmetic() -> None:
     torch.backends.cudnn.deterministic = True
 
 
+class Upscaled(NamedTuple):
+    """SR `(1, 3, h * scale, w * scale)` float, and how it came about.
+
+    `seconds` is the device's time; `tile` the size of tiles in LR pixels, where there were any, and `seam` the error
+    between them in 8-bit levels (see `srbench.tiles`).
+    """
+
+    sr: Tensor
+    seconds: float
+    tile: int | None = None
+    seam: float = 0.0
+
+
 @dataclass
 class Inference:
-    """A model ready to run: `upscale` takes a uint8 LR image to SR, and says how long it took."""
+    """A model ready to run: `upscale` takes a uint8 LR image to SR, and says how long that took."""
 
     upscaler: Upscaler
     device: torch.device
@@ -62,39 +73,64 @@ class Inference:
     tile: str = "auto"
     self_ensemble: bool = False
 
-    def upscale(self, lr: Image) -> tuple[Tensor, float, int | None]:
-        """SR `(1, 3, h * scale, w * scale)` float, seconds on the device, and the tile size where tiles were used.
+    def upscale(self, lr: Image) -> Upscaled:
+        """SR of one uint8 image.
 
         Raises `JobError` where the model raises, or returns another shape, whole numbers or values that are not finite.
         """
-        x = to_tensor(lr, self.device)
+        return self._timed(to_tensor(lr, self.device))
+
+    def upscale_together(self, images: Sequence[Image]) -> list[Upscaled]:
+        """SR of images of one size, in one batch; the seconds are shared out evenly. Raises `JobError` as `upscale`.
+
+        Never in tiles of its own accord: a batch may run out of memory where its images, alone, do not.
+        """
+        import torch
+
+        alone = self if self.tile != "auto" else replace(self, tile="none")
+        sr, seconds, tile, seam = alone._timed(torch.cat([to_tensor(image, self.device) for image in images]))
+        return [Upscaled(one, seconds / len(images), tile, seam) for one in sr.split(1)]
+
+    def _timed(self, x: Tensor) -> Upscaled:
+        if self.tile not in ("auto", "none"):
+            self.overlap  # noqa: B018 - measured before the clock starts
+        synchronise(self.device)
         start = time.perf_counter()
         try:
-            sr, tile = self._tiled(x)
+            sr, tile, seam = self._tiled(x)
             synchronise(self.device)
         except Exception as error:
             raise JobError(f"{type(error).__name__}: {_first_line(error)}") from error
         seconds = time.perf_counter() - start
         check_sr(sr, x, self.upscaler.scale)
-        return sr, seconds, tile
+        return Upscaled(sr, seconds, tile, seam)
 
-    def _tiled(self, x: Tensor) -> tuple[Tensor, int | None]:
+    def _tiled(self, x: Tensor) -> tuple[Tensor, int | None, float]:
         if self.tile == "none":
-            return self(x), None
-        if self.tile != "auto":
-            return in_tiles(self, x, int(self.tile), self.upscaler.scale), int(self.tile)
-        return self._smaller_until_it_fits(x)
+            return self(x), None, 0.0
+        if self.tile == "auto":
+            return self._smaller_until_it_fits(x)
+        return self._in_tiles(x, int(self.tile))
 
-    def _smaller_until_it_fits(self, x: Tensor) -> tuple[Tensor, int | None]:
+    def _smaller_until_it_fits(self, x: Tensor) -> tuple[Tensor, int | None, float]:
         tile: int | None = None
         while True:
             try:
-                return (self(x), None) if tile is None else (in_tiles(self, x, tile, self.upscaler.scale), tile)
+                return (self(x), None, 0.0) if tile is None else self._in_tiles(x, tile)
             except Exception as error:
                 tile = (tile or max(x.shape[-2:])) // 2
                 if not is_out_of_memory(error) or tile < SMALLEST_AUTO_TILE:
                     raise
             _release_memory()
+
+    def _in_tiles(self, x: Tensor, tile: int) -> tuple[Tensor, int, float]:
+        sr, seam = in_tiles(self, x, tile, self.upscaler.scale, self.overlap)
+        return sr, tile, seam
+
+    @cached_property
+    def overlap(self) -> int:
+        """LR pixels of context around a tile: as far as the model reaches, where that is not too far."""
+        return overlap_of(self, self.upscaler.scale, self.device)
 
     def __call__(self, x: Tensor) -> Tensor:
         """`(n, 3, h, w)` in [0, 1] to SR, in the chosen precision, averaged over the eight poses if so asked."""
@@ -147,29 +183,6 @@ def check_sr(sr: Tensor, lr: Tensor, scale: int) -> None:
         raise JobError(f"returned {sr.dtype}, expected floats in [0, 1]")
     if not bool(sr.isfinite().all()):
         raise JobError("returned values that are not finite (NaN or infinity)")
-
-
-def in_tiles(upscale: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int) -> Tensor:
-    """Upscale `(n, c, h, w)` tile by tile, each with `TILE_OVERLAP` pixels of context that are cut off again."""
-    height, width = x.shape[-2:]
-    sr: Tensor | None = None
-    for top, bottom, above, below in spans(height, tile):
-        for left, right, before, after in spans(width, tile):
-            part = upscale(x[..., above:below, before:after])
-            rows = slice((top - above) * scale, (bottom - above) * scale)
-            columns = slice((left - before) * scale, (right - before) * scale)
-            if sr is None:
-                sr = part.new_empty((*x.shape[:2], height * scale, width * scale))
-            sr[..., top * scale : bottom * scale, left * scale : right * scale] = part[..., rows, columns]
-    assert sr is not None
-    return sr
-
-
-def spans(size: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
-    """Start and end of each tile of an axis, without and with its context."""
-    for start in range(0, size, tile):
-        end = min(start + tile, size)
-        yield start, end, max(start - TILE_OVERLAP, 0), min(end + TILE_OVERLAP, size)
 
 
 def eight_poses() -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What `srbench run` is asked for; the fields are its options."""
+    """What `srbench run` is asked for; the fields are its options. `workers` None is as many as are to spare."""
 
     models: tuple[str, ...] = ("all",)
     hints: Hints = NO_HINTS
@@ -47,6 +47,8 @@ class Request:
     save_images: bool = False
     speed: bool = True
     unverified: bool = False
+    batch: int = 1
+    workers: int | None = None
     out: Path = Path("results")
     data_root: Path | None = None
 

@@ -93,7 +93,9 @@ class Row:
     """One image's scores, or the error that took their place.
 
     `seconds` is the upscaler's time, the first image's included: an indication, not a benchmark. `hr`, `lr` and `sr`
-    are the first 16 hex digits of the sha256 of the pixels. `made` is an index into the run's environments.
+    are the first 16 hex digits of the sha256 of the pixels. `tile` is the size of tiles in LR pixels, where there were
+    any, and `seam` the largest difference between two of them where they meet, in 8-bit levels. `made` is an index
+    into the run's environments.
     """
 
     image: str
@@ -103,6 +105,7 @@ class Row:
     lr: str = ""
     sr: str = ""
     tile: int | None = None
+    seam: float = 0.0
     error: str = ""
     made: int = 0
 

@@ -1,27 +1,23 @@
 """The main job, carried out: each model is built once, and walks the images of every data set that lacks its scores.
 
-One image's walk: `plan` → `run_job` → `dataset[i]` → `upscale(lr)` (timed) → `Convention.views` → metric → `append`.
+`plan` → `run_job` → `Walk.rows`, where an image goes from file to row → `append`.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench import environment
-from srbench.conventions import quantise
-from srbench.datasets.folder import short_digest
-from srbench.errors import InputError, JobError, UnavailableError
-from srbench.images import write_image
+from srbench.errors import JobError, UnavailableError
 from srbench.inference import Inference, prepare
-from srbench.plan import Job, Plan, saved_image
+from srbench.plan import Job, Plan
 from srbench.results import Row, Run
 from srbench.speed import time_model
 from srbench.store import RunWriter, load_results, read_run, run_path, timed_already, write_speeds
+from srbench.walk import Walk, workers_of
 
 if TYPE_CHECKING:
     from srbench.results import Identity, Results
@@ -101,36 +97,30 @@ def run_job(made: Plan, job: Job, inference: Inference | None, error: str, progr
         identity=job.identity,
         metrics=made.scorer.conventions if job.scored else {},
         rows=(),
-        environments=(environment.describe(str(made.device)),),
+        environments=(_environment(made),),
         unavailable=made.scorer.unavailable if job.scored else dict.fromkeys(made.request.metrics, NO_HR),
         source=job.source,
         remark=job.spec.remark,
     )
     with RunWriter(path, started, force=made.request.force, shard=made.shard) as writer:
         if inference is not None:
-            for index, names in job.missing.items():
-                row = _score_image(made, job, index, names, inference, path)
-                writer.append(row)
-                progress.image(job, row)
+            with closing(Walk(made, job, inference, path).rows()) as rows:
+                for row in rows:
+                    writer.append(row)
+                    progress.image(job, row)
+            _tell_tiles(job, writer.run.rows, progress)
         return writer.finish(job.dataset.ids, error)
 
 
-def _score_image(made: Plan, job: Job, index: int, names: Sequence[str], inference: Inference, path: Path) -> Row:
-    import torch
+def _environment(made: Plan) -> Mapping[str, Any]:
+    return environment.describe(str(made.device)) | {"batch": made.request.batch, "workers": workers_of(made)}
 
-    sample = job.dataset[index]
-    torch.manual_seed(made.request.seed + zlib.crc32(sample.id.encode()))  # the same whichever images came before
-    row = Row(sample.id, hr="" if sample.hr is None else short_digest(sample.hr), lr=short_digest(sample.lr))
-    try:
-        sr, seconds, tile = inference.upscale(sample.lr)
-        pixels = quantise(sr)
-        scores = {} if sample.hr is None else made.scorer(pixels, sample.hr, job.identity.scale, names)
-    except (JobError, InputError) as error:
-        return replace(row, error=str(error))
-    image = pixels[0].permute(1, 2, 0).cpu().numpy()
-    if made.request.save_images:
-        write_image(saved_image(path, sample.id), image)
-    return replace(row, scores=scores, seconds=round(seconds, 6), tile=tile, sr=short_digest(image))
+
+def _tell_tiles(job: Job, rows: Sequence[Row], progress: Progress) -> None:
+    """Say that there were tiles, and how much they can have changed."""
+    if tiled := [row for row in rows if row.tile]:
+        seam = max(row.seam for row in tiled)
+        progress.note(f"{job.title}: {len(tiled)} images in tiles, which differ by {seam:.2g} levels at most at a seam")
 
 
 def _time(made: Plan, identity: Identity, inference: Inference, progress: Progress) -> None:

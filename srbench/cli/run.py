@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from srbench.plan import Plan, Request
     from srbench.ranks import Ranks
 
+BATCH = "Images in a row that are of one size and go through the model together."
+WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
 NO_SETS = "the test sets found, else samples"
 
 
@@ -47,6 +49,8 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @click.option("--save-images/--no-save-images", help="Keep SR images as PNG, so that they can be scored again.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="Time each model after scoring it.")
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help=BATCH)
+@click.option("--workers", type=click.IntRange(min=0), help=WORKERS)
 @click.option("--unverified", is_flag=True, help="Score a standard set that does not verify; the signature says so.")
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 @data_root_option

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from srbench.errors import JobError, UsageError
 from srbench.images import to_rgb
-from srbench.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory, spans
+from srbench.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
 from srbench.resize import CUBIC, matrix
+from srbench.tiles import spans
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,8 +82,9 @@ def _by_tiles(inference: Inference, lr: Pixels, size: int) -> Pixels:
     scale = inference.upscaler.scale
     height, width = lr.shape[:2]
     sr = np.empty((height * scale, width * scale, *lr.shape[2:]), lr.dtype)
-    for top, bottom, above, below in spans(height, size):
-        for left, right, before, after in spans(width, size):
+    overlap = inference.overlap if size < max(height, width) else 0
+    for top, bottom, above, below in spans(height, size, overlap):
+        for left, right, before, after in spans(width, size, overlap):
             part = lr[above:below, before:after]
             made = _tile(inference, part)
             rows = slice((top - above) * scale, (bottom - above) * scale)

@@ -11,9 +11,10 @@ import torch
 
 from srbench.backends import accelerated
 from srbench.errors import JobError, UsageError
-from srbench.inference import Inference, eight_poses, in_tiles, select_device, to_tensor
+from srbench.inference import Inference, eight_poses, select_device, to_tensor
 from srbench.models import load_model
 from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
+from srbench.tiles import MOST_OVERLAP, in_tiles, overlap_of
 
 Photograph = Callable[..., np.ndarray]
 CPU = torch.device("cpu")
@@ -32,21 +33,47 @@ class Net(torch.nn.Module):
         return torch.nn.functional.pixel_shuffle(self.conv(lr), self.scale)
 
 
+def wide(scale: int = 2) -> torch.nn.Module:
+    """A stack of eleven 3x3 convolutions, which reaches eleven pixels."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3 if first else 8, 8, 3, padding=1) for first in [True, *[False] * 9]]
+    net = torch.nn.Sequential(*layers, torch.nn.Conv2d(8, 3 * scale**2, 3, padding=1), torch.nn.PixelShuffle(scale))
+    return net.requires_grad_(False)
+
+
 @pytest.mark.parametrize("tile", [16, 40, 64, 1000])
 @pytest.mark.parametrize("size", [(100, 70), (64, 64), (1, 90)])
 def test_tiles_equal_the_whole(photograph: Photograph, tile: int, size: tuple[int, int]) -> None:
-    net, x = Net(), to_tensor(photograph(*size))
-    with torch.inference_mode():
-        torch.testing.assert_close(in_tiles(net, x, tile, 2), net(x), rtol=0, atol=1e-6)
+    x = to_tensor(photograph(*size))
+    for net, reach in ((Net().requires_grad_(False), 1), (wide(), 11)):
+        overlap = overlap_of(net, 2, CPU)
+        assert overlap == reach + 1
+        sr, seam = in_tiles(net, x, tile, 2, overlap)
+        torch.testing.assert_close(sr, net(x), rtol=0, atol=1e-6)
+        assert seam <= 255 * 1e-6
+
+
+def test_too_little_context_is_told(photograph: Photograph) -> None:
+    net, x = wide(), to_tensor(photograph(60, 80))
+    sr, seam = in_tiles(net, x, 32, 2, overlap=3)
+    assert seam > 1e-3
+    assert float((sr - net(x)).abs().max()) > 1e-6
+
+
+def test_the_reach_of_a_model_that_sees_everything_or_fails_on_the_probe() -> None:
+    assert overlap_of(lambda x: x - x.mean(), 1, CPU) == MOST_OVERLAP
+    assert overlap_of(lambda x: x.nan_to_num(), 1, CPU) == MOST_OVERLAP
+    assert overlap_of(lambda x: x.reshape(7, 7), 1, CPU) == MOST_OVERLAP
+    assert overlap_of(lambda x: x, 1, CPU) == 1
 
 
 def test_bicubic_in_tiles_equals_the_whole(photograph: Photograph) -> None:
     upscaler = load_model("bicubic", 3, "cpu")
     lr = photograph(90, 110)
-    whole, _, used = Inference(upscaler, CPU, tile="none").upscale(lr)
-    tiled, _, size = Inference(upscaler, CPU, tile="32").upscale(lr)
-    assert (used, size) == (None, 32)
-    torch.testing.assert_close(tiled, whole, rtol=0, atol=0)
+    whole = Inference(upscaler, CPU, tile="none").upscale(lr)
+    tiled = Inference(upscaler, CPU, tile="32").upscale(lr)
+    assert (whole.tile, tiled.tile, tiled.seam) == (None, 32, 0.0)
+    torch.testing.assert_close(tiled.sr, whole.sr, rtol=0, atol=0)
 
 
 def test_auto_tiles_when_memory_runs_out(photograph: Photograph) -> None:
@@ -61,11 +88,18 @@ def test_auto_tiles_when_memory_runs_out(photograph: Photograph) -> None:
             return net(lr)
 
     lr = photograph(200, 260)
-    sr, _, tile = Inference(Small(), CPU).upscale(lr)
-    assert tile == 65
-    torch.testing.assert_close(sr, net(to_tensor(lr)).detach(), rtol=0, atol=1e-6)
+    made = Inference(Small(), CPU).upscale(lr)
+    assert made.tile == 130
+    torch.testing.assert_close(made.sr, net(to_tensor(lr)).detach(), rtol=0, atol=1e-6)
     with pytest.raises(JobError, match="OutOfMemoryError: CUDA out of memory"):
         Inference(Small(), CPU, tile="none").upscale(lr)
+
+
+def test_a_batch_equals_its_images(photograph: Photograph) -> None:
+    images = [photograph(20, 30, seed=seed) for seed in range(3)]
+    inference = Inference(Net(), CPU)
+    for one, image in zip(inference.upscale_together(images), images, strict=True):
+        torch.testing.assert_close(one.sr, inference.upscale(image).sr, rtol=0, atol=1e-6)
 
 
 def test_the_eight_poses_are_different_and_undone() -> None:
@@ -80,7 +114,7 @@ def test_self_ensemble_of_an_equivariant_model_changes_nothing(photograph: Photo
     plain = Inference(load_model("nearest", 2, "cpu"), CPU)
     lr = photograph(20, 30)
     ensemble = replace(plain, self_ensemble=True)
-    torch.testing.assert_close(ensemble.upscale(lr)[0], plain.upscale(lr)[0])
+    torch.testing.assert_close(ensemble.upscale(lr).sr, plain.upscale(lr).sr)
 
 
 def test_precision_is_that_asked_for(photograph: Photograph) -> None:
