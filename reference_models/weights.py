@@ -99,7 +99,7 @@ def network_of(checkpoint: Checkpoint) -> nn.Module | None:
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:
     """The loader that srbench finds under `srbench.loaders`: a weights file of ours, or an RRDBNet, as a model."""
-    if checkpoint.is_onnx:
+    if checkpoint.is_onnx or checkpoint.is_program:
         return None
     network = network_of(checkpoint)
     if network is None:

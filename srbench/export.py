@@ -139,17 +139,13 @@ _WRITERS: dict[str, Callable[[Any, Any, Path], None]] = {
 
 def open_exported(path: Path, format: str, scale: int) -> Callable[[Tensor], Tensor]:
     """The function in a file that this process has just written; for files of others see `srbench.models.files`."""
-    import torch
-
     if format == "onnx":
         from srbench.models.onnx import OnnxUpscaler, open_session
 
         return OnnxUpscaler(open_session(path, "cpu"), scale)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        load: Callable[[Path], Any] = torch.jit.load if format == "torchscript" else torch.export.load
-        function = load(path) if format == "torchscript" else load(path).module()
-    return lambda lr: torch.as_tensor(function(lr))
+    from srbench.models.exported import Program, open_program
+
+    return Program(open_program(path, "cpu"), scale)
 
 
 def _largest_difference(module: nn.Module, exported: Callable[[Tensor], Tensor]) -> float:

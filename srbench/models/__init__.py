@@ -8,6 +8,7 @@
 | `esrgan@0.8`                               | 0.8 of the way from the model that it was trained from        |
 | `runs/a/best.safetensors`, `RRDB.pth`      | a weights file, see `srbench.models.files`                    |
 | `net.onnx`                                 | an ONNX file, see `srbench.models.onnx`                       |
+| `net.pt`, `net.pt2`                        | TorchScript, torch.export, see `srbench.models.exported`      |
 | `package.module:factory`                   | something importable, see `srbench.models.factory`            |
 | `A+B`                                      | the mean of the outputs of A and B                            |
 | `name=REF`                                 | any of these, under another name                              |
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from srbench.types import Upscaler
 
 ALL = "all"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".onnx")
 
 
 def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:

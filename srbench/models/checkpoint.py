@@ -39,6 +39,13 @@ class Checkpoint:
         return self.path.suffix.lower() == ".onnx"
 
     @cached_property
+    def is_program(self) -> bool:
+        """Whether the file holds a graph with its weights, for a loader of such, in place of weights alone."""
+        from srbench.models.exported import is_program
+
+        return is_program(self.path)
+
+    @cached_property
     def _content(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such weights file")
@@ -57,8 +64,8 @@ class Checkpoint:
     @property
     def summary(self) -> str:
         """For error messages: how many tensors of what names and shapes."""
-        if self.is_onnx:
-            return "an ONNX graph"
+        if self.is_onnx or self.is_program:
+            return "an ONNX graph" if self.is_onnx else "a program of torch"
         shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in self.tensors.items()]
         return f"{len(shapes)} tensors: {', '.join(shapes[:3])}{', …' * (len(shapes) > 3)}"
 

@@ -53,7 +53,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
 
     Raises `UnavailableError` without spandrel, and `InputError` for a model that is not RGB to RGB.
     """
-    if checkpoint.is_onnx:
+    if checkpoint.is_onnx or checkpoint.is_program:
         return None
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError

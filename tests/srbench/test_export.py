@@ -74,6 +74,25 @@ def test_exported_onnx_runs_as_a_model(nets: None, srbench: Srbench, folder: Pat
     )
 
 
+@pytest.mark.parametrize("format", ["torchscript", "torch-export"])
+def test_exported_programs_run_as_models_once_trusted(
+    format: str, nets: None, srbench: Srbench, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / f"exported{SUFFIXES[format]}"
+    assert srbench("export", "net", out, "--format", format) == 0
+    values = ["--model-range", "0..1", "--model-channels", "rgb"]  # the network is random
+    options = [*values, "--datasets", folder, "--metrics", "psnr_y", "--out", tmp_path / "results"]
+    assert srbench("run", "--models", out, *options) == 2
+    assert "is a program, and running it could do harm. If you trust it, set SRBENCH_TRUST_PROGRAMS=1" in srbench.err
+    monkeypatch.setenv("SRBENCH_TRUST_PROGRAMS", "1")
+    assert srbench("run", "--models", f"net,{out}", *options, "--no-speed") == 0
+    scores = {run.identity.model: run.values("psnr_y") for run in load_results(tmp_path / "results")}
+    assert scores["exported"] == pytest.approx(scores["net"], abs=1e-3)
+    speed = ["--sizes", "20x10", "--budget", 0, "--out", tmp_path / "results"]
+    assert srbench("speed", "--models", out, *values, *speed) == 0
+    assert "exported" in srbench.out
+
+
 def test_what_cannot_be_exported(nets: None, srbench: Srbench, tmp_path: Path) -> None:
     assert srbench("export", "net", tmp_path / "net.pt") == 2
     assert "onnx files end in .onnx; write net.onnx" in srbench.err
