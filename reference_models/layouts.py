@@ -112,6 +112,9 @@ LAYOUTS = (
 class Ends(nn.Module):
     """What a layout has around the convolutions, so that the whole is from RGB in [0, 1] to the same."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: SRResNet, layout: Layout) -> None:
         super().__init__()
         self.network, self.scale, self.layout = network, network.scale, layout

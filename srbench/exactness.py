@@ -97,7 +97,7 @@ Outcome = tuple["torch.Tensor", "torch.Tensor", float]
 def _outcome(inference: Inference, sample: Sample, scale: int) -> Outcome:
     import torch
 
-    sr, _, _ = inference.upscale(sample.lr)
+    sr = inference.upscale(sample.lr).sr
     pixels = quantise(sr)
     score = Scorer([METRIC], inference.device)(pixels, sample.reference, scale)[METRIC]
     return sr.to(torch.float64), pixels.to(torch.int16), score

@@ -89,7 +89,7 @@ class Inference:
 
         alone = self if self.tile != "auto" else replace(self, tile="none")
         sr, seconds, tile, seam = alone._timed(torch.cat([to_tensor(image, self.device) for image in images]))
-        return [Upscaled(one, seconds / len(images), tile, seam) for one in sr.split(1)]
+        return [Upscaled(one, seconds / len(images), tile, seam) for one in sr[:, None]]
 
     def _timed(self, x: Tensor) -> Upscaled:
         if self.tile not in ("auto", "none"):

@@ -7,7 +7,7 @@ the calling thread, and on a GPU the metrics too: the device does one thing at a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -58,7 +58,7 @@ class Walk:
         self.request, self.scorer = made.request, made.scorer
         self.workers = workers_of(made)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Generator[Row, None, None]:
         """Rows as they get done. An image that cannot be read raises `InputError`, after the rows before it."""
         with pool_of(self.workers) as pool:
             made = self._upscaled(ahead(pool, self._read, self.job.missing.items()))

@@ -93,7 +93,7 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
     positions = (sr.shape[-2] - fast.MARGIN) * (sr.shape[-1] - fast.MARGIN)
     pairs = zip(sr.flatten(0, 1).contiguous().numpy(), hr.flatten(0, 1).contiguous().numpy(), strict=True)
     sums = torch.tensor([fast.ssim_sum(x, y) for x, y in pairs], dtype=torch.float64)
-    return sums.reshape(sr.shape[:2]).sum(dim=1) / (sr.shape[1] * positions)
+    return torch.as_tensor(sums.reshape(sr.shape[:2]).sum(dim=1) / (sr.shape[1] * positions))
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
