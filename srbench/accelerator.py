@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -30,6 +32,26 @@ def _compiled() -> ModuleType | None:
     except Exception:  # not installed, or broken in one of many ways (too new a numpy, no place for a cache)
         return None
     return module
+
+
+def share(function: Callable[[int, int], object], count: int) -> None:
+    """Call `function(start, end)` so that 0 to `count` is covered, in as many parts as torch has threads.
+
+    For compiled loops, which hold no lock; what they compute must not depend on where the parts begin.
+    """
+    import torch
+
+    parts = min(torch.get_num_threads(), count)
+    bounds = [count * part // parts for part in range(parts + 1)]
+    if parts == 1:
+        function(0, count)
+    else:
+        list(_threads(parts).map(function, bounds, bounds[1:]))
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, "srbench-metrics")
 
 
 def describe(device: torch.device | str) -> str:

@@ -7,9 +7,10 @@ This is the one place that rounds, clamps, crops, treats grey and converts to Y,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from srbench.accelerator import kernels
+from srbench.accelerator import kernels, share
 from srbench.errors import InputError, UsageError
 from srbench.registry import unknown
 from srbench.resize import round_to_uint8
@@ -101,7 +102,10 @@ def _weighted(rgb: Tensor, border: int, weights: tuple[float, float, float], off
 
     rgb = rgb.expand(-1, 3, -1, -1)
     if fast := kernels(rgb.device):
-        return torch.from_numpy(fast.luma(rgb.contiguous().numpy(), border, weights, offset, whole))
+        y = torch.empty(len(rgb), 1, *(side - 2 * border for side in rgb.shape[-2:]), dtype=torch.float64)
+        for given, made in zip(rgb.contiguous().numpy(), y[:, 0].numpy(), strict=True):
+            share(partial(fast.luma, given, made, border, weights, offset, whole), len(made))
+        return y
     red, green, blue = (_inside(rgb[:, index : index + 1], border) for index in range(3))
     y = (red * weights[0] + green * weights[1] + blue * weights[2]) / 255.0 + offset
     return round_to_uint8(y) if whole else y

@@ -33,7 +33,7 @@ C2 = (0.03 * 255.0) ** 2
 
 TILE_ROWS = 64
 STRIDE = 128
-"""A tile of 74 x 128 values is 74 KiB: the six buffers of `ssim_sum` stay in the second cache of any processor."""
+"""A tile of 74 x 128 values is 74 KiB: the six buffers of `ssim_sums` stay in the second cache of any processor."""
 
 
 @compiled
@@ -48,21 +48,27 @@ def to_bytes(values: npt.NDArray[np.float32]) -> Bytes:
 
 
 @compiled
-def luma(rgb: Bytes, border: int, weights: tuple[float, float, float], offset: float, whole: bool) -> Floats:
-    """`(n, 3, h, w)` to Y `(n, 1, h - 2 border, w - 2 border)`, the operations of the torch path in their order."""
-    height, width = rgb.shape[2] - 2 * border, rgb.shape[3] - 2 * border
-    out = np.empty((len(rgb), 1, height, width))
+def luma(
+    rgb: Bytes,
+    out: Floats,
+    border: int,
+    weights: tuple[float, float, float],
+    offset: float,
+    whole: bool,
+    start: int,
+    end: int,
+) -> None:
+    """Rows `start` to `end` of Y `(h, w)`, of `(3, h + 2 border, w + 2 border)`: in the torch path's order."""
+    width = out.shape[1]
     inside = slice(border, border + width)
-    for n in range(len(rgb)):
-        for i in range(height):
-            row, rows = out[n, 0, i], rgb[n, :, i + border]
-            red, green, blue = rows[0][inside], rows[1][inside], rows[2][inside]
+    for i in range(start, end):
+        row, rows = out[i], rgb[:, i + border]
+        red, green, blue = rows[0][inside], rows[1][inside], rows[2][inside]
+        for j in range(width):
+            row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / 255.0 + offset
+        if whole:
             for j in range(width):
-                row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / 255.0 + offset
-            if whole:
-                for j in range(width):
-                    row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)
-    return out
+                row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)
 
 
 @fused
@@ -121,30 +127,38 @@ def _add_row(first: Floats, second: Floats, squares: Floats, products: Floats, s
         sums[j] += above / ((mean_x * mean_x + mean_y * mean_y + C1) * (variances + C2))
 
 
-@compiled
-def ssim_sum(x: Floats, y: Floats) -> float:
-    """The sum of SSIM over the `(h - 10) * (w - 10)` positions where the 11x11 Gaussian fits; planes in [0, 255].
+@fused
+def _add_tile(planes: Floats, rows: int, width: int, sums: Floats) -> None:
+    sums[:] = 0.0
+    for start in range(0, rows * STRIDE, STRIDE):
+        end = start + width
+        _add_row(planes[0, start:end], planes[1, start:end], planes[2, start:end], planes[3, start:end], sums[:width])
 
-    Tile by tile: a tile is filtered in flat buffers of a fixed row length, so that both axes are one-dimensional
-    filters; what a filter reads across the end of a row lands in the last ten columns, which are not used.
+
+def tile_rows(height: int) -> int:
+    """How many rows of tiles `ssim_sums` makes of an image."""
+    return -(-(height - MARGIN) // TILE_ROWS)
+
+
+@compiled
+def ssim_sums(x: Floats, y: Floats, sums: Floats, start: int, end: int) -> None:
+    """Sums of SSIM over the positions where the 11x11 Gaussian fits, one for each row of tiles from `start` to `end`.
+
+    `x` and `y` are planes in [0, 255]; together the sums are of `(h - 10) * (w - 10)` values. A tile is filtered in
+    flat buffers of a fixed row length, so that both axes are one-dimensional filters; what a filter reads across the
+    end of a row lands in the last ten columns, which are not used.
     """
     planes, between = np.zeros((4, (TILE_ROWS + MARGIN) * STRIDE)), np.zeros((TILE_ROWS + MARGIN) * STRIDE)
-    sums = np.zeros(STRIDE - MARGIN)
-    total = 0.0
-    for top in range(0, x.shape[0] - MARGIN, TILE_ROWS):
+    of_columns = np.zeros(STRIDE - MARGIN)
+    for tile_row in range(start, end):
+        top = tile_row * TILE_ROWS
         rows = min(TILE_ROWS + MARGIN, x.shape[0] - top)
+        sums[tile_row] = 0.0
         for left in range(0, x.shape[1] - MARGIN, STRIDE - MARGIN):
             columns = min(STRIDE, x.shape[1] - left)
             _load(x, y, top, left, rows, columns, planes)
             for index in range(4):  # not "for plane in planes": numba would lose sight of their being contiguous
                 _across(planes[index], between)
                 _down(between, planes[index])
-            width = columns - MARGIN
-            sums[:] = 0.0
-            for start in range(0, (rows - MARGIN) * STRIDE, STRIDE):
-                end = start + width
-                _add_row(
-                    planes[0, start:end], planes[1, start:end], planes[2, start:end], planes[3, start:end], sums[:width]
-                )
-            total += sums.sum()
-    return total
+            _add_tile(planes, rows - MARGIN, columns - MARGIN, of_columns)
+            sums[tile_row] += of_columns.sum()

@@ -6,9 +6,11 @@ file, whichever is found first. Input: RGB, SR rounded to uint8, scaled to [-1, 
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from srbench.assets import locate, weights_folder
@@ -27,28 +29,79 @@ TORCHVISION_ALEXNET = Asset(
     sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     size=244_408_911,
 )
+KEPT_BYTES = 512 * 2**20
+"""Features of references kept on a CPU: 42 bytes a pixel, so 12 megapixels."""
+
 SMALLEST = 32
 """AlexNet's strides leave nothing of a smaller image."""
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
-    network = _network(str(device))
+    return Distance(_network(str(device)), KEPT_BYTES if device.type == "cpu" else 0)
 
-    def lpips(sr: Tensor, hr: Tensor) -> Tensor:
+
+class Distance:
+    """LPIPS of pairs of views, which knows the references that it has met: every model is scored on the same ones.
+
+    Their features are kept, in the order met, until `memory` bytes are full, and then no more: models come one after
+    the other over all images, in which order a cache that forgets the oldest would forget each just before its use.
+    On a GPU none are kept: the trunk costs little there, and the memory is the model's.
+    """
+
+    def __init__(self, network: torch.nn.Module, memory: int) -> None:
+        self.network = network
+        self.free = memory
+        self.kept: dict[bytes, list[Tensor]] = {}
+        self._lock = Lock()
+
+    def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """LPIPS of each pair of `(n, 3, h, w)` views in [0, 255]; n distances, 0 where the pair is equal."""
         import torch
 
         if min(sr.shape[-2:]) < SMALLEST:
             raise InputError(f"LPIPS needs {SMALLEST} pixels a side; the image is {sr.shape[-1]}x{sr.shape[-2]}")
         with torch.inference_mode():
-            distance: Tensor = network(sr.float() / 127.5 - 1.0, hr.float() / 127.5 - 1.0)
-        return distance.double().flatten()
+            return torch.cat([self._pair(a[None], b[None]) for a, b in zip(sr, hr, strict=True)])
 
-    return lpips
+    def _pair(self, sr: Tensor, hr: Tensor) -> Tensor:
+        pairs = zip(self._features(sr), self._reference(hr), self.network.lins, strict=True)
+        return sum((_distance(a, b, head) for a, b, head in pairs), start=sr.new_zeros(1))
+
+    def _reference(self, hr: Tensor) -> list[Tensor]:
+        if not self.free and not self.kept:
+            return self._features(hr)
+        pixels = hr.byte().numpy()  # whole numbers: no convention does anything to RGB but crop it
+        key = hashlib.blake2b(f"{pixels.shape}".encode() + pixels.tobytes(), digest_size=16).digest()
+        if key in self.kept:
+            return self.kept[key]
+        features = self._features(hr)
+        size = sum(item.nbytes for item in features)
+        with self._lock:
+            if size <= self.free and key not in self.kept:
+                self.kept[key] = features
+                self.free -= size
+        return features
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        """The trunk's five layers, each pixel's channels scaled to length one (equation 1 of the paper)."""
+        import torch
+
+        x = self.network.scaling_layer(image.float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+        layers = self.network.net(x)
+        return [layer / (layer.square().sum(dim=1, keepdim=True).sqrt() + 1e-10) for layer in layers]
+
+
+def _distance(a: Tensor, b: Tensor, head: torch.nn.Module) -> Tensor:
+    """The squared differences of one layer, weighed by channel, averaged over the image; one float64."""
+    import torch
+
+    weight = torch.cat([parameter.flatten() for parameter in head.parameters()])
+    return ((a - b).square_().mean(dim=(2, 3)) * weight).sum(dim=1).double()
 
 
 @cache
 def _network(device: str) -> torch.nn.Module:
+    import torch
     from lpips import LPIPS
 
     trunk = _trunk()
@@ -57,7 +110,7 @@ def _network(device: str) -> torch.nn.Module:
         network = LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     state = network.net.state_dict()  # named slice3.6.weight where torchvision says features.6.weight
     network.net.load_state_dict({name: trunk["features." + name.split(".", 1)[1]] for name in state})
-    ready: torch.nn.Module = network.eval().requires_grad_(False).to(device)
+    ready: torch.nn.Module = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     return ready
 
 

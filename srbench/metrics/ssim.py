@@ -11,7 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from srbench.accelerator import kernels
+from srbench.accelerator import kernels, share
 from srbench.errors import InputError
 from srbench.types import Metric, ScoreFunction
 
@@ -91,9 +91,11 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
     assert fast is not None
     _refuse_small(sr, fast.TAPS)
     positions = (sr.shape[-2] - fast.MARGIN) * (sr.shape[-1] - fast.MARGIN)
-    pairs = zip(sr.flatten(0, 1).contiguous().numpy(), hr.flatten(0, 1).contiguous().numpy(), strict=True)
-    sums = torch.tensor([fast.ssim_sum(x, y) for x, y in pairs], dtype=torch.float64)
-    return torch.as_tensor(sums.reshape(sr.shape[:2]).sum(dim=1) / (sr.shape[1] * positions))
+    sums = torch.zeros(*sr.shape[:2], fast.tile_rows(sr.shape[-2]), dtype=torch.float64)
+    planes = (views.flatten(0, 1).contiguous().numpy() for views in (sr, hr, sums))
+    for x, y, of_rows in zip(*planes, strict=True):
+        share(partial(fast.ssim_sums, x, y, of_rows), len(of_rows))
+    return sums.sum(dim=(1, 2)) / (sr.shape[1] * positions)
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:

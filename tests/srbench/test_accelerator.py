@@ -82,6 +82,16 @@ def test_every_level_and_every_tie_is_rounded_alike(monkeypatch: pytest.MonkeyPa
     assert torch.equal(fast, quantise(sr))
 
 
+@pytest.mark.parametrize("height", [11, 75, 500])
+def test_scores_do_not_depend_on_the_number_of_threads(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sr, hr = pair(height, 130, 0, 1, 1, whole=False)
+    found = set()
+    for count in (1, 2, 3, 8):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+        found.add(float(fast_ssim(sr, hr)))
+    assert len(found) == 1
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     pairs = [pair(100, 150, seed, 1, 1, whole=False) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:

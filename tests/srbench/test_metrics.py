@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.images import read_image
-from srbench.metrics import resolve
+from srbench.metrics import lpips, resolve
 from srbench.metrics.psnr import psnr
 from srbench.metrics.ssim import ssim
 from srbench.scoring import measure
@@ -108,6 +108,30 @@ def test_lpips_laws(weights_folder: Path, monkeypatch: pytest.MonkeyPatch, photo
         measure(a[:31], b[:31], ["lpips"])
 
 
+def test_lpips_keeps_the_features_of_references_within_bounds(
+    weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    network = lpips._network("cpu")
+    sr, hr = pair(48, 64, seed=0, channels=3, n=3)
+    with torch.inference_mode():
+        package = network(sr.float() / 127.5 - 1.0, hr.float() / 127.5 - 1.0).double().flatten()
+    seen: list[int] = []
+    hook = network.net.register_forward_pre_hook(lambda module, inputs: seen.append(1))
+    one = sum(item.nbytes for item in lpips.Distance(network, 0)._features(hr[:1]))
+    seen.clear()
+    for memory, first, second in ((0, 6, 6), (one, 6, 5), (2 * one + 1, 6, 4), (lpips.KEPT_BYTES, 6, 3)):
+        distance = lpips.Distance(network, memory)
+        for expected in (first, second):
+            torch.testing.assert_close(distance(sr, hr), package, rtol=0, atol=1e-6)
+            assert len(seen) == expected
+            seen.clear()
+        assert sum(item.nbytes for kept in distance.kept.values() for item in kept) <= memory
+    assert distance(hr, hr).tolist() == [0.0] * 3
+    assert distance(sr, sr.flip(-1)).tolist() != distance(sr, sr).tolist()
+    hook.remove()
+
+
 def test_lpips_without_weights_says_what_helps(monkeypatch: pytest.MonkeyPatch, photograph: Photograph) -> None:
     monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)
     monkeypatch.setattr("srbench.metrics.lpips._network", resolve_uncached())
@@ -117,8 +141,6 @@ def test_lpips_without_weights_says_what_helps(monkeypatch: pytest.MonkeyPatch, 
 
 
 def resolve_uncached() -> Callable[[str], torch.nn.Module]:
-    from srbench.metrics import lpips
-
     return lpips._network.__wrapped__
 
 
