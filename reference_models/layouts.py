@@ -2,8 +2,8 @@
 
 They differ from ours in what can be settled once: biases in front of batch norm go into its mean, its epsilon into its
 variance, a batch norm behind an upsampling convolution into that convolution. What comes before the first and after
-the last convolution (normalisation by ImageNet's statistics, tanh) is in no file: it is as the repositories have it, and
-the probe of `srbench.models.probe` refuses a network that it does not suit.
+the last convolution (normalisation by ImageNet's statistics, tanh) is in no file: it is as the repositories have it,
+and the probe of `srbench.models.probe` refuses a network that it does not suit.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ def _network(ours: Mapping[str, Tensor]) -> SRResNet | None:
     """A network of the size of a checkpoint; None for scales and channels that SRResNet does not have."""
     blocks = {int(found[1]) for name in ours if (found := re.match(r"body\.(\d+)\.", name))}
     features, channels = ours["head.0.weight"].shape[:2]
-    steps = [ours[f"up.{stage}.conv.weight"].shape[0] // features for stage in range(3) if f"up.{stage}.conv.weight" in ours]
+    steps = [
+        ours[f"up.{stage}.conv.weight"].shape[0] // features for stage in range(3) if f"up.{stage}.conv.weight" in ours
+    ]
     scale = {(4,): 2, (9,): 3, (4, 4): 4, (4, 4, 4): 8}.get(tuple(steps))
     return SRResNet(scale, len(blocks), features) if scale and channels == 3 else None
 

@@ -159,7 +159,8 @@ def _asked(results: Results, scores: Sequence[Score]) -> list[str]:
     shown = {(score.metric, score.dataset, score.scale) for score in scores}
     rows = [row for row in results.studies if (row.metric, row.dataset, row.scale) in shown]
     return _distinct(
-        f"{heading(row.metric).label}: {row.answers} answers of {row.raters} people on {row.images} images of {row.dataset}"
+        f"{heading(row.metric).label}: {row.answers} answers of {row.raters} people "
+        f"on {row.images} images of {row.dataset}"
         for row in rows
     )
 

@@ -13,23 +13,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from srbench.api import evaluate
-    from srbench.comparison import compare
+    from srbench.comparison import compare, rank
     from srbench.degradations import degrade
-    from srbench.models import load_model
+    from srbench.errors import SrbenchError
+    from srbench.images import read_image, write_image
+    from srbench.models import list_models, load_model
+    from srbench.results import Results
     from srbench.scoring import measure
     from srbench.store import load_results
 
 __version__ = "0.1.0"
 
-__all__ = ["compare", "degrade", "evaluate", "load_model", "load_results", "measure"]
+__all__ = [
+    "Results",
+    "SrbenchError",
+    "compare",
+    "degrade",
+    "evaluate",
+    "list_models",
+    "load_model",
+    "load_results",
+    "measure",
+    "rank",
+    "read_image",
+    "write_image",
+]
 
 _HOME = {
+    "Results": "results",
+    "SrbenchError": "errors",
     "compare": "comparison",
     "degrade": "degradations",
     "evaluate": "api",
+    "list_models": "models",
     "load_model": "models",
     "load_results": "store",
     "measure": "scoring",
+    "rank": "comparison",
+    "read_image": "images",
+    "write_image": "images",
 }
 
 

@@ -210,7 +210,7 @@ class StudyRow:
     raters: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """Every run, timing and rating of a results folder: what reports, checks and comparisons read.
 
@@ -224,6 +224,17 @@ class Results:
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
+
+    def __repr__(self) -> str:
+        from srbench.showing import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        from srbench.showing import as_html
+
+        return as_html(self)
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:

@@ -30,23 +30,33 @@ if TYPE_CHECKING:
 @click.option("--tile", default="auto", show_default=True, help="auto, none, or a number of LR pixels.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
+@click.option(
+    "--compare",
+    "sheet",
+    metavar="SHEET",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a PNG with details of an image: LR, bicubic and SR side by side.",
+)
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @device_option
 def command(
     source: Path, target: Path, ref: str, hints: Hints, scale: float | None, tile: str,
-    precision: str, self_ensemble: bool, force: bool, device: str,
+    precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,
 ) -> int:  # fmt: skip
+    from srbench.errors import UsageError
     from srbench.inference import prepare, select_device
     from srbench.models import find_model
     from srbench.upscale.pixels import Enlarger
 
+    if sheet and (source.is_dir() or sheet.suffix.lower() != ".png"):
+        raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
     spec = find_model(ref, hints)
     own = _own_scale(spec, scale)
     inference = prepare(spec, own, select_device(device), precision=precision, tile=tile, self_ensemble=self_ensemble)
     enlarger = Enlarger(inference, scale or own)
     if source.is_dir():
         return _folder(source, target, spec, enlarger, force)
-    return _file(source, target / source.name if target.is_dir() else target, enlarger)
+    return _file(source, target / source.name if target.is_dir() else target, enlarger, spec.name, sheet)
 
 
 def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
@@ -56,7 +66,7 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
     return min((scale for scale in spec.scales if scale >= wanted), default=max(spec.scales))
 
 
-def _file(source: Path, target: Path, enlarger: Enlarger) -> int:
+def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.errors import UsageError
     from srbench.upscale import video
     from srbench.upscale.pictures import check_target, enlarge, read_picture, write_picture
@@ -64,13 +74,21 @@ def _file(source: Path, target: Path, enlarger: Enlarger) -> int:
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the input; give another OUTPUT")
     if source.suffix.lower() in video.SUFFIXES:
+        if sheet:
+            raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
         with _progress(source.name) as progress:
             count = video.upscale_video(source, target, enlarger, progress)
         click.echo(f"{target}: {count} frames", err=True)
         return 0
     check_target(target)
-    picture = enlarge(read_picture(source), enlarger)
+    lr = read_picture(source)
+    with _progress(source.name) as progress:
+        picture = enlarge(lr, enlarger, progress)
     write_picture(target, picture)
+    if sheet:
+        from srbench.upscale.sheet import write_sheet
+
+        write_sheet(sheet, lr.colour, picture.colour, name)
     click.echo(f"{target}: {picture.colour.shape[1]}x{picture.colour.shape[0]}", err=True)
     return 0
 

@@ -63,6 +63,11 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
     return _registered(ref)
 
 
+def list_models() -> list[str]:
+    """The names of all registered models, sorted; `load_model` takes them, and files and more besides."""
+    return sorted(entries("models"))
+
+
 def _registered(name: str) -> ModelSpec:
     spec = load("models", name)
     if not isinstance(spec, ModelSpec):

@@ -27,7 +27,9 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
     checkpoint = Checkpoint(path, hints)
-    if not (checkpoint.is_onnx or checkpoint.is_program) and not checkpoint.tensors:  # read here: what is unsafe is refused before any loader
+    if (
+        not (checkpoint.is_onnx or checkpoint.is_program) and not checkpoint.tensors
+    ):  # read here: what is unsafe is refused before any loader
         raise InputError(f"{path}: holds no tensors")
     tried = []
     for name in registry.entries("loaders"):

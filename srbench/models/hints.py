@@ -69,7 +69,7 @@ def parse_range(text: str) -> tuple[Range, Range]:
 
 
 def make_hints(scale: int | None = None, range: str | None = None, channels: str | None = None) -> Hints:
-    """The hints behind `--model-scale`, `--model-range` and `--model-channels`; raises `UsageError` for what is none."""
+    """The hints behind `--model-scale`, `--model-range`, `--model-channels`; raises `UsageError` for what is none."""
     if channels not in (None, *get_args(Channels)):
         raise UsageError(f"--model-channels {channels!r} is neither rgb nor bgr")
     try:

@@ -5,8 +5,8 @@ range a network's biases have the wrong size, and its output resembles nothing; 
 is a little worse than it could be. Both are measured as PSNR against the photographs.
 
 A hypothesis is clearly better than another where it is ahead on every piece (by chance: 1 in 64), and by more than
-`NEGLIGIBLE` in the mean. The usual one (0..1, RGB) is taken where none is better; another only where it is clearly better than all
-others. In between the user is asked.
+`NEGLIGIBLE` in the mean. The usual one (0..1, RGB) is taken where none is better; another only where it is clearly
+better than all others. In between the user is asked.
 """
 
 from __future__ import annotations

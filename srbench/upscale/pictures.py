@@ -25,7 +25,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from srbench.errors import InputError
 from srbench.images import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
-from srbench.upscale.pixels import Enlarger, Pixels
+from srbench.upscale.pixels import Enlarger, Pixels, Progress
 
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
@@ -99,9 +99,9 @@ def _read_16_bits(path: Path, picture: pil.Image) -> Picture:
     return Picture(pixels if pixels.ndim == 2 else pixels[..., :3], alpha, icc)
 
 
-def enlarge(picture: Picture, enlarger: Enlarger) -> Picture:
+def enlarge(picture: Picture, enlarger: Enlarger, progress: Progress | None = None) -> Picture:
     """The picture, larger; EXIF's own record of the size, where there is one, follows."""
-    colour = enlarger(picture.colour)
+    colour = enlarger(picture.colour, progress)
     alpha = None if picture.alpha is None else enlarger.plane(picture.alpha)
     sizes = picture.exif.get_ifd(EXIF_IFD)
     if EXIF_WIDTH in sizes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from srbench.tiles import spans
 if TYPE_CHECKING:
     from torch import Tensor
 
+Progress = Callable[[int, int], None]
 Pixels = npt.NDArray[Any]
 """uint8 or uint16, `(h, w)` or `(h, w, channels)`, over the whole range of its type."""
 
@@ -36,12 +38,13 @@ class Enlarger:
     inference: Inference
     scale: float
 
-    def __call__(self, lr: Pixels) -> Pixels:
+    def __call__(self, lr: Pixels, progress: Progress | None = None) -> Pixels:
         """`(h, w, 3)` or `(h, w)` to `(round(h * scale), round(w * scale), …)` of the same type.
 
+        `progress(done, expected)` is called after each tile.
         Raises `JobError` where the model fails, or memory runs out at the smallest tiles.
         """
-        sr = upscaled(self.inference, lr)
+        sr = upscaled(self.inference, lr, progress)
         own = self.inference.upscaler.scale
         if self.scale == own:
             return sr
@@ -52,14 +55,14 @@ class Enlarger:
         return resized(alpha, self.scale, (round(alpha.shape[0] * self.scale), round(alpha.shape[1] * self.scale)))
 
 
-def upscaled(inference: Inference, lr: Pixels) -> Pixels:
+def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None) -> Pixels:
     """SR of a picture by tiles, whatever its size; `Inference.tile` is `none`, a number, or `auto`, which is
     `AUTO_TILE` and half of it again while memory runs out.
     """
     size = _first_tile(inference.tile, lr)
     while True:
         try:
-            return _by_tiles(inference, lr, size)
+            return _by_tiles(inference, lr, size, progress)
         except JobError:
             raise
         except Exception as error:
@@ -78,10 +81,11 @@ def _first_tile(tile: str, lr: Pixels) -> int:
     return int(tile)
 
 
-def _by_tiles(inference: Inference, lr: Pixels, size: int) -> Pixels:
+def _by_tiles(inference: Inference, lr: Pixels, size: int, progress: Progress | None) -> Pixels:
     scale = inference.upscaler.scale
     height, width = lr.shape[:2]
     sr = np.empty((height * scale, width * scale, *lr.shape[2:]), lr.dtype)
+    done, expected = 0, -(-height // size) * -(-width // size)
     overlap = inference.overlap if size < max(height, width) else 0
     for top, bottom, above, below in spans(height, size, overlap):
         for left, right, before, after in spans(width, size, overlap):
@@ -90,6 +94,9 @@ def _by_tiles(inference: Inference, lr: Pixels, size: int) -> Pixels:
             rows = slice((top - above) * scale, (bottom - above) * scale)
             columns = slice((left - before) * scale, (right - before) * scale)
             sr[top * scale : bottom * scale, left * scale : right * scale] = made[rows, columns]
+            done += 1
+            if progress:
+                progress(done, expected)
     return sr
 
 

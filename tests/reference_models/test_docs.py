@@ -1,72 +1,226 @@
-"""Every command of the pages on models, upscaling and studies, run as it is written."""
+"""Every command and Python block of the README and of docs/, run as it is written; see `tests.documented`."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
 from PIL import Image as pil
 
-from srbench.cli import main
+from srbench.cli import cli, main
+from srbench.datasets.samples import files
+from srbench.models import find_model
 from srbench.study.answers import Answers
 from srbench.study.make import read_study
+from tests.documented import NOT_RUN, PAGES, ROOT, Command, commands, python
 from tests.reference_models.test_weights import small
 from tests.srbench.test_upscale import write_video
 
-DOCS = Path(__file__).parents[2] / "docs"
 FACTORY = """
 import torch
 
 def make():
     return torch.nn.Upsample(scale_factor=2)
 """
-
-
-def commands(page: str) -> list[str]:
-    """The lines of a page's unnamed code blocks."""
-    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+Register = Callable[[str, str, object], None]
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The files that the pages speak of."""
+    """An empty folder to work in, with the photographs and networks that the pages speak of."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SRBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)  # LPIPS is n/a then, and the run goes on
+    network = small()
+    torch.nn.init.dirac_(network.conv_last.weight)  # nearest neighbour: what is random upscales nothing
+    torch.save(network.state_dict(), "RRDB_ESRGAN_x4.pth")
     Path("mynet.py").write_text(FACTORY)
-    torch.save(small().state_dict(), "RRDB_ESRGAN_x4.pth")
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    pil.fromarray(pixels).save("photo.jpg")
-    Path("photos").mkdir()
-    pil.fromarray(pixels).save("photos/one.png")
+    for path in ("photo.jpg", "photo.png", "photos/one.png", "my/photographs/one.png", "my/folder/one.png"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pil.fromarray(pixels).save(path)
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["models.md", "upscale.md", "study.md"])
-def test_commands_run_as_written(page: str, workplace: Path) -> None:
-    if page == "models.md":
-        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
-    if page == "upscale.md":
-        write_video(workplace / "film.mp4", 4)
-    lines = commands(page)
-    assert len(lines) >= 4
-    for line in lines:
-        program, *words = shlex.split(line)
-        assert program == "srbench"
-        if words[:2] == ["study", "serve"]:  # it would never return; the browser's test serves the same page
-            _answer(Path(words[2]))
+def run_page(page: str, before: dict[str, Callable[[], object]] | None = None) -> None:
+    """Run the commands of a page, in order; `before` is done ahead of the first command that begins so."""
+    steps = dict(before or {})
+    for command in commands(page):
+        for beginning in [text for text in steps if command.text.startswith(text)]:
+            steps.pop(beginning)()
+        if command.reason:
+            parsed(command)
+            if command.words[:3] == ["srbench", "study", "serve"]:
+                answer(Path(command.words[3]))
             continue
-        if words[0] == "run" and "--metrics" not in words:
-            words += ["--metrics", "psnr_y", "--limit", "2"]  # LPIPS wants weights that may not be here
-        assert main(words) == 0, line
+        program, *words = command.words
+        assert program == "srbench", command
+        assert main([str(Path(word).expanduser()) if word[0] == "~" else word for word in words]) == 0, command
+    assert not steps
 
 
-def _answer(study: Path) -> None:
+def answer(study: Path) -> None:
+    """What raters would have done while the study was served."""
     answers = Answers(study)
     rater = answers.new_rater()
     for question in read_study(study).questions:
         answers.add(rater, question.id, max(question.models))
+
+
+def parsed(command: Command) -> None:
+    """Check every srbench command inside a line against the command line's options, without running it.
+
+    Shell variables of the page are put in; `python -m reference_models.cli` is `srbench train`.
+    """
+    page = (ROOT / command.page).read_text(encoding="utf-8")
+    set_there = re.findall(r"\b([A-Z]+)=(?:\"([^\"\n]*)\"|(\S+))", page)
+    variables = {name: quoted or plain for name, quoted, plain in set_there}
+    text = command.text
+    for _ in range(3):
+        text = re.sub(r"\$(\w+)", lambda match: variables.get(match[1], "x"), text.replace("\\$", "$"))
+    text = text.replace("python -m reference_models.cli", "srbench train").replace("python -m srbench", "srbench")
+    for found in re.findall(r"(?:^|[;&\"] ?|nohup |do )srbench ([^;&>\"|]+)", text):
+        words = shlex.split(found, comments=True)
+        context = cli.make_context("srbench", list(words))
+        group: click.Command = cli
+        while isinstance(group, click.Group):
+            _, group, words = group.resolve_command(context, words)  # type: ignore[assignment]
+        try:
+            group.make_context(words[0] if words else "", list(words), parent=context)
+        except click.ClickException as error:
+            if "does not exist" not in error.format_message():  # the folder of somebody who follows the page
+                raise AssertionError(f"{command}: {error.format_message()}") from error
+
+
+def copy_set(root: Path, target: Path, *names: str) -> None:
+    for name in names:
+        shutil.copytree(root / name / "HR", target / name / "HR", dirs_exist_ok=True)
+
+
+def make_results(*models: str, data: str = "samples", images: bool = False) -> None:
+    options = ["--datasets", data, "--metrics", "psnr_y,ssim_y", "--limit", "2", "--no-speed"]
+    assert main(["run", "--models", ",".join(models), *options, *(["--save-images"] if images else [])]) == 0
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/upscale.md", "docs/study.md", pytest.param("docs/models.md", marks=pytest.mark.slow)]
+)
+def test_models_upscaling_and_studies(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page == "docs/models.md":
+        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+        monkeypatch.setenv("SRBENCH_TRUST_PROGRAMS", "1")
+    if page == "docs/upscale.md":
+        write_video(workplace / "film.mp4", 4)
+    run_page(page)
+
+
+def test_continuous_integration(workplace: Path, register: Register) -> None:
+    register("models", "mymodel", find_model("nearest"))
+
+    def rerun() -> None:
+        for name in ("rerun1", "rerun2"):
+            shutil.copytree("results", name)
+
+    run_page("docs/ci.md", {"srbench check results --calibrate": rerun})
+
+
+@pytest.mark.slow
+def test_the_leaderboard_is_rendered(workplace: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "leaderboard" / "results", "docs/leaderboard/results")
+    run_page("docs/leaderboard/README.md")
+    assert Path("docs/leaderboard/report.md").is_file()
+
+
+@pytest.mark.slow
+def test_data_sets(workplace: Path, data_root: Path) -> None:
+    copy_set(data_root, workplace, "Set5", "Set14")
+    with tarfile.open("benchmark.tar", "w") as archive:
+        archive.add("Set5")
+        archive.add("Set14")
+    run_page("docs/datasets.md")
+
+
+@pytest.mark.slow
+def test_reports(workplace: Path, data_root: Path) -> None:
+    copy_set(data_root, workplace / "data", "Set5")
+    make_results("bicubic", "lanczos", data="Set5", images=True)
+    run_page("docs/reports.md")
+
+
+@pytest.mark.slow
+def test_the_readme(workplace: Path, data_root: Path) -> None:
+    copy_set(data_root, workplace / "downloads" / "benchmark", "Set5")
+
+    def outputs() -> None:
+        shutil.copytree("results/Set5/x4/bicubic", "my_sr")
+        shutil.copytree("data/Set5", "Set5")
+
+    def baseline() -> None:
+        assert main(["check", "results", "--baseline", "baseline.json", "--update"]) == 0
+
+    run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
+
+
+@pytest.mark.parametrize("page", ["docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"])
+def test_what_is_not_run_is_parsed(page: str) -> None:
+    assert commands(page)
+    run_page(page)
+
+
+def test_no_page_is_forgotten() -> None:
+    """Pages with commands are among those above; every reason for not running one is needed."""
+    named = set(re.findall(r"\"((?:docs/[\w/-]+|README|CONTRIBUTING)\.md)\"", Path(__file__).read_text()))
+    assert {page for page in PAGES if commands(page)} <= named
+    lines = [f"{command.page}: {command.text}" for page in PAGES for command in commands(page)]
+    for pattern in NOT_RUN:
+        assert any(re.fullmatch(pattern, line) for line in lines), pattern
+
+
+def test_a_wrong_option_is_found() -> None:
+    with pytest.raises(AssertionError, match="No such option"):
+        parsed(Command("docs/training.md", 1, "srbench train srcnn-quick --data x --vall y"))
+
+
+def test_python_from_the_api_page(workplace: Path) -> None:
+    blocks = python("docs/api.md")
+    assert len(blocks) == 3
+    for block in blocks:
+        if "torchmetrics" in block:
+            pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+        exec(block, {})
+
+
+def test_python_from_the_readme(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = python("README.md")
+    hr = np.asarray(pil.open(files()["coffee"]))[:64, :80]
+    names: dict[str, Any] = {"hr": hr, "sr": hr, "my_network": torch.nn.Upsample(scale_factor=4)}
+    block = block.replace('"Set5"', '"samples"').replace(', "lpips"', "")  # what not everybody has
+    exec(block, names)
+    assert names["lr"].shape == (16, 20, 3)
+
+
+QUOTED = re.compile(r"^\*\*`(.+?)`\*\*$", re.MULTILINE)
+ANYTHING = re.compile(r"…|LPIPS|\d+x\d+|'\w+'|\bSet5\b|\bx4\b|matlab-legacy|matlab|bicubic|degradation|srbench\.models")
+
+
+def test_the_faq_quotes_what_srbench_says() -> None:
+    """Each message of the page is in the source, but for what it is about: names, sizes, what `…` leaves out."""
+    paths = [path for package in ("srbench", "reports") for path in (ROOT / package).rglob("*.py")]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    source = re.sub(r"\"\s*\n\s*f?\"", "", source)  # strings that go on in the next line
+    messages = QUOTED.findall((ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))
+    assert len(messages) >= 9
+    for message in messages:
+        for part in filter(None, (part.strip(" .,:;") for part in ANYTHING.split(message))):
+            assert part in source, f"docs/faq.md quotes {part!r}, which srbench does not say"

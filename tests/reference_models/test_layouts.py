@@ -187,7 +187,10 @@ def trained(network: nn.Module) -> nn.Module:
 CONTAINERS: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     "bare": dict,
     "params": lambda state: {"params": state},
-    "state_dict of DataParallel": lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 9},
+    "state_dict of DataParallel": lambda state: {
+        "state_dict": {f"module.{k}": v for k, v in state.items()},
+        "epoch": 9,
+    },
     "generator": lambda state: {"generator": state, "discriminator": {"x": torch.zeros(1)}},
     "in a module called net": lambda state: {f"net.{k}": v for k, v in state.items()},
 }
@@ -198,9 +201,7 @@ CONTAINERS: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     [(make, 4) for make in (leftthomas, sgrvinod, pytorch_gan, lornatang, msrresnet, mmsr)]
     + [(leftthomas, 2), (sgrvinod, 2), (pytorch_gan, 2), (lornatang, 2), (msrresnet, 2), (msrresnet, 3)],
 )
-def test_every_layout_gives_the_same_output(
-    make: Callable[[int], nn.Module], scale: int, tmp_path: Path
-) -> None:
+def test_every_layout_gives_the_same_output(make: Callable[[int], nn.Module], scale: int, tmp_path: Path) -> None:
     network = trained(make(scale))
     for container, wrap in CONTAINERS.items():
         if container.startswith("in a module") and make is not sgrvinod:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,16 @@ from srbench.store import load_results
 
 
 def test_public_names_are_these_and_resolve() -> None:
-    assert srbench.__all__ == ["compare", "degrade", "evaluate", "load_model", "load_results", "measure"]
+    assert srbench.__all__ == [
+        "Results", "SrbenchError", "compare", "degrade", "evaluate", "list_models", "load_model", "load_results",
+        "measure", "rank", "read_image", "write_image",
+    ]  # fmt: skip
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     for name in srbench.__all__:
         function = getattr(srbench, name)
         assert callable(function), name
         assert function.__doc__
+        assert f"`{name}" in page, f"docs/api.md does not speak of {name}"
     assert set(srbench.__all__) <= set(dir(srbench))
     with pytest.raises(AttributeError, match="no attribute 'mesure'"):
         srbench.mesure  # noqa: B018
@@ -58,3 +65,17 @@ def test_load_model() -> None:
     assert upscaler(torch.rand(1, 3, 4, 5)).shape == (1, 3, 12, 15)
     with pytest.raises(UsageError, match="bicubic has no scale 5; it has 2, 3, 4, 8"):
         srbench.load_model("bicubic", scale=5)
+
+
+def test_results_show_themselves(folder: Path) -> None:
+    results = srbench.evaluate("nearest", str(folder), scale=2)
+    mean = f"{sum(results.runs[0].values('psnr_y')) / 3:.3f}"
+    assert repr(results).startswith("<Results: 1 model on 1 data set, 3 images scored")
+    assert re.search(rf"tiny ×2 +nearest +{re.escape(mean)} +0\.\d{{4}} +3$", repr(results), re.MULTILINE)
+    page = results._repr_html_()
+    assert f"<td>nearest</td><td>{mean}</td>" in page and "<th>PSNR-Y ↑</th>" in page
+    hostile = replace(results.runs[0], identity=replace(results.runs[0].identity, model="<script>"))
+    assert "<script>" not in replace(results, runs=(hostile,))._repr_html_()
+    other = replace(hostile, identity=replace(hostile.identity, precision="fp16"))
+    assert "2 models" in repr(replace(results, runs=(results.runs[0], other)))  # they do not mix: a headline, no error
+    assert repr(srbench.Results(())) == "<Results: 0 models on 0 data sets, 0 images scored>"

@@ -24,6 +24,7 @@ from srbench.registry import entries
 from srbench.resize import imresize
 from srbench.types import ModelSpec
 from srbench.upscale.pixels import resized, upscaled
+from srbench.upscale.sheet import detailed, views
 from tests.conftest import Srbench
 
 Photograph = Callable[..., np.ndarray]
@@ -131,6 +132,35 @@ def test_resizing_by_strips_equals_the_whole(
     made = resized(image, scale, whole.shape[:2]).reshape(whole.shape)
     assert np.abs(made - whole).max() <= 1  # a tie may fall to either side
     assert (made == whole).mean() > 0.99
+
+
+@pytest.mark.parametrize(("height", "width", "scale"), [(150, 110, 4), (50, 60, 2.5), (20, 30, 3)])
+def test_a_comparison_sheet(
+    height: int, width: int, scale: float, srbench: Srbench, photograph: Photograph, tmp_path: Path
+) -> None:
+    lr = photograph(height, width, grey=scale == 3)
+    write_image(tmp_path / "lr.png", lr)
+    sheet = tmp_path / "sheets" / "sheet.png"
+    words = ["upscale", tmp_path / "lr.png", tmp_path / "sr.png", "--model", "bicubic", "--scale", scale]
+    assert srbench(*words, "--compare", sheet) == 0
+    pieces = detailed(lr)
+    assert len({box[:2] for box in pieces}) == len(pieces) == min(3, max(1, (height // 48)) * max(1, (width // 48)))
+    whole_height = round(320 * height / max(height, width))
+    assert read_image(sheet).shape == (12 + whole_height + len(pieces) * 358 + 12, 3 * 332 + 12, 3)
+    for box in pieces:
+        nearest, by_bicubic, sr = views(lr, read_image(tmp_path / "sr.png"), box)
+        assert nearest.shape == by_bicubic.shape == sr.shape
+        near = np.abs(by_bicubic.astype(int) - sr) <= 1  # not all: MATLAB rounds and clamps between the axes
+        assert near.mean() > 0.97 or scale == 2.5
+    assert srbench(*words, "--compare", tmp_path / "sheet.jpg") == 2
+    assert "a PNG, for one image at a time" in srbench.err
+
+
+def test_progress_is_told_tile_by_tile(photograph: Photograph) -> None:
+    told: list[tuple[int, int]] = []
+    inference = Inference(load_model("nearest", 2, "cpu"), CPU, tile="64")
+    upscaled(inference, photograph(70, 130), lambda done, expected: told.append((done, expected)))
+    assert told == [(index, 6) for index in range(1, 7)]
 
 
 def test_tiles_halve_when_memory_runs_out(photograph: Photograph) -> None:
