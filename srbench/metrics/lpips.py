@@ -11,7 +11,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from srbench.assets import locate, weights_folder
 from srbench.errors import InputError
@@ -48,7 +48,7 @@ class Distance:
     On a GPU none are kept: the trunk costs little there, and the memory is the model's.
     """
 
-    def __init__(self, network: torch.nn.Module, memory: int) -> None:
+    def __init__(self, network: Any, memory: int) -> None:
         self.network = network
         self.free = memory
         self.kept: dict[bytes, list[Tensor]] = {}

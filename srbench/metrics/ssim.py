@@ -95,7 +95,7 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
     planes = (views.flatten(0, 1).contiguous().numpy() for views in (sr, hr, sums))
     for x, y, of_rows in zip(*planes, strict=True):
         share(partial(fast.ssim_sums, x, y, of_rows), len(of_rows))
-    return sums.sum(dim=(1, 2)) / (sr.shape[1] * positions)
+    return torch.as_tensor(sums.sum(dim=(1, 2)) / (sr.shape[1] * positions))
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
