@@ -91,7 +91,7 @@ def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> Mo
     Other values than the usual become part of its digest; `file` is the digest without them. Raises `InputError`
     where what the model takes is not clear.
     """
-    values, remark = _values_of(spec, hints)
+    values, remark = _values_of(spec, hints, file)
     if values == USUAL:
         return replace(spec, remark=remark)
 
@@ -104,7 +104,7 @@ def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> Mo
     return replace(spec, build=build, digest=digest, values=str(values), remark=remark)
 
 
-def _values_of(spec: ModelSpec, hints: Hints) -> tuple[Values, str]:
+def _values_of(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> tuple[Values, str]:
     """What a model takes, and how that is known; the latter is empty where nobody said and nobody needs to ask."""
     takes, returns = hints.range or (USUAL.takes, USUAL.returns)
     given = Values(takes, returns, hints.channels or USUAL.channels)
@@ -112,8 +112,12 @@ def _values_of(spec: ModelSpec, hints: Hints) -> tuple[Values, str]:
         import torch
 
         from srbench.models.probe import find_values
+        from srbench.models.remembered import remember
 
-        return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
+        def find() -> tuple[Values, str]:
+            return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
+
+        return remember(file(spec.scales[0]), spec.summary, hints, find)
     return given, "range and channels given" if hints.range or hints.channels else ""
 
 

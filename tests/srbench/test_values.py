@@ -152,6 +152,21 @@ def test_what_was_found_is_in_the_record(
     assert weights_digest(usual, SCALE) != run.identity.weights
 
 
+def test_a_file_is_looked_at_once(
+    register: Callable[[str, str, object], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register("loaders", "foreign", foreign_loader(Values((0, 255), (0, 255), "bgr")))
+    path = tmp_path / "net.pth"
+    torch.save({"foreign": torch.zeros(1)}, path)
+    first = find_model(str(path))
+    monkeypatch.setattr("srbench.models.probe.find_values", lambda *given: (USUAL, "looked at again"))
+    again = find_model(str(path))
+    assert (again.values, again.remark) == (first.values, first.remark) == ("0..255 bgr", first.remark)
+    torch.save({"foreign": torch.ones(1)}, path)
+    assert find_model(str(path)).remark == "looked at again"
+    assert find_model(str(path), Hints(channels="bgr")).remark == "looked at again"
+
+
 def test_the_error_names_the_file(register: Callable[[str, str, object], None], tmp_path: Path) -> None:
     register("loaders", "foreign", lambda checkpoint: ModelSpec("x", (SCALE,), _black, summary="Black", probe=True))
     torch.save({"foreign": torch.zeros(1)}, tmp_path / "net.pth")
