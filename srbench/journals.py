@@ -63,21 +63,19 @@ def read_journal(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
         raise InputError(f"{path}: damaged ({error}). Delete it to score its images again") from error
 
 
-def with_journal(run: Run | None, journal: Path) -> Run | None:
-    """A run, if there is one yet, with what a journal adds to it."""
-    header, rows = read_journal(journal)
-    if header is None:
-        return run
-    started = run_from_json({**header, "images": []})
-    if run is None:
-        return replace(started, rows=tuple(merge_rows([], rows)))
-    environments, places = _joined(run.environments, started.environments)
-    return replace(
-        run,
-        rows=tuple(merge_rows(run.rows, (replace(row, made=places[row.made]) for row in rows))),
-        metrics={**run.metrics, **started.metrics},
-        environments=environments,
-    )
+def with_journals(run: Run | None, journals: Iterable[Path]) -> Run | None:
+    """A run, if there is one yet, with what journals add to it; None where there is nothing at all."""
+    rows = {row.image: row for row in run.rows} if run else {}
+    for journal in journals:
+        header, found = read_journal(journal)
+        if header is None:
+            continue
+        started = run_from_json({**header, "images": []})
+        environments, places = _joined(run.environments if run else (), started.environments)
+        metrics = {**(run.metrics if run else {}), **started.metrics}
+        run = replace(run or started, metrics=metrics, environments=environments)
+        add_rows(rows, (replace(row, made=places[row.made]) for row in found))
+    return replace(run, rows=tuple(rows.values())) if run else None
 
 
 Environment = Mapping[str, Any]
@@ -104,9 +102,7 @@ def _essence(environment: Environment) -> Environment:
     return {name: value for name, value in environment.items() if name not in ("time", "device")}
 
 
-def merge_rows(rows: Iterable[Row], later: Iterable[Row]) -> list[Row]:
-    """One row an image, in the order first met; later rows add to or replace earlier ones."""
-    merged = {row.image: row for row in rows}
+def add_rows(rows: dict[str, Row], later: Iterable[Row]) -> None:
+    """Rows by image, with later ones, which add to or replace those that are there; the order is that first met."""
     for row in later:
-        merged[row.image] = merged[row.image].merged(row) if row.image in merged else row
-    return list(merged.values())
+        rows[row.image] = rows[row.image].merged(row) if row.image in rows else row

@@ -19,7 +19,7 @@ from typing import IO, Any
 from srbench.datasets.table import STANDARD_SETS
 from srbench.errors import InputError
 from srbench.images import atomic_file
-from srbench.journals import journal_path, journal_paths, locked, read_journal, with_journal
+from srbench.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results import (
     Identity,
     Results,
@@ -47,10 +47,7 @@ def read_run(path: Path) -> Run | None:
 
 
 def _read(path: Path, journals: Iterable[Path]) -> Run | None:
-    run = _read_document(path)
-    for journal in journals:
-        run = with_journal(run, journal)
-    return run
+    return with_journals(_read_document(path), journals)
 
 
 def discard(path: Path) -> None:
@@ -120,8 +117,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         row = replace(row, made=self._made)
         self._file.write(json.dumps(row_to_json(row)) + "\n")
         self._file.flush()
-        before = self._rows.get(row.image)
-        self._rows[row.image] = before.merged(row) if before else row
+        add_rows(self._rows, [row])
 
     def finish(self, order: Sequence[str], error: str = "") -> Run:
         """Merge everything into the JSON file, in the data set's order, and drop the journals.

@@ -193,7 +193,8 @@ def _audit(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **op
     rows: list[Audit] = []
     for spec in specs:
         size = options["sizes"][0]
-        for found in audit(spec, options["scale"], device, ways(device, backend), size, budget_s=options["budget"]):
+        tried = ways(device, backend, options["precision"])
+        for found in audit(spec, options["scale"], device, tried, size, budget_s=options["budget"]):
             if isinstance(found, tuple):
                 click.echo(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}", err=True)
             else:
@@ -216,7 +217,8 @@ def _print(columns: dict[str, Callable[[Any], object]], rows: Iterable[Any], sty
     body = [[show(row) for show in columns.values()] for row in rows]
     if style == "csv":
         return csv.writer(sys.stdout, lineterminator="\n").writerows([list(columns), *body])
-    return click.echo(tabulate(body, list(columns), floatfmt=".2f", missingval="-"))
+    texts = [place for place, cell in enumerate(body[0] if body else []) if isinstance(cell, str)]
+    return click.echo(tabulate(body, list(columns), floatfmt=".2f", missingval="-", disable_numparse=texts))
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -108,14 +108,14 @@ def written(out: Path, parts: list[list[str]]) -> Run:
             own = replace(RUN, environments=({"device": f"cuda:{rank}", "time": str(rank), "node": "a"},))
             with RunWriter(path_in(out), own, shard=rank) as writer:
                 for image in images:
-                    writer.append(row(image, ord(image)))
+                    writer.append(row(image, float(ord(image))))
         with RunWriter(path_in(out), replace(RUN, environments=())) as writer:
             return writer.finish("abcdefgh")
     with RunWriter(
         path_in(out), replace(RUN, environments=({"device": "cuda:0", "time": "0", "node": "a"},))
     ) as writer:
         for image in parts[0]:
-            writer.append(row(image, ord(image)))
+            writer.append(row(image, float(ord(image))))
         return writer.finish("abcdefgh")
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.errors import InputError, UsageError
-from srbench.journals import merge_rows
+from srbench.journals import add_rows
 from srbench.results import Identity, Row, Run
 from srbench.store import RunWriter, load_results, read_run, run_path
 from tests.conftest import Srbench
@@ -24,6 +24,12 @@ RUN = Run(IDENTITY, {"psnr_y": "matlab"}, (), ({"device": "cpu"},), source="tiny
 
 def row(image: str, value: float = 30.0) -> Row:
     return Row(image, {"psnr_y": value}, seconds=0.1, hr="1", lr="2", sr="3")
+
+
+def merge_rows(rows: list[Row], later: list[Row]) -> list[Row]:
+    merged = {row.image: row for row in rows}
+    add_rows(merged, later)
+    return list(merged.values())
 
 
 def path_in(out: Path) -> Path:

@@ -1,0 +1,172 @@
+"""Timings beyond one number: lines over sizes, paired ratios, audits of exactness, notes on the machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srbench import machine
+from srbench.curve import fit
+from srbench.exactness import ways
+from srbench.inference import Inference
+from srbench.interleaved import MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
+from srbench.machine import State
+from srbench.models import load_model
+from srbench.types import Backend, ModelSpec
+from tests.conftest import Srbench
+from tests.srbench.test_backends import Net
+
+Register = Callable[[str, str, object], None]
+CPU = torch.device("cpu")
+SIZES = (0.01, 0.04, 0.09, 0.25)
+
+
+def repeats(of: Callable[[float], float], noise: float = 0.02, n: int = 40) -> dict[float, list[float]]:
+    rng = np.random.default_rng(0)
+    return {size: (of(size) * (1 + noise * rng.normal(size=n))).tolist() for size in SIZES}
+
+
+@given(st.floats(0.1, 50), st.floats(10, 5000))
+@settings(max_examples=20, deadline=None)
+def test_a_line_is_found_again(fixed: float, slope: float) -> None:
+    found = fit(repeats(lambda megapixels: fixed + slope * megapixels, noise=0))
+    assert found is not None
+    assert found.fixed_ms[0] == pytest.approx(fixed, rel=1e-6, abs=1e-6 * slope)
+    assert found.ms_per_megapixel[0] == pytest.approx(slope, rel=1e-6, abs=1e-6 * fixed)
+    assert found.misfit < 1e-6
+
+
+def test_intervals_hold_the_truth_and_a_parabola_is_no_line() -> None:
+    found = fit(repeats(lambda megapixels: 5 + 400 * megapixels))
+    assert found is not None
+    assert found.fixed_ms[1] < 5 < found.fixed_ms[2]
+    assert found.ms_per_megapixel[1] < 400 < found.ms_per_megapixel[2]
+    assert found.misfit < 0.02
+    bent = fit(repeats(lambda megapixels: 5 + 4000 * megapixels**2))
+    assert bent is not None
+    assert bent.misfit > 0.2
+    assert fit({0.01: [1.0], 0.04: [2.0]}) is None
+
+
+def test_models_are_told_apart_only_where_the_interval_leaves_out_one() -> None:
+    rng = np.random.default_rng(0)
+    disturbance = rng.uniform(1, 3, 60)  # both of a pair suffer it
+    a, b = disturbance * rng.normal(1.0, 0.02, 60), disturbance * rng.normal(1.0, 0.02, 60)
+    same = ratio("a", "b", a, b)
+    assert not same.distinguishable
+    assert same.verdict == "not distinguishable (60 rounds)"
+    slower = ratio("a", "b", 1.1 * a, b)
+    assert slower.low < 1.1 < slower.high
+    assert slower.verdict == "b is faster than a"
+    swapped = ratio("b", "a", b, 1.1 * a)
+    assert swapped.verdict == slower.verdict
+    assert swapped.value == pytest.approx(1 / slower.value)
+
+
+def test_all_take_their_turn_in_every_round() -> None:
+    calls: list[str] = []
+
+    class Named:
+        scale = 2
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            calls.append(self.name)
+            return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    rounds = take_turns([Inference(Named(name), CPU) for name in "abc"], (8, 6), budget_s=0)
+    assert len(rounds) == MIN_ROUNDS <= MAX_ROUNDS
+    played = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
+    assert {"".join(sorted(turn)) for turn in played} == {"abc"}
+    assert len(set(played)) > 2  # in changing order
+
+
+def test_versus_on_the_command_line(srbench: Srbench) -> None:
+    words = ["--sizes", "20x10,30x20", "--budget", 0, "--scale", 2]
+    assert srbench("speed", "nearest", "bicubic", *words) == 0
+    assert srbench.out.count("nearest") >= 2 and "A / B: how many times as long A takes" in srbench.out
+    assert srbench("speed", "nearest", "bicubic", *words, "--format", "json") == 0
+    rows = json.loads(srbench.out)
+    assert [row["size"] for row in rows] == ["20x10", "30x20"]
+    for row in rows:
+        assert (row["low"] <= 1 <= row["high"]) == row["verdict"].startswith("not distinguishable")
+    assert srbench("speed", "nearest", "--scale", 7) == 2
+    assert "none of nearest has scale 7" in srbench.err
+
+
+def test_batches_sizes_and_the_line(srbench: Srbench, tmp_path: Path) -> None:
+    words = ["--sizes", "20x10,30x30,40x40", "--batch", "1,3", "--budget", 0, "--out", tmp_path]
+    assert srbench("speed", "--models", "bicubic", *words) == 0
+    assert "bicubic, batch 3: " in srbench.out and "ms per LR megapixel (95 % intervals)" in srbench.out
+    assert "growth of resident memory" in srbench.out
+    assert srbench("speed", "bicubic", *words, "--format", "csv") == 0
+    assert srbench.out.splitlines()[0].startswith("model,LR size,batch,cold ms,p50 ms,p95 ms")
+    assert len(srbench.out.splitlines()) == 7
+    assert srbench("speed", "--batch", "1,0") == 2
+    assert "write whole numbers above zero" in srbench.err
+
+
+def test_the_audit_finds_what_an_optimisation_changes(register: Register, srbench: Srbench) -> None:
+    def brighter(network: torch.nn.Module, *_: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda x: network(x) + 2.0 / 255.0
+
+    def broken(network: torch.nn.Module, *_: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        def fail(x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no kernel")
+
+        return fail
+
+    register("models", "net", ModelSpec("net", (2,), lambda scale, device: Net().eval()))
+    register("backends", "brighter", Backend("brighter", brighter, ("fp32",)))
+    register("backends", "broken", Backend("broken", broken, ("fp32",)))
+    words = ["net", "--audit", "--scale", 2, "--sizes", "20x10", "--budget", 0, "--format", "json"]
+    assert srbench("speed", *words, "--backend", "brighter") == 0
+    (row,) = json.loads(srbench.out)
+    assert row["largest"] == pytest.approx(2 / 255, abs=1e-6)
+    assert row["levels"] == 2
+    assert 0.1 < row["changed"] < 1.0  # the untrained net leaves part of its values outside [0, 1]
+    assert row["delta_db"] != 0.0
+    assert srbench("speed", *words, "--backend", "channels-last") == 0
+    exact = next(row for row in json.loads(srbench.out) if row["precision"] == "fp32")
+    assert exact["largest"] < 1e-6 and exact["levels"] <= 1 and abs(exact["delta_db"]) < 1e-3
+    assert srbench("speed", *words, "--backend", "broken") == 1
+    assert "net broken fp32: RuntimeError: no kernel" in srbench.err
+
+
+def test_the_audit_tries_what_the_device_has() -> None:
+    found = ways(CPU)
+    assert ("eager", "fp32") not in found
+    assert ("eager", "bf16") in found and ("openvino", "bf16") in found
+    assert not [way for way in found if way[1] == "fp16"]  # emulated on CPUs: minutes, unless asked for
+    assert ways(CPU, precision="fp16") == [(name, "fp16") for name in ("channels-last", "compile", "eager")]
+    assert not [way for way in found if way[0] == "cuda-graphs"]
+
+
+def test_what_a_reader_should_know_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    quiet = State(clock_mhz=None, throttled=4, load=0.5)
+    assert machine.notes(CPU, quiet, quiet) == []
+    told = machine.notes(CPU, State(3000.0, 4, None, 6.0), State(2000.0, 7, None, 6.0))
+    assert told == [
+        "clock 3000 MHz before, 2000 MHz after",
+        "CPU throttled 3 times",
+        "load average 6 on 2 cores: other work runs here",
+    ]
+    assert machine.joules(State(energy_mj=1000), State(energy_mj=4500)) == 3.5
+    assert machine.joules(quiet, quiet) is None
+    assert machine.look(CPU).load is not None
+
+
+def test_the_gpu_is_asked_by_its_uuid_and_may_know_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pynvml", None)  # not installed
+    assert machine.look(torch.device("cuda")) == State()
+    assert load_model("nearest", 2, "cpu").scale == 2
