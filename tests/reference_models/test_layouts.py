@@ -225,5 +225,7 @@ def test_a_file_is_never_half_loaded(tmp_path: Path) -> None:
     }
     for message, tensors in cases.items():
         save_file(tensors, path)
-        with pytest.raises(InputError, match=rf"no loader knows this model; tried onnx, program, reference \(.*{message}"):
+        with pytest.raises(
+            InputError, match=rf"no loader knows this model; tried onnx, program, reference \(.*{message}"
+        ):
             find_model(str(path), GIVEN)

@@ -51,7 +51,9 @@ def test_what_training_writes_is_a_model(name: str, options: dict[str, int], tmp
 def test_tensors_of_another_architecture_are_refused(tmp_path: Path) -> None:
     network = build("srresnet", 4, blocks=1)
     save_weights(tmp_path / "w.safetensors", network.state_dict(), {"architecture": "rrdb", "scale": 4})
-    with pytest.raises(InputError, match=r"no loader knows this model; tried onnx, program, reference \(Error.s. in loading"):
+    with pytest.raises(
+        InputError, match=r"no loader knows this model; tried onnx, program, reference \(Error.s. in loading"
+    ):
         find_model(str(tmp_path / "w.safetensors"))
 
 
