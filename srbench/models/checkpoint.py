@@ -109,12 +109,18 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _conversion(path: Path) -> str:
-    """Python that writes the tensors of a trusted pickle as safetensors into the current folder."""
+    """Python that writes the tensors of a trusted pickle as safetensors into the current folder.
+
+    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole; the module of its
+    class must then be importable.
+    """
     source, target = json.dumps(str(path)), json.dumps(path.with_suffix(".safetensors").name)
     return (
         f"import torch; from safetensors.torch import save_file; "
         f'c = torch.load({source}, "cpu", weights_only=False); '
-        f'save_file({{k: v.contiguous() for k, v in c.get("state_dict", c).items()}}, {target})'
+        f"c = c if hasattr(c, 'parameters') else next((c[k] for k in {WRAPPERS} if k in c), c); "
+        f"c = c.state_dict() if hasattr(c, 'parameters') else c; "
+        f"save_file({{k: v.contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
     )
 
 

@@ -211,7 +211,9 @@ def test_python_from_the_readme(workplace: Path, monkeypatch: pytest.MonkeyPatch
 
 
 QUOTED = re.compile(r"^\*\*`(.+?)`\*\*$", re.MULTILINE)
-ANYTHING = re.compile(r"…|LPIPS|\d+x\d+|'\w+'|\bSet5\b|\bx4\b|matlab-legacy|matlab|bicubic|degradation|srbench\.models")
+ANYTHING = re.compile(
+    r"…|LPIPS|--[a-z-]+:|SRBENCH_TRUST_PROGRAMS|\d+x\d+|'\w+'|\bSet5\b|\bx4\b|matlab-legacy|matlab|bicubic|degradation|srbench\.models"
+)
 
 
 def test_the_faq_quotes_what_srbench_says() -> None:

@@ -99,11 +99,15 @@ def test_a_malicious_pickle_does_not_run(protocol: str, tmp_path: Path, srbench:
     assert target.exists()  # the attack is a real one
 
 
-def test_the_line_that_converts_a_trusted_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_line_that_converts_a_trusted_file_works(
+    whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import argparse
 
     monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": prefixed(""), "options": argparse.Namespace(scale=2)}, "old.pth")
+    content = {"model": network()} if whole else {"state_dict": prefixed(""), "options": argparse.Namespace(scale=2)}
+    torch.save(content, "old.pth")
     with pytest.raises(InputError, match="convert it") as refused:
         find_model("old.pth")
     _, program, code = shlex.split(str(refused.value).partition("convert it: ")[2])
