@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from srbench.accelerator import kernels, share
 from srbench.errors import InputError, UsageError
 from srbench.registry import unknown
@@ -102,10 +104,11 @@ def _weighted(rgb: Tensor, border: int, weights: tuple[float, float, float], off
 
     rgb = rgb.expand(-1, 3, -1, -1)
     if fast := kernels(rgb.device):
-        y = torch.empty(len(rgb), 1, *(side - 2 * border for side in rgb.shape[-2:]), dtype=torch.float64)
-        for given, made in zip(rgb.contiguous().numpy(), y[:, 0].numpy(), strict=True):
+        # By numpy, which asks for large pages: faults on fresh memory would cost as much as the conversion.
+        planes = np.empty((len(rgb), *(side - 2 * border for side in rgb.shape[-2:])))
+        for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
             share(partial(fast.luma, given, made, border, weights, offset, whole), len(made))
-        return y
+        return torch.from_numpy(planes)[:, None]
     red, green, blue = (_inside(rgb[:, index : index + 1], border) for index in range(3))
     y = (red * weights[0] + green * weights[1] + blue * weights[2]) / 255.0 + offset
     return round_to_uint8(y) if whole else y

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +22,6 @@ from srbench.metrics.lpips import TRUNK
 from srbench.plan import Request, plan
 from srbench.results import Results
 from srbench.runner import run
-from srbench.walk import Walk
 from tests.benchmarks.pairs import seconds, tell
 from tests.srbench.test_run import Silent
 
@@ -41,48 +37,6 @@ def srresnet(scale: int) -> torch.nn.Module:
     """As in the paper, untrained: time does not depend on the weights."""
     torch.manual_seed(0)
     return build("srresnet", scale)
-
-
-class Clock:
-    """Adds up the seconds spent inside functions; what an inner one takes is not counted for the outer."""
-
-    def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
-        self._inner = 0.0
-
-    def around(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
-        def timed(*arguments: object) -> object:
-            before, self._inner, start = self._inner, 0.0, time.perf_counter()
-            try:
-                return function(*arguments)
-            finally:
-                took = time.perf_counter() - start
-                self.spent[name] += took - self._inner
-                self._inner = before + took
-
-        return timed
-
-
-@pytest.mark.slow
-def test_where_the_time_of_a_run_goes(
-    data_root: Path, weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All registered models on Set14 x4 with the default metrics, one stage after the other."""
-    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
-    wish = Request(datasets=("Set14",), data_root=data_root, workers=0, speed=False, save_images=True, out=tmp_path)
-    made, clock = plan(wish), Clock()
-    for stage, name in (("_read", "read"), ("_alone", "model"), ("_score", "convert"), ("_keep", "save")):
-        monkeypatch.setattr(Walk, stage, clock.around(name, getattr(Walk, stage)))
-    for name, function in made.scorer._functions.items():
-        made.scorer._functions[name] = clock.around(name, function)
-    for job in made.jobs:
-        clock.spent.clear()
-        whole = clock.around("else", run)
-        whole(replace(made, jobs=[job]), Silent())
-        total = sum(clock.spent.values())
-        shares = ", ".join(f"{name} {100 * spent / total:.1f} %" for name, spent in clock.spent.most_common())
-        print(f"\n{job.spec.name}: {total:.2f} s: {shares}")  # noqa: T201
-        assert clock.spent["model"] > 0
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def kill_at_random_moments(kills: int, folder: Path, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(kills):
         process = subprocess.Popen(
-            [str(word) for word in [*run, "--out", broken]], stderr=subprocess.DEVNULL, stdout=-3
+            [str(word) for word in [*run, "--workers", "2", "--out", broken]], stderr=subprocess.DEVNULL, stdout=-3
         )
         time.sleep(rng.uniform(0.3, 1.0) * length)
         process.kill()

@@ -79,3 +79,10 @@ def test_the_dense_product_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch
 def test_halves_round_up_and_values_are_clamped() -> None:
     values = torch.tensor([-3.0, 0.5, 1.5, 2.4999, 254.5, 300.0], dtype=torch.float64)
     assert round_to_uint8(values).tolist() == [0, 1, 2, 2, 255, 255]
+
+
+def test_weights_are_made_once_for_a_size() -> None:
+    matrix.cache_clear()
+    for _ in range(3):
+        imresize(noise(3, 20, 30), 0.5)
+    assert (matrix.cache_info().misses, matrix.cache_info().hits) == (2, 4)
