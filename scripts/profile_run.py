@@ -22,6 +22,7 @@ from tabulate import tabulate
 
 import srbench.datasets.folder
 import srbench.runner
+import srbench.walk
 from srbench.conventions import Convention
 from srbench.display import NoProgress
 from srbench.inference import Inference
@@ -66,9 +67,10 @@ def watched(made: Plan) -> Stages:
     stages.watch("degrade", srbench.datasets.folder, "degrade")
     stages.watch("build models", srbench.runner, "prepare")
     stages.watch("forward", Inference, "upscale")
+    stages.watch("forward", Inference, "upscale_together")
     stages.watch("views", Convention, "views")
     stages.watch("other scoring", Scorer, "__call__")
-    stages.watch("save images", srbench.runner, "write_image")
+    stages.watch("save images", srbench.walk, "write_image")
     for name in ("__enter__", "append", "finish"):
         stages.watch("store", RunWriter, name)
     for name, function in made.scorer._functions.items():

@@ -8,6 +8,7 @@ Prints one line a step; docs/benchmarks.md has the figures and what follows from
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import tempfile
 import time
@@ -16,8 +17,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from srbench.images import write_image
+from srbench.plan import Request, plan
 from srbench.results import Identity, Row, Run
 from srbench.scaleout import shares
+from srbench.statistics import mean_interval
 from srbench.store import RunWriter, load_results, run_path
 
 
@@ -58,7 +62,26 @@ def measure(count: int, ranks: int, out: Path) -> None:
     with told("read the result", count):
         (found,) = load_results(out).runs
     assert [row.image for row in found.rows] == [row.image for row in rows]
+    with told("mean and bootstrap interval of one metric", count):
+        mean_interval(found.values("psnr_y"))
     print(f"result {path.stat().st_size / count:.0f} bytes a row")  # noqa: T201
+
+
+def measure_planning(count: int, home: Path) -> None:
+    """Planning a run over files: the first time every picture is decoded for its digest, later it is known."""
+    import numpy as np
+
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 32, 32), dtype=np.uint8)
+    for index, picture in enumerate(pixels):
+        write_image(home / "data" / "HR" / f"{index:07}.png", picture)
+    os.environ["SRBENCH_CACHE"] = str(home / "cache")
+    plan(Request(("nearest",), metrics=("psnr_y",), datasets=("samples",), out=home / "out"))  # imports torch
+    request = Request(("nearest",), datasets=(str(home / "data"),), metrics=("psnr_y",), speed=False, out=home / "out")
+    for when in ("first time", "seen before"):
+        with told(f"plan, files of 32x32 {when}", count):
+            (job,) = plan(request).jobs
+    with told("LR sizes, files seen before", count):
+        assert sum(job.dataset.lr_pixels) == 64 * count  # type: ignore[attr-defined]
 
 
 def main() -> None:
@@ -68,6 +91,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure(arguments.rows, arguments.ranks, Path(folder))
+        measure_planning(arguments.rows // 5, Path(folder))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from srbench.errors import JobError, UnavailableError, UsageError
+from srbench.models.wrap import Scaled
 from srbench.registry import entries, load, package_of
 from srbench.types import Backend
 
@@ -57,6 +58,10 @@ def accelerated(upscaler: Upscaler, name: str, device: torch.device, precision: 
     backend, option = find_backend(name, precision)
     if backend.devices and device.type not in backend.devices:
         raise UsageError(f"backend {backend.name} needs --device {' or '.join(backend.devices)}, not {device.type}")
+    if isinstance(upscaler, Scaled):
+        wrapper = copy.copy(upscaler)
+        wrapper.function = accelerated(cast("Upscaler", upscaler.function), name, device, precision)
+        return wrapper
     if backend.wrap is None or not isinstance(upscaler, nn.Module):
         return upscaler
     inner = getattr(upscaler, "network", None)

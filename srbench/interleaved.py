@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 WARM_UPS = 2
+FEWEST_ROUNDS = 3
 MIN_ROUNDS = 10
 MAX_ROUNDS = 200
+PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,26 @@ def take_turns(
 ) -> list[list[float]]:
     """Seconds of each inference in each round, rounds first: all of them once a round, in an order drawn anew.
 
-    At least 10 rounds and at most 200, until the budget for all together is spent. Raises `JobError` where one fails.
+    At least 10 rounds and at most 200, until the budget for all together is spent; what is so slow that 10 would take
+    ten times the budget gets 3. Raises `JobError` where one fails.
     """
     inputs = [noise(batch, size, inference.device) for inference in inferences]
     for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
         _seconds(inference, x)
     rounds: list[list[float]] = []
     order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
-    while len(rounds) < MIN_ROUNDS or (spent < budget_s and len(rounds) < MAX_ROUNDS):
+    while not _enough(len(rounds), spent, budget_s):
         draw.shuffle(order)
         taken = {place: _seconds(inferences[place], inputs[place]) for place in order}
         rounds.append([taken[place] for place in range(len(inferences))])
         spent += sum(rounds[-1])
     return rounds
+
+
+def _enough(rounds: int, spent: float, budget_s: float) -> bool:
+    if rounds < MIN_ROUNDS:
+        return rounds >= FEWEST_ROUNDS and spent >= PATIENCE * budget_s
+    return rounds >= MAX_ROUNDS or spent >= budget_s
 
 
 def _seconds(inference: Inference, x: torch.Tensor) -> float:

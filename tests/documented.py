@@ -17,6 +17,7 @@ NOT_RUN = {
     r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
     r".*: srbench train .*": "an hour of two cores; tests/reference_models/test_train.py trains small ones",
     r"docs/gpu-queue.md: .*": "needs a GPU, and 25 minutes of it",
+    r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
     r"docs/leaderboard/README.md: srbench run .*": "all models on four sets: hours; its results are committed",
     r"docs/study.md: srbench study serve .*": "serves until interrupted; tests/srbench/test_study.py drives the page",
 }

@@ -156,7 +156,7 @@ def _print_notes(rows: Sequence[Timed], device: torch.device) -> None:
         curve = fit({batch * one.row.width * one.row.height / 1e6: one.times_ms for one in mine})
         if curve is not None:
             fixed, slope = (
-                "{:.4g} [{:.4g}, {:.4g}]".format(*part) for part in (curve.fixed_ms, curve.ms_per_megapixel)
+                "{:,.1f} [{:,.1f}, {:,.1f}]".format(*part) for part in (curve.fixed_ms, curve.ms_per_megapixel)
             )
             click.echo(
                 f"{model}, batch {batch}: {fixed} ms + {slope} ms per LR megapixel (95 % intervals); "

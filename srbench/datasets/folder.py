@@ -77,16 +77,23 @@ class FileDataset:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 (hex) over ids and decoded pixels, of LR too where LR is given; reads every image once, ever."""
-        hr = self.originals or {id: digest.sha256 for id, digest in _digests(self.hr).items()}
-        lr = _digests(self.lr or {})
+        hr = self.originals or {id: digest.sha256 for id, digest in self._hr_digests.items()}
+        lr = self._lr_digests
         lines = (f"{id}:{hr.get(id, '')}\n" + (f"lr:{lr[id].sha256}\n" if lr else "") for id in self.ids)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @cached_property
+    def _hr_digests(self) -> dict[str, FileDigest]:
+        return _digests(self.hr)
+
+    @cached_property
+    def _lr_digests(self) -> dict[str, FileDigest]:
+        return _digests(self.lr or {})
+
+    @cached_property
     def lr_pixels(self) -> tuple[int, ...]:
         """How many pixels each LR image has, which is what upscaling it costs; nothing is decoded a second time."""
-        files, scale = (self.hr, self.scale) if self.hr else (self.lr or {}, 1)
-        digests = _digests(files)
+        digests, scale = (self._hr_digests, self.scale) if self.hr else (self._lr_digests, 1)
         return tuple((digests[id].width // scale) * (digests[id].height // scale) for id in self.ids)
 
 

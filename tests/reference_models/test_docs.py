@@ -172,7 +172,7 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
     run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
 
 
-@pytest.mark.parametrize("page", ["docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["docs/benchmarks.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"])
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)
     run_page(page)

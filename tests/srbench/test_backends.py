@@ -12,6 +12,7 @@ from srbench.backends import accelerated, exported, find_backend
 from srbench.errors import UnavailableError, UsageError
 from srbench.inference import Inference
 from srbench.models import load_model
+from srbench.models.wrap import Scaled
 from srbench.registry import entries
 from srbench.speed import count_parameters
 from srbench.store import load_results
@@ -58,7 +59,7 @@ CASES = [
 
 @pytest.mark.filterwarnings("ignore")  # compilers and exporters warn of their own workings
 @pytest.mark.parametrize(("name", "precision"), CASES)
-@pytest.mark.parametrize("make", [Net, OnLuma])
+@pytest.mark.parametrize("make", [Net, OnLuma, pytest.param(lambda: Scaled(Net(), 2), id="Scaled")])
 def test_every_backend_does_what_the_model_does(name: str, precision: str, make: Callable[[], torch.nn.Module]) -> None:
     for package in NEEDS.get(name, ()):
         pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench[{name}]'")
@@ -73,7 +74,10 @@ def test_every_backend_does_what_the_model_does(name: str, precision: str, make:
         fast(1 - x)
         assert torch.equal(first, kept)  # no backend hands out memory that it writes again
     assert count_parameters(fast.upscaler) == count_parameters(model)
-    assert isinstance(getattr(model, "network", model), Net)  # what was given stays as it is
+    given = getattr(model, "network", getattr(model, "function", model))
+    assert isinstance(given, Net)  # what was given stays as it is
+    if name != "eager":
+        assert not [part for part in vars(fast.upscaler).values() if part is given]  # and is not what runs
 
 
 def test_a_network_is_exported_once_and_anew_when_it_changes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from srbench import machine
 from srbench.curve import fit
 from srbench.exactness import ways
 from srbench.inference import Inference
-from srbench.interleaved import MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
+from srbench.interleaved import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.machine import State
 from srbench.models import load_model
 from srbench.types import Backend, ModelSpec
@@ -83,8 +83,12 @@ def test_all_take_their_turn_in_every_round() -> None:
             calls.append(self.name)
             return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
-    rounds = take_turns([Inference(Named(name), CPU) for name in "abc"], (8, 6), budget_s=0)
-    assert len(rounds) == MIN_ROUNDS <= MAX_ROUNDS
+    models = [Inference(Named(name), CPU) for name in "abc"]
+    assert len(take_turns(models, (8, 6), budget_s=0)) == FEWEST_ROUNDS
+    assert len(take_turns(models, (8, 6), budget_s=60)) == MAX_ROUNDS
+    calls.clear()
+    rounds = take_turns(models, (8, 6), budget_s=0.01)
+    assert MIN_ROUNDS <= len(rounds) <= MAX_ROUNDS
     played = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
     assert {"".join(sorted(turn)) for turn in played} == {"abc"}
     assert len(set(played)) > 2  # in changing order
