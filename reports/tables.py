@@ -213,7 +213,8 @@ def notes(scores: Iterable[Score]) -> list[str]:
     for score in scores:
         where = f"{score.model} on {score.dataset} ×{score.scale}"
         if score.status == "unavailable":
-            lines.append(f"{heading(score.metric).label} is n/a: {score.reason}")
+            whose = f" of {where}" if score.metric in STUDIED else ""
+            lines.append(f"{heading(score.metric).label}{whose} is n/a: {score.reason}")
         elif score.status in ("failed", "partial"):
             lines.append(f"{where} {'failed' if score.status == 'failed' else 'is not complete'}: {score.reason}")
         if score.infinite:

@@ -195,7 +195,8 @@ class SpeedRow:
 class StudyRow:
     """What people said of one model on one data set: `metric` is `elo` (pairs) or `mos` (opinions).
 
-    `low` and `high` bound the 95 % interval; `images`, `answers` and `raters` say how much it stands on.
+    `low` and `high` bound the 95 % interval; `images`, `answers` and `raters` say how much it stands on. `weights` is
+    the digest of the model that they saw.
     """
 
     metric: str
@@ -208,6 +209,7 @@ class StudyRow:
     images: int
     answers: int
     raters: int
+    weights: str = ""
 
 
 @dataclass(frozen=True, repr=False)

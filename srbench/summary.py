@@ -73,6 +73,8 @@ class Heading:
 STUDIED = {"elo": Heading("elo", "Elo by raters", 0, True), "mos": Heading("mos", "MOS by raters", 2, True)}
 """What people said, as columns beside the metrics; see `srbench.study`."""
 
+OTHER_WEIGHTS = "raters saw other weights of the model. Make a new study: srbench study make"
+
 
 @cache
 def heading(metric: str) -> Heading:
@@ -168,6 +170,8 @@ def _rated(results: Results, run: Run, metric: str) -> Score:
     place = (run.identity.dataset, run.identity.scale, run.identity.model)
     for row in results.studies:
         if (row.metric, row.dataset, row.scale, row.model) == (metric, *place):
+            if row.weights != run.identity.weights:
+                return Score(*place, metric, mean_interval([]), 0, status="unavailable", reason=OTHER_WEIGHTS)
             return Score(*place, metric, Interval(row.value, row.low, row.high, row.images), row.images)
     return Score(*place, metric, mean_interval([]), 0, status="absent")
 

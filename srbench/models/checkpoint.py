@@ -26,6 +26,9 @@ WRAPPERS = ("params_ema", "ema", "params", "generator", "net_g", "netG", "state_
 PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
 
+GENERATORS = ("generator.", "net_g.", "netG.", "net_G.")
+"""What GAN trainers that keep both networks in one module, as Lightning does, put before the generator's names."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -54,7 +57,7 @@ class Checkpoint:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """The weights on the CPU by name, out of their wrappers and without prefixes. Raises `InputError`."""
-        return without_prefixes(self._content[0])
+        return generator_of(without_prefixes(self._content[0]))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -150,6 +153,13 @@ def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             break
         names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
     return names
+
+
+def generator_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under one of `GENERATORS`, where there are such: a discriminator, or a loss, upscales nothing."""
+    prefix = next((prefix for prefix in GENERATORS if any(name.startswith(prefix) for name in tensors)), "")
+    inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return without_prefixes(inside)
 
 
 def _first_line(error: Exception) -> str:

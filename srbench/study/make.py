@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -45,8 +45,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Study:
+    """`weights` are the digests of what raters see, by data set, scale and model as `Set5/x4/srcnn`."""
+
     mode: Mode
     questions: tuple[Question, ...]
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def question(self, id: str) -> Question | None:
         return next((question for question in self.questions if question.id == id), None)
@@ -56,7 +59,8 @@ def read_study(folder: Path) -> Study:
     """The study in a folder; raises `InputError` where there is none."""
     try:
         document = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Study(document["mode"], tuple(Question(**row) for row in document["questions"]))
+        questions = tuple(Question(**row) for row in document["questions"])
+        return Study(document["mode"], questions, document.get("weights", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: holds no study ({error}). Make one: srbench study make RESULTS {folder}"
@@ -81,9 +85,10 @@ def make_study(
     """
     if (folder / FILE).exists():
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
-    questions = []
+    questions, weights = [], {}
     for runs in _comparable(results, models, 2 if mode == "pairs" else 1):
         place = runs[0].identity
+        weights |= {f"{place.dataset}/x{place.scale}/{run.identity.model}": run.identity.weights for run in runs}
         for image, pictures in _pictures(results, runs, limit, root):
             pieces = _cut(pictures, crop)
             names = {model: _store(folder, picture) for model, picture in pieces.items()}
@@ -91,9 +96,9 @@ def make_study(
             for together in combinations(names, 2) if mode == "pairs" else zip(names):
                 chosen = {model: names[model] for model in together}
                 questions.append(Question(secrets.token_hex(8), place.dataset, image, reference, chosen, place.scale))
-    study = Study(mode, tuple(questions))
+    study = Study(mode, tuple(questions), weights)
     with atomic_file(folder / FILE) as file:
-        file.write(json.dumps({"mode": mode, "questions": [asdict(item) for item in questions]}, indent=1).encode())
+        file.write(json.dumps(asdict(study), indent=1).encode())
     return study
 
 

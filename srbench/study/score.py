@@ -58,7 +58,7 @@ def study_rows(folder: Path) -> list[StudyRow]:
         raters, images = ({answer[0] for answer in here}, {answer[1].image for answer in here})
         rows += [
             StudyRow(METRICS[study.mode], dataset, scale, score.model, score.value, score.low, score.high,
-                     len(images), len(here), len(raters))
+                     len(images), len(here), len(raters), study.weights.get(f"{dataset}/x{scale}/{score.model}", ""))
             for score in _scores(study, here) if score.n
         ]  # fmt: skip
     return rows

@@ -58,6 +58,9 @@ CONTAINERS = {
     "state_dict": {"state_dict": prefixed(""), "epoch": 3, "optimizer": {"lr": 0.1}},
     "module": prefixed("module."),
     "orig_mod": {"model": prefixed("_orig_mod.module.")},
+    "lightning": {
+        "state_dict": prefixed("net_G.module.") | {"net_D.0.weight": torch.zeros(1), "vgg.1": torch.zeros(1)}
+    },
     "generator": {"generator": {"state_dict": prefixed("module.")}, "discriminator": {"x": torch.zeros(1)}},
 }
 

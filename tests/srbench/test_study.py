@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import re
 import shutil
@@ -158,6 +159,12 @@ def test_what_people_said_is_a_column_of_the_report(
     assert {row["model"] for row in rows} == set(MODELS) and {row["n"] for row in rows} == {"3"}
     assert float(rows[1]["mean"]) == pytest.approx(best, abs=1e-5)
     assert '"label":"Elo by raters"' in (report / "report.html").read_text()
+    kept = results / "_study" / "elo.json"
+    rows = json.loads(kept.read_text())
+    rows["scores"][0]["weights"] = "0f" * 32  # as if the model had been trained anew since
+    kept.write_text(json.dumps(rows))
+    assert srbench("report", results, "--format", "md", "--out", report) == 0
+    assert "Elo by raters of bicubic on tiny ×4 is n/a: raters saw other weights" in (report / "report.md").read_text()
     assert srbench("compare", results, "--models", "bicubic,lanczos") == 0  # images have no Elo: nothing else changes
 
 
