@@ -16,7 +16,7 @@ from reference_models.checkpoint import Clock, load_checkpoint, update_average
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
 from reference_models.parts import compiled, fresh_network, keep, placed, set_rate, settle, step, take_stock, time_since
 from reference_models.patches import Pool
-from reference_models.perceptual import PerceptualLoss
+from reference_models.perceptual import STRIDE, PerceptualLoss
 from reference_models.recipes import GanRecipe
 from reference_models.schedules import factor
 from reference_models.watch import Watch
@@ -66,6 +66,7 @@ def fit_gan(
     while clock.goes_on(recipe):
         rate = set_rate((optimiser, critic_optimiser), recipe.lr * factor(recipe, clock.progress(recipe)))
         lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
+        shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
         critic.requires_grad_(False)
         with torch.no_grad():
@@ -74,7 +75,7 @@ def fit_gan(
         with fabric.autocast():
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),
-                "perceptual": recipe.perceptual_weight * perceptual(sr, hr),
+                "perceptual": recipe.perceptual_weight * perceptual(sr, hr, shift),
                 "adversarial": recipe.adversarial_weight * generator_loss(recipe.adversarial, real, judge(sr)),
             }
         loss = torch.stack(list(terms.values())).sum()

@@ -24,6 +24,9 @@ from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.registry import unknown
 from srbench.types import Asset
 
+STRIDE = 8
+"""How far the strides of any trunk here reach; shifts are drawn below it."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SRGAN_SCALE = 12.75
 """SRGAN divides VGG features by this, "to obtain VGG losses of a scale that is comparable to the MSE loss"."""
@@ -72,7 +75,12 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+    def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int] = (0, 0)) -> Tensor:
+        """`shift` cuts off so many rows and columns: the trunk's strides must not always fall on the same pixels.
+
+        Otherwise the generator learns what the strides do not see, a grid as wide as they are.
+        """
+        sr, hr = (image[..., shift[0] :, shift[1] :] for image in (sr, hr))
         with torch.no_grad():
             wanted = self._seen(hr)
         pairs = zip(self._seen(sr), wanted, strict=True)

@@ -43,7 +43,8 @@ class Bystander(nn.Module):
         super().__init__()
         self.features = nn.Conv2d(3, 4, 3).requires_grad_(False)
 
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+    def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int]) -> Tensor:
+        assert all(0 <= step < 8 for step in shift)
         return torch.as_tensor((self.features(sr) - self.features(hr)).abs().mean())
 
 
