@@ -23,6 +23,7 @@ from srbench.ranks import ALONE, Ranks, ranks_of
 from srbench.results import Row, Run
 from srbench.scaleout import shares
 from srbench.store import RunWriter, discard, load_results, read_run
+from tests.conftest import Srbench
 from tests.srbench.test_processes import call
 from tests.srbench.test_store import RUN, path_in, row
 
@@ -205,31 +206,40 @@ def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     return [(process.returncode, *texts) for process, texts in zip(processes, told, strict=True)]
 
 
-def scored(out: Path) -> list[tuple[str, object]]:
+def scored(out: Path) -> list[dict[str, object]]:
+    """Rows but for the time that they took and the process that made them."""
     (run,) = load_results(out).runs
-    return [(found.image, {**asdict(found), "seconds": 0}) for found in run.rows]
+    return [{**asdict(found), "seconds": 0, "made": 0} for found in run.rows]
 
 
-def test_a_dead_process_fails_the_run_and_the_next_scores_nothing_twice(launch: Launch, tmp_path: Path) -> None:
-    """Killed by SIGKILL, as by a kernel short of memory. The rerun is by another number of processes."""
+def test_a_dead_process_fails_the_run_and_the_next_scores_nothing_twice(
+    launch: Launch, tmp_path: Path, folder: Path, srbench: Srbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by SIGKILL, as by a kernel short of memory. The rerun is by one process, this one."""
     (first, _, told), (died, _, _) = ended(launch(2, "--out", "broken", MISHAP_OF="1", MISHAP=str(int(signal.SIGKILL))))
     assert (first, died) == (1, -signal.SIGKILL)
     assert "has ended, or has not answered within 0:30:00. What was scored is kept" in told
     assert "Traceback" not in told
     before = (tmp_path / "calls").read_text().splitlines()
     assert 0 < len(before) < 3
-    (status, table, told), *_ = ended(launch(1, "--out", "broken"))
-    assert status == 0, told
-    assert "mishaps.make" in table
+    assert [row["image"] for row in scored(tmp_path / "broken")]  # what there is can be reported
+    monkeypatch.chdir(tmp_path)
+    options = ["--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--device", "cpu", "--out", "broken"]
+    assert srbench("run", "--models", "mishaps:make", *options) == 0
+    monkeypatch.delitem(sys.modules, "mishaps")
     assert len((tmp_path / "calls").read_text().splitlines()) == 3
     assert [path.name for path in (tmp_path / "broken" / "tiny" / "x4").iterdir()] == ["mishaps.make.json"]
-    (good, table, told), (other, silent, _) = ended(launch(2, "--out", "whole"))
-    assert (good, other) == (0, 0), told
-    assert "mishaps.make" in table
-    assert silent == ""  # rank 0 speaks for all
-    assert scored(tmp_path / "broken") == scored(tmp_path / "whole")
-    (again, _, _), _ = ended(launch(2, "--out", "whole", "--force"))
-    assert again == 0
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes_and_redo_it_if_forced(launch: Launch, tmp_path: Path) -> None:
+    for count in (1, 2):
+        (status, table, told), *others = ended(launch(count, "--out", str(count)))
+        assert status == 0, told
+        assert "mishaps.make" in table
+        assert all(other[:2] == (0, "") for other in others)  # rank 0 speaks for all
+    assert scored(tmp_path / "1") == scored(tmp_path / "2")
+    assert [status for status, *_ in ended(launch(2, "--out", "2", "--force"))] == [0, 0]
     assert len((tmp_path / "calls").read_text().splitlines()) == 9
 
 
