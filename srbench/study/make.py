@@ -85,7 +85,8 @@ def make_study(
     """
     if (folder / FILE).exists():
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
-    questions, weights = [], {}
+    questions: list[Question] = []
+    weights: dict[str, str] = {}
     for runs in _comparable(results, models, 2 if mode == "pairs" else 1):
         place = runs[0].identity
         weights |= {f"{place.dataset}/x{place.scale}/{run.identity.model}": run.identity.weights for run in runs}
