@@ -18,6 +18,7 @@ NOT_RUN = {
     r".*: srbench train .*": "an hour of two cores; tests/reference_models/test_train.py trains small ones",
     r"docs/gpu-queue.md: .*": "needs a GPU, and 25 minutes of it",
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
+    r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",
     r"docs/leaderboard/README.md: srbench run .*": "all models on four sets: hours; its results are committed",
     r"docs/study.md: srbench study serve .*": "serves until interrupted; tests/srbench/test_study.py drives the page",
 }

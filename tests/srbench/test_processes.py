@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_a_plugin_adds_a_model_and_a_metric(folder: Path, plugin: Path) -> None:
     (scored,) = load_results(out).runs
     assert all(0 < value < 255 for value in scored.values("mae_y"))
     listed = call(*SRBENCH, "list", "models", PYTHONPATH=str(plugin))
-    assert "blurry    srbench-example-plugin 1.2.3" in listed.stdout
+    assert re.search(r"^blurry +srbench-example-plugin 1\.2\.3 ", listed.stdout, re.MULTILINE)
 
 
 def test_two_packages_of_one_name_are_refused(plugin: Path, tmp_path: Path) -> None:
