@@ -10,13 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")))
-PROGRAMS = ("srbench", "python", "pytest", "pip", "ruff", "git", "setsid", "split", "nvidia-smi")
+PROGRAMS = ("srbench", "python", "pytest", "pip", "ruff", "git", "setsid", "split", "nvidia-smi", "torchrun", "srun")
 
 NOT_RUN = {
     r"CONTRIBUTING.md: .*": "made for a clone without an environment; .ci/run types the same lines",
     r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
     r".*: srbench train .*": "an hour of two cores; tests/reference_models/test_train.py trains small ones",
     r"docs/gpu-queue.md: .*": "needs a GPU, and 25 minutes of it",
+    r"docs/benchmarks.md: pytest .*": "the benchmarks themselves: minutes of a quiet machine",
+    r"docs/scale-out.md: .*": "needs several GPUs; tests/srbench/test_scaleout.py starts processes on a CPU",
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
     r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",
     r"docs/leaderboard/README.md: srbench run .*": "all models on four sets: hours; its results are committed",
@@ -46,9 +48,9 @@ class Command:
 
 
 def commands(page: str) -> list[Command]:
-    """The commands of a page in order: lines of unnamed or `sh` code blocks, and indented lines, prompts taken off."""
+    """The commands of a page in order: lines of unnamed or shell code blocks, and indented lines, prompts taken off."""
     found = []
-    for number, text in _code(page, ("", "sh")):
+    for number, text in _code(page, ("", "sh", "bash")):
         text = text.removeprefix("$ ")
         if text.split(" ")[0] in PROGRAMS:
             found.append(Command(page, number, text))

@@ -90,7 +90,7 @@ def parsed(command: Command) -> None:
     for _ in range(3):
         text = re.sub(r"\$(\w+)", lambda match: variables.get(match[1], "x"), text.replace("\\$", "$"))
     text = text.replace("python -m reference_models.cli", "srbench train").replace("python -m srbench", "srbench")
-    for found in re.findall(r"(?:^|[;&\"] ?|nohup |do )srbench ([^;&>\"|]+)", text):
+    for found in re.findall(r"(?:^|[;&\"] ?|nohup |do |-m |=1 )srbench ([^;&>\"|]+)", text):
         words = shlex.split(found, comments=True)
         context = cli.make_context("srbench", list(words))
         group: click.Command = cli
@@ -172,7 +172,9 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
     run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
 
 
-@pytest.mark.parametrize("page", ["docs/benchmarks.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"]
+)
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)
     run_page(page)
