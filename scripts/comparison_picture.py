@@ -56,7 +56,7 @@ def caption(run: Run, image: str) -> str:
 def draw(crops: dict[str, Image], target: Path) -> None:
     mpl.rcParams.update({"font.size": 9, "font.family": "DejaVu Sans"})
     height, width = next(iter(crops.values())).shape[:2]
-    columns = 3 if len(crops) <= 6 else 4
+    columns = min((3, 4, 5), key=lambda count: -len(crops) % count)  # the fewest empty places
     rows = -(-len(crops) // columns)
     tall = 2.4 * height / width + 0.45
     figure, axes = plt.subplots(
