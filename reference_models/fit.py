@@ -28,12 +28,15 @@ from reference_models.parts import (
 from reference_models.patches import Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
+from reference_models.soap import Soap
 from reference_models.watch import Watch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from srbench.types import Sample
+
+OPTIMISERS = {"adam": torch.optim.Adam, "soap": Soap}
 
 
 def fit(
@@ -54,7 +57,7 @@ def fit(
     settle(recipe)
     network = placed(fresh_network(recipe), fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
+    optimiser = OPTIMISERS[recipe.optimiser](network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
     plateau = Plateau(recipe.decay)
     parts: dict[str, Any] = {

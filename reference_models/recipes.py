@@ -28,7 +28,8 @@ class Recipe:
     batch, patch    patches a step over all devices, and their side at network input, in pixels
     steps, minutes  the length: a number of steps or, where `minutes` is not 0, a time, whatever it gives
     loss            `l1`, `mse` or `charbonnier`
-    lr, schedule    Adam's rate and how it falls with progress p in [0, 1]; `milestones` are values of p, `decay` the
+    optimiser       `adam`, or `soap` (`reference_models.soap`); `beta1` and `beta2` are those of either
+    lr, schedule    its rate and how it falls with progress p in [0, 1]; `milestones` are values of p, `decay` the
                     factor at each (for `exponential`: the factor reached at p = 1); `warmup` is a share of the training
     ema             decay of the averaged weights, which are what is validated and shipped; 0 is off
     clip            largest gradient norm; 0 is off
@@ -47,6 +48,7 @@ class Recipe:
     steps: int = 2000
     minutes: float = 0.0
     loss: Literal["l1", "mse", "charbonnier"] = "l1"
+    optimiser: Literal["adam", "soap"] = "adam"
     lr: float = 5e-4
     beta1: float = 0.9
     beta2: float = 0.999
@@ -148,8 +150,8 @@ SRCNN_PAPER = Recipe(
     ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="Dong et al. 2016, with Adam in place of SGD",
 )
 SRCNN_QUICK = replace(
-    SRCNN_PAPER, name="srcnn-quick", patch=48, lr=1e-3, schedule="cosine", ema=0.999, clip=1.0, minutes=10, warmup=0.02,
-    validate_every=500, summary="10 minutes of 2 cores",
+    SRCNN_PAPER, name="srcnn-quick", patch=48, optimiser="soap", lr=3e-3, beta1=0.95, beta2=0.95, schedule="cosine",
+    ema=0.999, clip=1.0, minutes=10, warmup=0.02, validate_every=500, summary="10 minutes of a core, with SOAP",
 )
 SRCNN_GPU = replace(
     SRCNN_QUICK, name="srcnn-gpu-25min", batch=256, minutes=4, validate_every=2000, compile="default",
