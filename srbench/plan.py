@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,9 +179,10 @@ def saved_image(run: Path, id: str) -> Path:
 
 def _refuse_mixtures(made: Plan) -> None:
     """Refuse to put runs beside others of the folder that they do not compare with."""
+    read_once = cache(read_folder)  # a folder holds one run of every model, and every model is asked about it
     for job in made.jobs:
         path = run_path(made.request.out, job.identity)
-        for run in read_folder(path.parent):
+        for run in read_once(path.parent):
             if run.identity.model != job.identity.model:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
             elif not made.request.force:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srbench import registry
 from srbench.assets import digest
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.models.checkpoint import Checkpoint
 from srbench.models.hints import Hints
 from srbench.models.wrap import combined, file_name, with_values
@@ -39,6 +39,9 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
             tried.append(f"{name} ({str(error).removeprefix(f'{path}: ')})")
             continue
         if spec is not None:
+            if hints.scale and hints.scale not in spec.scales:
+                own = ", ".join(f"x{scale}" for scale in spec.scales)
+                raise UsageError(f"{path} ({spec.summary}) is {own}; --model-scale {hints.scale} contradicts it")
             return _identified(spec, path, hints)
         tried.append(name)
     raise InputError(

@@ -9,7 +9,7 @@ import torch
 
 from reference_models.architectures import build
 from reference_models.weights import as_upscaler, save_weights
-from srbench.errors import InputError
+from srbench.errors import InputError, UsageError
 from srbench.models import find_model, load_model
 from srbench.models.hints import UNIT, Hints
 from srbench.types import Upscaler
@@ -46,6 +46,14 @@ def test_what_training_writes_is_a_model(name: str, options: dict[str, int], tmp
     ref = str(tmp_path / "mine" / "best.safetensors")
     assert find_model(ref).name == "mine-best"
     same(load_model(ref, 2, "cpu"), as_upscaler(network))
+
+
+def test_a_scale_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_weights(path, build("srcnn", 2).state_dict(), {"architecture": "srcnn", "scale": 2, "options": {}})
+    assert find_model(str(path), Hints(scale=2)).scales == (2,)
+    with pytest.raises(UsageError, match=r"is x2; --model-scale 4 contradicts it"):
+        find_model(str(path), Hints(scale=4))
 
 
 def test_tensors_of_another_architecture_are_refused(tmp_path: Path) -> None:
