@@ -44,11 +44,11 @@ class Lines:
 
     def __init__(self, seconds: float = 30.0) -> None:
         self.seconds = seconds
-        self._told = (time.perf_counter(), 0)
+        self._told: tuple[float, int] | None = None
 
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
-        then, before = self._told
         now = time.perf_counter()
+        then, before = self._told = self._told or (now, clock.step)  # a resumed training does not begin at step 0
         if now - then >= self.seconds:
             speed = (clock.step - before) / (now - then)
             click.echo(
