@@ -30,12 +30,23 @@ State = Mapping[str, Tensor]
 
 
 def save_weights(path: Path, state: State, metadata: Mapping[str, Any], *, half: bool = False) -> None:
-    """Write weights; with `half` in fp16, which halves the file. The file appears whole or not at all."""
+    """Write weights; with `half` in fp16, which halves the file. The file appears whole or not at all.
+
+    The same weights and metadata make the same bytes, so that writing them again changes no digest.
+    """
     tensors = {name: _stored(tensor, half) for name, tensor in state.items()}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
-        file.write(save(tensors, texts))
+        file.write(_sorted(save(tensors, texts)))
+
+
+def _sorted(blob: bytes) -> bytes:
+    """A safetensors file with its header in alphabetical order: the library has the metadata in a random one."""
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = json.dumps(json.loads(blob[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + blob[end:]
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
