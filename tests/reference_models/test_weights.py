@@ -122,9 +122,9 @@ def test_fp16_halves_the_file_and_loads_as_fp32(tmp_path: Path) -> None:
 def test_the_same_weights_are_the_same_bytes_whatever_order_the_facts_come_in(tmp_path: Path) -> None:
     facts = FACTS | {f"fact {number}": f"\N{MULTIPLICATION SIGN}{number}" for number in range(20)}
     for name, order in (("one", facts), ("two", dict(reversed(facts.items())))):
-        save_weights(tmp_path / name, small().state_dict(), order, half=True)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert read_weights(tmp_path / "one").metadata["fact 3"] == "\N{MULTIPLICATION SIGN}3"
+        save_weights(tmp_path / f"{name}.safetensors", small().state_dict(), order, half=True)
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    assert read_weights(tmp_path / "one.safetensors").metadata["fact 3"] == "\N{MULTIPLICATION SIGN}3"
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
