@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from reports import curves, plots
 from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds
+from scripts.readme_table import README, written
 from srbench.assets import digest
 from srbench.cli import main
 from srbench.results import Results
@@ -125,6 +126,11 @@ def test_plain_text_of_the_leaderboard_is_that_of_its_results(tmp_path: Path) ->
         assert path.read_bytes() == (LEADERBOARD / path.name).read_bytes(), (
             f"{path.name}: see docs/leaderboard/README.md"
         )
+
+
+def test_the_table_of_the_readme_is_that_of_the_leaderboard() -> None:
+    page = README.read_text(encoding="utf-8")
+    assert written(page) == page, "run scripts/readme_table.py"
 
 
 def test_results_remember_their_folder() -> None:
