@@ -32,7 +32,7 @@ def main(folder: str, dataset: str, image: str, crop: str, target: str) -> None:
     if not runs:
         raise SystemExit(f"{folder}: no results on {dataset}")
     samples = open_dataset(runs[0].source, runs[0].identity.scale)
-    hr = to_rgb(samples[samples.ids.index(image)].hr)
+    hr = to_rgb(samples[samples.ids.index(image)].reference)
     pictures = {
         caption(run, image): read_image(saved_image(run_path(Path(folder), run.identity), image)) for run in runs
     }

@@ -38,9 +38,8 @@ def crop(picture: Picture, random: Random, share: tuple[float, float]) -> Pictur
 
 def small_crop(picture: Picture, random: Random) -> Picture:
     """80 to 200 pixels a side, as those of T91."""
-    low, high = 80, min(200, *picture.shape[:2])
-    share = tuple(limit / min(picture.shape[:2]) for limit in (low, high))
-    return crop(picture, random, share)  # type: ignore[arg-type]
+    smaller = min(picture.shape[:2])
+    return crop(picture, random, (80 / smaller, min(200, smaller) / smaller))
 
 
 def turn(picture: Picture, random: Random) -> Picture:
@@ -53,7 +52,8 @@ def regrade(picture: Picture, random: Random) -> Picture:
     """Another gamma, exposure, white balance and saturation."""
     x = (picture / 255) ** random.uniform(0.6, 1.6) * random.uniform(0.75, 1.25) * random.uniform(0.85, 1.15, 3)
     grey = x.mean(-1, keepdims=True)
-    return ((grey + (x - grey) * random.uniform(0.3, 1.5)).clip(0, 1) * 255).astype(np.uint8)
+    regraded: Picture = ((grey + (x - grey) * random.uniform(0.3, 1.5)).clip(0, 1) * 255).astype(np.uint8)
+    return regraded
 
 
 def resize(picture: Picture, random: Random) -> Picture:

@@ -85,10 +85,14 @@ def main() -> None:
     parser.add_argument("--metrics", default="psnr_y,ssim_y,lpips")
     parser.add_argument("--save-images", action="store_true")
     given = parser.parse_args()
-    lists = {name: tuple(getattr(given, name).split(",")) for name in ("datasets", "models", "metrics")}
+    models, datasets, metrics = (tuple(text.split(",")) for text in (given.models, given.datasets, given.metrics))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        made = plan(Request(**lists, speed=False, save_images=given.save_images, out=Path(folder)))
+        made = plan(
+            Request(
+                models, datasets=datasets, metrics=metrics, speed=False, save_images=given.save_images, out=Path(folder)
+            )
+        )
         planned = time.perf_counter()
         stages = watched(made)
         results = srbench.runner.run(made, NoProgress())

@@ -40,7 +40,9 @@ def made_rows(count: int) -> list[Row]:
             f"image-{index:07}",
             {"psnr_y": draw.uniform(20, 40), "ssim_y": draw.random(), "lpips": draw.random()},
             round(draw.random(), 6),
-            *(f"{draw.getrandbits(64):016x}" for _ in range(3)),
+            hr=f"{draw.getrandbits(64):016x}",
+            lr=f"{draw.getrandbits(64):016x}",
+            sr=f"{draw.getrandbits(64):016x}",
         )
         for index in range(count)
     ]
