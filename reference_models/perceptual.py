@@ -7,6 +7,7 @@
 | `vgg22`    | VGG19 conv2_2 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
 | `vgg16_22` | VGG16 conv2_2 after its activation, L1                     | the layer of Johnson et al., 2016  |
 | `squeeze`  | SqueezeNet 1.1 after three of its Fire modules, L1         | for places without VGG19           |
+| `lpips_squeeze` | SqueezeNet 1.1, seven layers, weighed as people see   | LPIPS v0.1 with that trunk         |
 
 AlexNet is refused: LPIPS measures with it here, and a model must not be trained on its own judge.
 """
@@ -14,9 +15,13 @@ AlexNet is refused: LPIPS measures with it here, and a model must not be trained
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_models.weights import read_weights
 from srbench.assets import locate, weights_folder
@@ -32,24 +37,30 @@ SRGAN_SCALE = 12.75
 """SRGAN divides VGG features by this, "to obtain VGG losses of a scale that is comparable to the MSE loss"."""
 
 VGG19 = Asset("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", sha256="dcbb9e9d", size=574_673_361)
+SQUEEZENET = "squeezenet1_1_features.safetensors"
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """A network of torchvision, the indices in its `features` after which a loss is taken, and how."""
+    """A network of torchvision, the indices in its `features` after which a loss is taken, and which distance it is.
+
+    `heads` is the file of the `lpips` package that weighs channels, for that distance.
+    """
 
     network: str
     layers: tuple[int, ...]
     file: str
-    squares: bool = False
+    distance: Literal["l1", "squares", "lpips"] = "l1"
+    heads: str = ""
 
 
 TRUNKS = {
     "vgg19_54": Trunk("vgg19", (34,), VGG19.filename),
-    "vgg54": Trunk("vgg19", (35,), VGG19.filename, squares=True),
-    "vgg22": Trunk("vgg19", (8,), VGG19.filename, squares=True),
+    "vgg54": Trunk("vgg19", (35,), VGG19.filename, "squares"),
+    "vgg22": Trunk("vgg19", (8,), VGG19.filename, "squares"),
     "vgg16_22": Trunk("vgg16", (8,), "vgg16_features_conv1_1-conv2_2.safetensors"),
-    "squeeze": Trunk("squeezenet1_1", (4, 7, 12), "squeezenet1_1_features.safetensors"),
+    "squeeze": Trunk("squeezenet1_1", (4, 7, 12), SQUEEZENET),
+    "lpips_squeeze": Trunk("squeezenet1_1", (1, 4, 7, 9, 10, 11, 12), SQUEEZENET, "lpips", "v0.1/squeeze.pth"),
 }
 
 
@@ -72,6 +83,7 @@ class PerceptualLoss(nn.Module):
             raise unknown("perceptual trunk", name, TRUNKS)
         self.trunk = TRUNKS[name]
         self.features = _features(self.trunk).eval().requires_grad_(False)
+        self.heads = _heads(self.trunk)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -84,7 +96,9 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self._seen(hr)
         pairs = zip(self._seen(sr), wanted, strict=True)
-        if self.trunk.squares:
+        if self.trunk.distance == "lpips":
+            return sum((_lpips(*pair, head) for pair, head in zip(pairs, self.heads, strict=True)), sr.new_zeros(()))
+        if self.trunk.distance == "squares":
             return sum((((a - b) / SRGAN_SCALE).square().mean() for a, b in pairs), sr.new_zeros(()))
         return sum(((a - b).abs().mean() for a, b in pairs), sr.new_zeros(()))
 
@@ -96,6 +110,26 @@ class PerceptualLoss(nn.Module):
             if index in self.trunk.layers:
                 taken.append(x)
         return taken
+
+
+def _lpips(a: Tensor, b: Tensor, head: Tensor) -> Tensor:
+    """One layer of LPIPS, mean over a batch: pixels of length one, squared differences, channels weighed by the head.
+
+    `normalize` has a gradient of zero where a pixel is zero, and the package's own formula one that is no number.
+    """
+    a, b = (functional.normalize(features, dim=1, eps=1e-10) for features in (a, b))
+    return ((a - b).square() * head).sum(dim=1).mean()
+
+
+def _heads(trunk: Trunk) -> nn.ParameterList:
+    """The weights of each layer's channels, `(1, c, 1, 1)`, as the `lpips` package brings them."""
+    if not trunk.heads:
+        return nn.ParameterList()
+    package = find_spec("lpips")
+    if package is None or package.origin is None:
+        raise UnavailableError("the lpips package is not here, whose weights this loss takes: pip install lpips")
+    tensors = read_weights(Path(package.origin).parent / "weights" / trunk.heads).tensors
+    return nn.ParameterList(nn.Parameter(tensors[name], requires_grad=False) for name in sorted(tensors))
 
 
 def _features(trunk: Trunk) -> nn.Sequential:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_a_missing_trunk_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
         PerceptualLoss("squeeze")
 
 
-@pytest.mark.parametrize("name", ["vgg16_22", "squeeze"])
+@pytest.mark.parametrize("name", ["vgg16_22", "squeeze", "lpips_squeeze"])
 def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
     loss = PerceptualLoss(name)
     hr = torch.rand(1, 3, 64, 64)
@@ -90,6 +91,26 @@ def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
     loss(sr, 1.0 - hr).backward()
     assert sr.grad is not None
     assert all(parameter.grad is None for parameter in loss.parameters())
+
+
+def test_lpips_as_a_loss_is_that_of_its_package(weights_folder: object) -> None:
+    import lpips
+
+    loss = PerceptualLoss("lpips_squeeze")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package calls torchvision the old way
+        package = lpips.LPIPS(net="squeeze", version="0.1", pnet_rand=True, verbose=False).eval()
+    layers = loss.features.state_dict()  # the package has them in slices: slice2.3.squeeze.weight
+    package.net.load_state_dict({name: layers[name.split(".", 1)[1]] for name in package.net.state_dict()})
+    sr, hr = torch.rand(2, 2, 3, 64, 72)
+    with torch.inference_mode():
+        assert float(loss(sr, hr)) == pytest.approx(float(package(sr, hr, normalize=True).mean()), abs=1e-6)
+
+
+def test_lpips_as_a_loss_has_a_gradient_where_nothing_is_seen(weights_folder: object) -> None:
+    black = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    PerceptualLoss("lpips_squeeze")(black, torch.zeros(1, 3, 64, 64)).backward()
+    assert black.grad is not None and bool(black.grad.isfinite().all())
 
 
 @pytest.mark.parametrize(
