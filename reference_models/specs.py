@@ -72,7 +72,7 @@ DONG = "Dong et al., TPAMI 38(2), 2016"
 LEDIG = "Ledig et al., CVPR 2017"
 WANG = "Wang et al., ECCV Workshops 2018"
 
-SRCNN = _shipped("srcnn", (4,), DONG, "three convolutions (9-5-5) on Y")
+SRCNN = _shipped("srcnn", (2, 3, 4), DONG, "three convolutions (9-5-5) on Y")
 SRRESNET = _shipped("srresnet", (4,), LEDIG, "16 residual blocks with batch norm")
 SRGAN = _shipped("srgan", (4,), LEDIG, "SRResNet, trained on against a discriminator", start=SRRESNET)
 ESRNET_6B = _shipped("esrnet-6b", (4,), WANG, "6 residual-in-residual dense blocks; the paper has 23")
