@@ -81,7 +81,8 @@ def card(
 
 def _changes(recipe: Mapping[str, Any]) -> str:
     """The values that decide what a training does."""
-    told = ("batch", "patch", "loss", "lr", "schedule", "ema", "clip", "precision", "adversarial", "adversarial_weight")
+    told = ("batch", "patch", "loss", "optimiser", "lr", "schedule", "ema", "clip", "precision")
+    told += ("pixel_weight", "perceptual_weight", "adversarial", "adversarial_weight", "discriminator")
     return ", ".join(f"{key} {recipe[key]}" for key in told if key in recipe)
 
 
