@@ -81,8 +81,10 @@ def card(
 
 def _changes(recipe: Mapping[str, Any]) -> str:
     """The values that decide what a training does."""
-    told = ("batch", "patch", "loss", "optimiser", "lr", "schedule", "ema", "clip", "precision")
-    told += ("pixel_weight", "perceptual_weight", "adversarial", "adversarial_weight", "discriminator")
+    told = (
+        "batch", "patch", "loss", "optimiser", "lr", "schedule", "ema", "clip", "precision", "pixel_weight",
+        "perceptual_weight", "adversarial", "adversarial_weight", "discriminator",
+    )  # fmt: skip
     return ", ".join(f"{key} {recipe[key]}" for key in told if key in recipe)
 
 
