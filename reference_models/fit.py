@@ -76,7 +76,7 @@ def fit(
     started = time.perf_counter() - clock.seconds
 
     while clock.goes_on(recipe):
-        rate = set_rate((optimiser,), recipe.lr * factor(recipe, clock.progress(recipe)) * plateau.factor)
+        rate = set_rate(optimiser, recipe.lr * factor(recipe, clock.progress(recipe)) * plateau.factor)
         lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
         sr = model(lr)
         loss = PIXEL[recipe.loss](sr, centre(hr, sr))

@@ -64,7 +64,9 @@ def fit_gan(
     judge.train()
 
     while clock.goes_on(recipe):
-        rate = set_rate((optimiser, critic_optimiser), recipe.lr * factor(recipe, clock.progress(recipe)))
+        share = factor(recipe, clock.progress(recipe))
+        rate = set_rate(optimiser, recipe.lr * share)
+        set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
         lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 

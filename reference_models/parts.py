@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +84,10 @@ def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
     return network
 
 
-def set_rate(optimisers: Iterable[torch.optim.Optimizer], rate: float) -> float:
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> float:
     """Give every parameter group this learning rate, and return it."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    for group in optimiser.param_groups:
+        group["lr"] = rate
     return rate
 
 

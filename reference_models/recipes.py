@@ -78,7 +78,8 @@ class Recipe:
 class GanRecipe(Recipe):
     """Adversarial training (`reference_models.fit_gan`), usually from the weights in `start`.
 
-    discriminator   what normalises it: `batch` or `spectral`; and the features of its first layer
+    discriminator   what normalises it: `batch` or `spectral`; the features of its first layer; and its rate, where 0
+                    is the generator's
     adversarial     `vanilla`, `lsgan` or `relativistic` (average)
     perceptual      a trunk of `reference_models.perceptual`
     ..._weight      of the three terms that the generator minimises
@@ -86,6 +87,7 @@ class GanRecipe(Recipe):
 
     discriminator: Literal["batch", "spectral"] = "batch"
     discriminator_features: int = 64
+    discriminator_lr: float = 0.0
     adversarial: Literal["vanilla", "lsgan", "relativistic"] = "vanilla"
     perceptual: str = "vgg54"
     pixel_weight: float = 0.0

@@ -175,6 +175,16 @@ def test_training_starts_from_given_weights(pictures: Path, tmp_path: Path, fabr
         run(replace(still, architecture="rrdb"), pictures, tmp_path / "no", fabric)
 
 
+def test_a_discriminator_may_learn_at_a_rate_of_its_own(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    judged = []
+    for rate in (0.0, 1e-3, 1e-2):
+        notes = Notes()
+        recipe = tiny(RECIPES["srgan-quick"], lr=1e-3, steps=8, schedule="constant", discriminator_lr=rate)
+        run(recipe, pictures, tmp_path / str(rate), fabric, notes)
+        judged.append(notes.seen[-1]["judge"])
+    assert judged[0] == judged[1] != judged[2]
+
+
 def test_bf16_training_learns(pictures: Path, tmp_path: Path) -> None:
     from reference_models.train import make_fabric
 
