@@ -33,13 +33,8 @@ class DivergedError(SrbenchError):
 
 
 def settle(recipe: Recipe) -> None:
-    """Seed the initial weights; let matrix products use TF32 and cuDNN look for the fastest algorithm.
-
-    Denormal numbers count as zero: averages of a filter that fell silent decay into them after a thousand steps, and a
-    processor computes with them several times more slowly.
-    """
+    """Seed the initial weights; let matrix products use TF32 and cuDNN look for the fastest algorithm."""
     torch.manual_seed(recipe.seed)
-    torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True

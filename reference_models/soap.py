@@ -13,6 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+TINY = 1e-30
+"""Averages below this are nothing. A filter that fell silent has averages that decay into denormal numbers after a
+thousand steps, and a processor multiplies those many times more slowly."""
+
 
 class Soap(torch.optim.Optimizer):
     """Learns the eigenvectors of the gradients' correlations, and keeps Adam's squares along them.
@@ -59,7 +63,7 @@ def _update(grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tenso
 
     beta1, beta2 = group["betas"]
     state["step"] += 1
-    state["mean"].lerp_(gradient, 1.0 - beta1)
+    _forget_the_tiny(state["mean"].lerp_(gradient, 1.0 - beta1))
     state["square"].lerp_(_turned(gradient, state, sides).square(), 1.0 - beta2)
     mean = _turned(state["mean"], state, sides) / (1.0 - beta1 ** state["step"])
     scale = (state["square"] / (1.0 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
@@ -86,7 +90,11 @@ def _turned(matrix: Tensor, state: dict[str, Any], sides: list[int], *, back: bo
 
 def _follow(state: dict[str, Any], side: int) -> None:
     """Turn the basis after the correlations by one power iteration; largest first, and the squares go along."""
-    correlation, basis = state[f"correlation{side}"], state[f"basis{side}"]
+    correlation, basis = _forget_the_tiny(state[f"correlation{side}"]), state[f"basis{side}"]
     order = (basis * (correlation @ basis)).sum(dim=0).argsort(descending=True)
     state["square"] = state["square"].index_select(side, order)
     state[f"basis{side}"] = torch.linalg.qr(correlation @ basis[:, order]).Q
+
+
+def _forget_the_tiny(average: Tensor) -> Tensor:
+    return average.masked_fill_(average.abs() < TINY, 0.0)

@@ -84,3 +84,17 @@ def test_the_memory_format_of_a_convolution_does_not_matter() -> None:
             network(x).square().mean().backward()
             optimiser.step()
     torch.testing.assert_close(plain.weight, last.weight.contiguous(), rtol=0, atol=1e-5)
+
+
+def test_what_fell_silent_is_forgotten_before_its_averages_are_denormal() -> None:
+    weight = torch.zeros(4, 3, requires_grad=True)
+    optimiser = Soap([weight], lr=1e-3)
+    weight.grad = torch.rand(4, 3, generator=torch.Generator().manual_seed(0)) * 1e-6
+    optimiser.step()
+    weight.grad[0] = 0.0
+    for _ in range(1700):  # 1e-12 * 0.95**1700 is 1e-50
+        optimiser.step()
+    mean, correlation = (optimiser.state[weight][name] for name in ("mean", "correlation0"))
+    assert not mean[0].any() and not correlation[0].any()
+    for average in (mean, correlation):
+        assert float(average[average != 0].abs().min()) >= torch.finfo(torch.float32).tiny
