@@ -51,10 +51,10 @@ def threads() -> Iterator[Callable[[int], None]]:
     ("count", "workers", "metrics", "wanted"),
     [
         (1, 0, Y_METRICS, 1.10),
-        pytest.param(1, 1, Y_METRICS, 1.10, marks=pytest.mark.skipif(CORES < 2, reason="no processor to spare")),
-        (CORES, 0, Y_METRICS, 1.10),
-        (CORES, 1, Y_METRICS, 1.10),
-        (CORES, 0, (*Y_METRICS, "lpips"), 1.35),
+        pytest.param(1, 1, Y_METRICS, 1.15, marks=pytest.mark.skipif(CORES < 2, reason="no processor to spare")),
+        (CORES, 0, Y_METRICS, 1.40),  # with every processor at work, whoever else runs here stops both sides anywhere
+        (CORES, 1, Y_METRICS, 1.40),
+        (CORES, 0, (*Y_METRICS, "lpips"), 1.60),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, tuple) else str(value),
 )
