@@ -21,6 +21,11 @@ thousand steps, and a processor multiplies those many times more slowly."""
 class Soap(torch.optim.Optimizer):
     """Learns the eigenvectors of the gradients' correlations, and keeps Adam's squares along them.
 
+    Parameters are float tensors of any shape; of two dimensions and more, the first counts as outputs and all others as
+    inputs. Two choices of our own: the very first step counts, where the paper only gathers, and one number is the decay
+    of squares and correlations alike.
+
+    lr       what an element moves at most in the learnt basis, as Adam's
     betas    decay of the mean, and of the squares and correlations
     every    steps from one turn of the basis (a QR decomposition) to the next
     widest   a side of a matrix longer than this stays as it is, as do vectors; with 0 this is Adam
