@@ -22,8 +22,8 @@ class Soap(torch.optim.Optimizer):
     """Learns the eigenvectors of the gradients' correlations, and keeps Adam's squares along them.
 
     Parameters are float tensors of any shape; of two dimensions and more, the first counts as outputs and all others as
-    inputs. Two choices of our own: the very first step counts, where the paper only gathers, and one number is the decay
-    of squares and correlations alike.
+    inputs. Two choices of our own: the very first step counts, where the paper only gathers, and squares and
+    correlations share one decay.
 
     lr       what an element moves at most in the learnt basis, as Adam's
     betas    decay of the mean, and of the squares and correlations
