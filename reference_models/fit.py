@@ -55,7 +55,7 @@ def fit(
     being finite, and `InputError` where `resume` finds nothing or a checkpoint of another recipe.
     """
     settle(recipe)
-    network = placed(fresh_network(recipe), fabric)
+    network = placed(fresh_network(recipe), recipe, fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     optimiser = OPTIMISERS[recipe.optimiser](network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
     draws = torch.Generator(fabric.device).manual_seed(recipe.seed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from reference_models.architectures.discriminators import VGGDiscriminator
+from reference_models.architectures.discriminators import discriminator
 from reference_models.checkpoint import Clock, load_checkpoint, update_average
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
 from reference_models.parts import compiled, fresh_network, keep, placed, set_rate, settle, step, take_stock, time_since
@@ -43,9 +43,9 @@ def fit_gan(
     falls by design, `best.safetensors` is the last. Without `start` the generator begins from nothing.
     """
     settle(recipe)
-    network = placed(fresh_network(recipe), fabric)
+    network = placed(fresh_network(recipe), recipe, fabric)
     size = recipe.patch * recipe.scale
-    critic = placed(VGGDiscriminator(size, recipe.discriminator, recipe.discriminator_features), fabric)
+    critic = placed(discriminator(recipe.discriminator, size, recipe.discriminator_features), recipe, fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
     betas = (recipe.beta1, recipe.beta2)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas)
@@ -56,7 +56,7 @@ def fit_gan(
     clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
     model, stepper = fabric.setup(compiled(network, recipe), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
-    perceptual = PerceptualLoss(recipe.perceptual).to(fabric.device)
+    perceptual = placed(PerceptualLoss(recipe.perceptual), recipe, fabric)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     losses: list[Tensor] = []
     started = time.perf_counter() - clock.seconds

@@ -24,7 +24,7 @@ PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def generator_loss(kind: str, real: Tensor | None, fake: Tensor) -> Tensor:
-    """What the generator minimises. `real` and `fake` are logits, `(n, 1)`; only `relativistic` looks at `real`.
+    """What the generator minimises. `real` and `fake` are logits of any shape; only `relativistic` looks at `real`.
 
     `vanilla`: -log D(fake), the non-saturating loss of Goodfellow et al. 2014, equation in section 3; `lsgan`: Mao et
     al. 2017, equation 9; `relativistic`: the relativistic average GAN, ESRGAN equation 2.
@@ -36,7 +36,7 @@ def generator_loss(kind: str, real: Tensor | None, fake: Tensor) -> Tensor:
 
 
 def discriminator_loss(kind: str, real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator minimises, on logits `(n, 1)`; for `relativistic` ESRGAN's equation 1."""
+    """What the discriminator minimises, on logits of any shape; for `relativistic` ESRGAN's equation 1."""
     if kind == "relativistic":
         return 0.5 * (_bce(real - fake.mean(), True) + _bce(fake - real.mean(), False))
     score = _squares if kind == "lsgan" else _bce

@@ -54,17 +54,19 @@ def fresh_network(recipe: Recipe) -> nn.Module:
         raise InputError(f"architecture {recipe.architecture!r} has no gradient checkpointing; leave it false")
     if recipe.checkpointing:
         network.checkpointing = True  # type: ignore[assignment]
-    return network.to(memory_format=torch.channels_last) if recipe.channels_last else network
+    return network
 
 
-def placed(network: nn.Module, fabric: Fabric) -> nn.Module:
-    """The network on its device; on several GPUs batch norm takes its statistics over all of them.
+def placed(network: nn.Module, recipe: Recipe, fabric: Fabric) -> nn.Module:
+    """The network on its device and in the recipe's layout; on several GPUs batch norm takes statistics over them all.
 
     torch has no such batch norm for CPUs: there every process normalises by its own part of the batch.
     """
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    return network.to(fabric.device)
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    placed: nn.Module = network.to(fabric.device, memory_format=layout)  # type: ignore[call-overload]
+    return placed
 
 
 def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:

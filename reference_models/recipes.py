@@ -78,14 +78,14 @@ class Recipe:
 class GanRecipe(Recipe):
     """Adversarial training (`reference_models.fit_gan`), usually from the weights in `start`.
 
-    discriminator   what normalises it: `batch` or `spectral`; the features of its first layer; and its rate, where 0
-                    is the generator's
+    discriminator   SRGAN's, normalised by `batch` or `spectral`, or `patch`, a logit for each place; the features of
+                    its first layer; and its rate, where 0 is the generator's
     adversarial     `vanilla`, `lsgan` or `relativistic` (average)
     perceptual      a trunk of `reference_models.perceptual`
     ..._weight      of the three terms that the generator minimises
     """
 
-    discriminator: Literal["batch", "spectral"] = "batch"
+    discriminator: Literal["batch", "spectral", "patch"] = "batch"
     discriminator_features: int = 64
     discriminator_lr: float = 0.0
     adversarial: Literal["vanilla", "lsgan", "relativistic"] = "vanilla"

@@ -83,7 +83,8 @@ def _changes(recipe: Mapping[str, Any]) -> str:
     """The values that decide what a training does."""
     told = (
         "batch", "patch", "loss", "optimiser", "lr", "schedule", "ema", "clip", "precision", "pixel_weight",
-        "perceptual_weight", "adversarial", "adversarial_weight", "discriminator",
+        "perceptual_weight", "adversarial", "adversarial_weight", "discriminator", "discriminator_features",
+        "discriminator_lr",
     )  # fmt: skip
     return ", ".join(f"{key} {recipe[key]}" for key in told if key in recipe)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reference_models.architectures import ARCHITECTURES, build, count_parameters
-from reference_models.architectures.discriminators import VGGDiscriminator
+from reference_models.architectures.discriminators import PatchDiscriminator, VGGDiscriminator
 from reference_models.architectures.srcnn import LumaUpscaler
 from reference_models.architectures.subpixel import SubpixelConv2d
 from srbench.errors import InputError, UsageError
@@ -97,6 +97,18 @@ def test_a_luma_network_moves_y_by_what_it_answers() -> None:
 @pytest.mark.parametrize("size", [96, 128])
 def test_discriminator_answers_one_logit_an_image(norm: str, size: int) -> None:
     assert VGGDiscriminator(size, norm, features=8)(torch.rand(2, 3, size, size)).shape == (2, 1)  # type: ignore[arg-type]
+
+
+def test_a_patch_discriminator_judges_the_34_pixels_around_each_logit() -> None:
+    """As many logits as its docstring says; a pixel changes those whose 34x34 pixels hold it, and no other."""
+    torch.manual_seed(0)
+    critic = PatchDiscriminator(features=8).eval()
+    image = torch.rand(1, 3, 96, 96, requires_grad=True)
+    logits = critic(image)
+    assert logits.shape == (1, 1, 96 // 4 - 2, 96 // 4 - 2)
+    (gradient,) = torch.autograd.grad(logits[0, 0, 11, 11], image)
+    rows, columns = gradient[0].abs().sum(dim=0).nonzero().unbind(dim=1)
+    assert int(rows.max() - rows.min()) + 1 == int(columns.max() - columns.min()) + 1 == 34
 
 
 def test_spectral_norm_bounds_the_discriminator() -> None:
