@@ -43,7 +43,7 @@ def _summary(results: Results) -> pd.DataFrame:
         for score in summarise(results)
         if score.interval.n
     ]
-    return pd.DataFrame(rows, columns=list(SUMMARY)).round(6)
+    return pd.DataFrame(rows, columns=list(SUMMARY)).round(9)  # so many that rounding once more is rounding once
 
 
 def _save(frame: pd.DataFrame, path: Path) -> Path:

@@ -52,8 +52,8 @@ class PatchDiscriminator(nn.Module):
     """`(n, 3, h, w)` in [0, 1] to a map of logits, `(n, 1, h / 4 - 2, w / 4 - 2)`, each on the 34x34 pixels around it.
 
     PatchGAN (Isola et al., CVPR 2017, section 3.2.2; with two strided convolutions) with spectral normalisation on
-    every layer (Miyato et al., ICLR 2018). A defect of texture is told apart where it stands, not somewhere in the
-    image.
+    every layer but the last (Miyato et al., ICLR 2018), which may make its logits as large as they should be. A defect
+    of texture is told apart where it stands, not somewhere in the image.
     """
 
     def __init__(self, features: int = 64) -> None:
@@ -64,7 +64,7 @@ class PatchDiscriminator(nn.Module):
             outputs = width * features // 64
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, stride, padding=1)), nn.LeakyReLU(0.2)]
             inputs = outputs
-        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(inputs, 1, 4, padding=1)))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(inputs, 1, 4, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.as_tensor(self.layers(image))

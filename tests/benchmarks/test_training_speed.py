@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from reference_models.architectures import build
+from reference_models.architectures.discriminators import Kind, discriminator
 from reference_models.parts import centre
 from reference_models.patches import Plane, Pool
+from tests.benchmarks.pairs import ratio, tell
 
 PAIRS = 5
 WANTED = {"srresnet": (16, 24, 1.35), "srcnn": (16, 48, 1.05)}
@@ -86,3 +88,25 @@ def test_our_step_is_faster_than_the_plain_one(name: str) -> None:
     ratios = [(plain() / ours()) for _ in range(PAIRS)]
     print(f"\n{name}: plain / ours {statistics.median(ratios):.2f}, pairs {[round(r, 2) for r in ratios]}")  # noqa: T201
     assert statistics.median(ratios) >= wanted_ratio
+
+
+def critic_step(kind: Kind) -> Callable[[], None]:
+    """What a discriminator costs in a step: both passes of its own, and one for the generator."""
+    critic = discriminator(kind, 96, 32).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    hr, sr = (torch.rand(8, 3, 96, 96).contiguous(memory_format=torch.channels_last) for _ in range(2))
+
+    def step() -> None:
+        (critic(hr).mean() - critic(sr).mean()).backward()
+        critic.requires_grad_(False)
+        critic(sr.requires_grad_()).mean().backward()
+        critic.requires_grad_(True)
+        sr.requires_grad_(False)
+
+    return step
+
+
+@pytest.mark.slow
+def test_judging_patches_costs_a_fraction_of_judging_images() -> None:
+    found = ratio(critic_step("patch"), critic_step("spectral"))
+    tell("the discriminator's share of a step, SRGAN's / patch", found)
+    assert found >= 2.5

@@ -185,6 +185,20 @@ def test_a_discriminator_may_learn_at_a_rate_of_its_own(pictures: Path, tmp_path
     assert judged[0] == judged[1] != judged[2]
 
 
+@pytest.mark.parametrize("kind", ["batch", "spectral", "patch"])
+def test_every_discriminator_learns_to_tell_real_from_fake(
+    kind: str, pictures: Path, tmp_path: Path, fabric: Fabric
+) -> None:
+    """Against a generator that stands still its loss comes to lie below the log 2 of one that knows nothing."""
+    notes = Notes()
+    recipe = tiny(
+        RECIPES["srgan-quick"], discriminator=kind, lr=0.0, discriminator_lr=3e-3, steps=150, schedule="constant"
+    )
+    run(recipe, pictures, tmp_path, fabric, notes)
+    blame = [note["judge"] for note in notes.seen]
+    assert min(sum(blame[i : i + 10]) / 10 for i in range(0, 150, 10)) < 0.66
+
+
 def test_bf16_training_learns(pictures: Path, tmp_path: Path) -> None:
     from reference_models.train import make_fabric
 
