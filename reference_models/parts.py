@@ -65,8 +65,8 @@ def placed(network: nn.Module, recipe: Recipe, fabric: Fabric) -> nn.Module:
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    placed: nn.Module = network.to(fabric.device, memory_format=layout)  # type: ignore[call-overload]
-    return placed
+    network.to(fabric.device, memory_format=layout)  # type: ignore[call-overload]
+    return network
 
 
 def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
