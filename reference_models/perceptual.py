@@ -7,6 +7,7 @@
 | `vgg22`    | VGG19 conv2_2 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
 | `vgg16_22` | VGG16 conv2_2 after its activation, L1                     | the layer of Johnson et al., 2016  |
 | `squeeze`  | SqueezeNet 1.1 after three of its Fire modules, L1         | for places without VGG19           |
+| `squeeze_fine` | the same and its first convolution, 20 times as heavy | docs/training.md: less of a weave |
 | `lpips_squeeze` | SqueezeNet 1.1, seven layers, weighed as people see   | LPIPS v0.1 with that trunk         |
 
 AlexNet is refused: LPIPS measures with it here, and a model must not be trained on its own judge.
@@ -30,7 +31,7 @@ from srbench.registry import unknown
 from srbench.types import Asset
 
 STRIDE = 8
-"""How far the strides of any trunk here reach; shifts are drawn below it."""
+"""Shifts are drawn below it. It is the stride of the features in the middle of a trunk; the deepest have 16."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SRGAN_SCALE = 12.75
@@ -44,7 +45,8 @@ SQUEEZENET = "squeezenet1_1_features.safetensors"
 class Trunk:
     """A network of torchvision, the indices in its `features` after which a loss is taken, and which distance it is.
 
-    `heads` is the file of the `lpips` package that weighs channels, for that distance.
+    `heads` is the file of the `lpips` package that weighs channels, for that distance; `shares` weigh the layers, 1 each
+    where left out.
     """
 
     network: str
@@ -52,6 +54,7 @@ class Trunk:
     file: str
     distance: Literal["l1", "squares", "lpips"] = "l1"
     heads: str = ""
+    shares: tuple[float, ...] = ()
 
 
 TRUNKS = {
@@ -60,6 +63,7 @@ TRUNKS = {
     "vgg22": Trunk("vgg19", (8,), VGG19.filename, "squares"),
     "vgg16_22": Trunk("vgg16", (8,), "vgg16_features_conv1_1-conv2_2.safetensors"),
     "squeeze": Trunk("squeezenet1_1", (4, 7, 12), SQUEEZENET),
+    "squeeze_fine": Trunk("squeezenet1_1", (1, 4, 7, 12), SQUEEZENET, shares=(20, 1, 1, 1)),
     "lpips_squeeze": Trunk("squeezenet1_1", (1, 4, 7, 9, 10, 11, 12), SQUEEZENET, "lpips", "v0.1/squeeze.pth"),
 }
 
@@ -95,12 +99,17 @@ class PerceptualLoss(nn.Module):
         sr, hr = (image[..., shift[0] :, shift[1] :] for image in (sr, hr))
         with torch.no_grad():
             wanted = self._seen(hr)
-        pairs = zip(self._seen(sr), wanted, strict=True)
+        seen = self._seen(sr)
+        shares = self.trunk.shares or (1.0,) * len(seen)
+        distances = (self._distance(*layer) for layer in zip(seen, wanted, range(len(seen)), strict=True))
+        return torch.stack([share * distance for share, distance in zip(shares, distances, strict=True)]).sum()
+
+    def _distance(self, a: Tensor, b: Tensor, layer: int) -> Tensor:
         if self.trunk.distance == "lpips":
-            return sum((_lpips(*pair, head) for pair, head in zip(pairs, self.heads, strict=True)), sr.new_zeros(()))
+            return _lpips(a, b, self.heads[layer])
         if self.trunk.distance == "squares":
-            return sum((((a - b) / SRGAN_SCALE).square().mean() for a, b in pairs), sr.new_zeros(()))
-        return sum(((a - b).abs().mean() for a, b in pairs), sr.new_zeros(()))
+            return ((a - b) / SRGAN_SCALE).square().mean()
+        return (a - b).abs().mean()
 
     def _seen(self, image: Tensor) -> list[Tensor]:
         x = (image - self.mean) / self.std
