@@ -45,8 +45,8 @@ SQUEEZENET = "squeezenet1_1_features.safetensors"
 class Trunk:
     """A network of torchvision, the indices in its `features` after which a loss is taken, and which distance it is.
 
-    `heads` is the file of the `lpips` package that weighs channels, for that distance; `shares` weigh the layers, 1 each
-    where left out.
+    `heads` is the file of the `lpips` package that weighs channels, for that distance; `shares` weigh the layers, 1
+    each where left out.
     """
 
     network: str
