@@ -7,7 +7,7 @@
 | `vgg22`    | VGG19 conv2_2 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
 | `vgg16_22` | VGG16 conv2_2 after its activation, L1                     | the layer of Johnson et al., 2016  |
 | `squeeze`  | SqueezeNet 1.1 after three of its Fire modules, L1         | for places without VGG19           |
-| `squeeze_fine` | the same and its first convolution, 20 times as heavy | docs/training.md: less of a weave |
+| `squeeze_N` | the same and its first convolution, N (3, 10, 30) times as heavy | docs/training.md: no weave |
 | `lpips_squeeze` | SqueezeNet 1.1, seven layers, weighed as people see   | LPIPS v0.1 with that trunk         |
 
 AlexNet is refused: LPIPS measures with it here, and a model must not be trained on its own judge.
@@ -63,7 +63,7 @@ TRUNKS = {
     "vgg22": Trunk("vgg19", (8,), VGG19.filename, "squares"),
     "vgg16_22": Trunk("vgg16", (8,), "vgg16_features_conv1_1-conv2_2.safetensors"),
     "squeeze": Trunk("squeezenet1_1", (4, 7, 12), SQUEEZENET),
-    "squeeze_fine": Trunk("squeezenet1_1", (1, 4, 7, 12), SQUEEZENET, shares=(20, 1, 1, 1)),
+    **{f"squeeze_{n}": Trunk("squeezenet1_1", (1, 4, 7, 12), SQUEEZENET, shares=(n, 1, 1, 1)) for n in (3, 10, 30)},
     "lpips_squeeze": Trunk("squeezenet1_1", (1, 4, 7, 9, 10, 11, 12), SQUEEZENET, "lpips", "v0.1/squeeze.pth"),
 }
 

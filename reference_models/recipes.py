@@ -193,10 +193,10 @@ SRGAN_PAPER = GanRecipe(
     steps=200_000, ema=0.0, clip=0.0, validate_every=5_000, perceptual="vgg54", summary="Ledig et al. 2017, 3.2",
 )
 SRGAN_QUICK = replace(
-    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", ema=0.998, clip=1.0, minutes=42,
-    warmup=0.03, validate_every=100, perceptual="squeeze", pixel_weight=1.0, perceptual_weight=0.05,
-    adversarial_weight=3e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
-    summary="42 minutes of a core, from SRResNet (--set start=…), without VGG19",
+    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", ema=0.998, clip=1.0, minutes=62,
+    warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
+    adversarial_weight=5e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
+    summary="an hour of a core, from SRResNet (--set start=…), without VGG19",
 )
 SRGAN_GPU = replace(
     SRGAN_QUICK, name="srgan-gpu-25min", batch=32, patch=32, ema=0.999, minutes=10, validate_every=500,
@@ -210,10 +210,10 @@ ESRGAN_PAPER = GanRecipe(
 )
 ESRGAN_QUICK = replace(
     ESRGAN_PAPER, name="esrgan-quick", options={"blocks": 6}, model="esrgan-6b", batch=8, patch=24, schedule="cosine",
-    lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=40, validate_every=100, perceptual="squeeze",
-    pixel_weight=1.0, perceptual_weight=0.04, adversarial_weight=1e-2, discriminator="patch",
-    discriminator_features=32, discriminator_lr=5e-4,
-    summary="6 blocks, 40 minutes of a core, from ESRNet (--set start=…), without VGG19",
+    lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100, perceptual="squeeze_10",
+    pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=2e-2, discriminator="patch",
+    discriminator_features=32, discriminator_lr=3e-4,
+    summary="6 blocks, an hour of a core, from ESRNet (--set start=…), without VGG19",
 )
 ESRGAN_GPU = replace(
     ESRGAN_QUICK, name="esrgan-gpu-25min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,

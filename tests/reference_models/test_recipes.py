@@ -80,7 +80,7 @@ def test_a_missing_trunk_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
         PerceptualLoss("squeeze")
 
 
-@pytest.mark.parametrize("name", ["vgg16_22", "squeeze", "squeeze_fine", "lpips_squeeze"])
+@pytest.mark.parametrize("name", ["vgg16_22", "squeeze", "squeeze_10", "lpips_squeeze"])
 def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
     loss = PerceptualLoss(name)
     hr = torch.rand(1, 3, 64, 64)
@@ -93,11 +93,12 @@ def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
     assert all(parameter.grad is None for parameter in loss.parameters())
 
 
-def test_the_fine_trunk_adds_twenty_times_the_first_convolution(weights_folder: object) -> None:
-    fine, sr, hr = PerceptualLoss("squeeze_fine"), *torch.rand(2, 2, 3, 64, 72)
+@pytest.mark.parametrize("times", [3, 10, 30])
+def test_the_first_convolution_counts_as_often_as_the_name_says(times: int, weights_folder: object) -> None:
+    fine, sr, hr = PerceptualLoss(f"squeeze_{times}"), *torch.rand(2, 2, 3, 64, 72)
     mean, std = (torch.tensor(three).view(3, 1, 1) for three in (IMAGENET_MEAN, IMAGENET_STD))
     first = [fine.features[0]((image - mean) / std).relu() for image in (sr, hr)]
-    wanted = PerceptualLoss("squeeze")(sr, hr) + 20 * (first[0] - first[1]).abs().mean()
+    wanted = PerceptualLoss("squeeze")(sr, hr) + times * (first[0] - first[1]).abs().mean()
     assert float(fine(sr, hr)) == pytest.approx(float(wanted), rel=1e-6)
 
 
