@@ -7,7 +7,7 @@
 | `vgg22`    | VGG19 conv2_2 after its activation, squares over 12.75²    | SRGAN, section 2.2.1               |
 | `vgg16_22` | VGG16 conv2_2 after its activation, L1                     | the layer of Johnson et al., 2016  |
 | `squeeze`  | SqueezeNet 1.1 after three of its Fire modules, L1         | for places without VGG19           |
-| `squeeze_N` | the same and its first convolution, N (3, 10, 30) times as heavy | docs/training.md: no weave |
+| `squeeze_N` | the same and its first convolution, N (3, 10, 30) times as heavy | docs/training.md: less weave |
 | `lpips_squeeze` | SqueezeNet 1.1, seven layers, weighed as people see   | LPIPS v0.1 with that trunk         |
 
 AlexNet is refused: LPIPS measures with it here, and a model must not be trained on its own judge.
