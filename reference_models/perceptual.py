@@ -101,10 +101,10 @@ class PerceptualLoss(nn.Module):
             wanted = self._seen(hr)
         seen = self._seen(sr)
         shares = self.trunk.shares or (1.0,) * len(seen)
-        distances = (self._distance(*layer) for layer in zip(seen, wanted, range(len(seen)), strict=True))
-        return torch.stack([share * distance for share, distance in zip(shares, distances, strict=True)]).sum()
+        layers = enumerate(zip(shares, seen, wanted, strict=True))
+        return torch.stack([share * self._distance(layer, a, b) for layer, (share, a, b) in layers]).sum()
 
-    def _distance(self, a: Tensor, b: Tensor, layer: int) -> Tensor:
+    def _distance(self, layer: int, a: Tensor, b: Tensor) -> Tensor:
         if self.trunk.distance == "lpips":
             return _lpips(a, b, self.heads[layer])
         if self.trunk.distance == "squares":
