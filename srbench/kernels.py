@@ -2,7 +2,7 @@
 
 Imported by `srbench.accelerator` alone, and only where numba is installed. Each kernel has a twin in torch that is its
 reference in the tests: the conversions give the same bits, PSNR and SSIM agree to rounding (1e-12). Compiled code is
-kept beside this file, or in the user's cache where that cannot be written. Results do not depend on threads.
+kept in `$NUMBA_CACHE_DIR`, or else in the cache folder. Results do not depend on threads.
 """
 
 from __future__ import annotations
@@ -11,18 +11,40 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from srbench.assets import cache_folder
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-# No thread holds the interpreter's lock meanwhile. Division follows IEEE: Python's check for zero bars vectorisation.
-compiled: Decorator = njit(cache=True, nogil=True, error_model="numpy")
-# Products may be fused into sums, where no exact bits are promised.
-fused: Decorator = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+def _kept(**options: Any) -> Decorator:
+    """numba's decorator, with a cache that is not beside this file.
+
+    What lies there outlives an uninstalled package, and Python takes the folder that is left for `srbench` itself. No
+    thread holds the interpreter's lock. Division follows IEEE: Python's check for zero bars vectorisation.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        settings: Any = numba.config
+        given = settings.CACHE_DIR
+        settings.CACHE_DIR = given or str(cache_folder().absolute() / "compiled")
+        try:
+            loop: Callable[..., Any] = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        finally:
+            settings.CACHE_DIR = given
+        return loop
+
+    return decorate
+
+
+compiled = _kept()
+fused = _kept(fastmath={"contract"})
+"""Products may be fused into sums: where no exact bits are promised."""
 
 TAPS = 11
 MARGIN = TAPS - 1

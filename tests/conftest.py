@@ -15,6 +15,12 @@ from srbench.cli import main
 from srbench.images import write_image
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Loops are compiled once for all tests and their processes, whose cache folders are their own."""
+    assert config.cache
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(config.cache.mkdir("numba")))
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the user's cache or data, or reaches for the network."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +107,19 @@ def test_the_environment_tells_the_path(monkeypatch: pytest.MonkeyPatch) -> None
     assert accelerator.describe("cuda:0") == "torch"
     monkeypatch.setenv(accelerator.SWITCH, "0")
     assert environment.describe("cpu")["metrics"] == "torch"
+
+
+@pytest.mark.parametrize("numba_dir", ["", "elsewhere"])
+def test_compiled_code_is_kept_in_the_cache_folder_or_where_numba_is_told(tmp_path: Path, numba_dir: str) -> None:
+    """Never in the package, whose folder would outlive an uninstall and be taken for the package."""
+    program = (
+        "from srbench import kernels; print(kernels.squared_error.stats.cache_path, kernels._across.stats.cache_path)"
+    )
+    wanted = tmp_path / (numba_dir or "cache/compiled")
+    variables = os.environ | {"SRBENCH_CACHE": "cache", "NUMBA_CACHE_DIR": numba_dir and str(wanted)}
+    told = subprocess.run([sys.executable, "-c", program], env=variables, cwd=tmp_path, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert {Path(path).parent for path in told.stdout.split()} == {wanted}
 
 
 @pytest.mark.usefixtures("no_numba")
