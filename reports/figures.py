@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reports.curves import Curve, curves_of
 from srbench.results import Results, SpeedRow
@@ -43,6 +43,15 @@ class Point:
     model: str
     x: float | None
     y: float
+
+
+Side = Literal["over", "under", "right"]
+PLACES: dict[Side, tuple[tuple[int, int], str, str]] = {
+    "over": ((0, 7), "center", "bottom"),
+    "under": ((0, -7), "center", "top"),
+    "right": ((7, 0), "left", "center"),
+}
+"""Of a name beside its marker: points right and up, horizontal and vertical alignment."""
 
 
 class Palette:
@@ -215,6 +224,31 @@ def pareto(points: Iterable[Point], *, more_x: bool, more_y: bool) -> list[Point
     return sorted(front, key=lambda point: (point.x or 0.0, point.y))
 
 
+def sides(points: list[Point], *, log: bool = False) -> list[tuple[Point, Side]]:
+    """The points by x, and on which side of its marker each name stands, so that neighbours' names keep apart.
+
+    Right of it where the nearest point lies well above or below, else over or under it, as that of the nearest to the left
+    does not.
+    """
+    where = {point: (math.log(point.x) if log else point.x, point.y) for point in points if point.x}
+    spans = [max(values) - min(values) or 1.0 for values in zip(*where.values(), strict=True)]
+
+    def apart(one: Point, other: Point) -> tuple[float, float]:
+        x, y = (abs(a - b) / span for a, b, span in zip(where[one], where[other], spans, strict=True))
+        return x, y
+
+    def nearest(point: Point, others: Iterable[Point]) -> Point | None:
+        return min(others, key=lambda other: math.hypot(*apart(point, other)), default=None)
+
+    named: dict[Point, Side] = {}
+    for point in sorted(where, key=where.__getitem__):
+        neighbour = nearest(point, [other for other in where if other != point])
+        left = nearest(point, [other for other in named if named[other] != "right"])
+        x, y = apart(point, neighbour) if neighbour else (1.0, 0.0)
+        named[point] = "right" if y > 2 * x else "under" if left and named[left] == "over" else "over"
+    return [(point, named.get(point, "over")) for point in sorted(points, key=lambda point: point.x or 0.0)]
+
+
 def _scatter(
     groups: dict[str, list[Point]],
     palette: Palette,
@@ -228,8 +262,8 @@ def _scatter(
     for (dataset, points), axes in zip(groups.items(), panels, strict=True):
         front = pareto(points, more_x=more_is_better, more_y=bool(metric.higher_is_better))
         axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
-        for order, point in enumerate(sorted(points, key=lambda point: (point.x or 0.0, point.y))):
-            _place(axes, point, palette, bold=point in front, above=order % 2 == 0)
+        for point, side in sides(points, log=log):
+            _place(axes, point, palette, bold=point in front, side=side)
         axes.set(title=dataset, xlabel=label, ylabel=metric.text)
         if log:
             axes.set_xscale("log")
@@ -237,17 +271,18 @@ def _scatter(
     return figure
 
 
-def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, above: bool) -> None:
-    """A marker with its name, neighbours' names on different sides; a model without that cost is a dashed line."""
+def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side) -> None:
+    """A marker with its name; a model without that cost is a dashed line."""
     if point.x is None:
         axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(point.model, (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
         return
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     axes.scatter([point.x], [point.y], s=46, color=colour, marker=marker, zorder=3)
+    offset, across, down = PLACES[side]
     axes.annotate(
-        point.model, (point.x, point.y), xytext=(0, 7 if above else -7), textcoords="offset points", ha="center",
-        va="bottom" if above else "top", fontsize=8, fontweight="bold" if bold else "normal",
+        point.model, (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
+        fontsize=8, fontweight="bold" if bold else "normal",
     )  # fmt: skip
 
 

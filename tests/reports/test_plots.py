@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from reports import curves, plots
-from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds
+from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds, sides
 from scripts.readme_table import README, written
 from srbench.assets import digest
 from srbench.cli import main
@@ -100,6 +100,22 @@ def test_no_model_beats_one_on_the_front_and_every_other_is_beaten(places: list[
 def test_a_model_without_that_cost_is_not_on_the_front() -> None:
     free, costly = Point("bicubic", None, 28.0), Point("srcnn", 8032.0, 30.0)
     assert pareto([free, costly], more_x=False, more_y=True) == [costly]
+
+
+def test_names_of_neighbours_stand_on_different_sides_though_others_lie_between_them_by_x() -> None:
+    points = [Point(*point) for point in [("srgan", 25.99, 0.21), ("esrgan", 25.87, 0.21), ("free", None, 0.3)]]
+    points += [Point("bicubic", 25.96, 0.52), Point("lanczos", 26.12, 0.53)]
+    for log in (False, True):
+        side = {point.model: side for point, side in sides(points, log=log)}
+        assert {side["srgan"], side["esrgan"]} == {side["bicubic"], side["lanczos"]} == {"over", "under"}
+        assert len(side) == 5
+
+
+def test_names_of_a_stack_stand_right_of_it() -> None:
+    points = [Point("bicubic", 29.0, 28.4), Point("lanczos", 30.0, 28.8), Point("far", 0.1, 31.0)]
+    side = {point.model: side for point, side in sides(points, log=True)}
+    assert (side["bicubic"], side["lanczos"]) == ("right", "right")
+    assert [found for _, found in sides([Point("alone", 1.0, 1.0), Point("free", None, 2.0)])] == ["over", "over"]
 
 
 def test_models_keep_their_colour_and_nine_have_markers_of_their_own() -> None:
