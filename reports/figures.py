@@ -227,8 +227,8 @@ def pareto(points: Iterable[Point], *, more_x: bool, more_y: bool) -> list[Point
 def sides(points: list[Point], *, log: bool = False) -> list[tuple[Point, Side]]:
     """The points by x, and on which side of its marker each name stands, so that neighbours' names keep apart.
 
-    Right of it where the nearest point lies well above or below, else over or under it, as that of the nearest to the left
-    does not.
+    Right of it where the nearest point lies well above or below, else over or under it, as that of the nearest to the
+    left does not.
     """
     where = {point: (math.log(point.x) if log else point.x, point.y) for point in points if point.x}
     spans = [max(values) - min(values) or 1.0 for values in zip(*where.values(), strict=True)]
