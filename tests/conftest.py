@@ -17,8 +17,8 @@ from srbench.images import write_image
 
 def pytest_configure(config: pytest.Config) -> None:
     """Loops are compiled once for all tests and their processes, whose cache folders are their own."""
-    assert config.cache
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(config.cache.mkdir("numba")))
+    if cache := getattr(config, "cache", None):  # not with -p no:cacheprovider
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.mkdir("numba")))
 
 
 @pytest.fixture(autouse=True)
