@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from reference_models.recipes import Recipe
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import atomic_file
 
 

@@ -34,7 +34,7 @@ def command(
 ) -> None:  # fmt: skip
     from reference_models.recipes import RECIPES, override
     from reference_models.train import train
-    from srbench.registry import load
+    from srbench.base.registry import load
 
     chosen = override(RECIPES.get(recipe) or load("recipes", recipe), settings)
     target = out or Path("runs") / recipe

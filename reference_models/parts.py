@@ -18,8 +18,8 @@ from reference_models.patches import Pool
 from reference_models.recipes import Recipe
 from reference_models.validation import mean_psnr_y
 from reference_models.weights import load_network, save_weights
+from srbench.base.errors import InputError, SrbenchError
 from srbench.environment import device_name
-from srbench.errors import InputError, SrbenchError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

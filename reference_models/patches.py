@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srbench.base.errors import InputError
 from srbench.conventions import CONVENTIONS
 from srbench.datasets.pixels import pixel_digest
 from srbench.degradations import degrade, mod_crop
-from srbench.errors import InputError
 from srbench.images import list_images, read_image, to_rgb
 from srbench.resize import imresize
 

@@ -25,10 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_models.weights import read_weights
-from srbench.assets import locate, weights_folder
-from srbench.errors import InputError, UnavailableError, UsageError
-from srbench.registry import unknown
-from srbench.types import Asset
+from srbench.base.assets import Asset, locate, weights_folder
+from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.registry import unknown
 
 STRIDE = 8
 """Shifts are drawn below it. It is the stride of the features in the middle of a trunk; the deepest have 16."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
-from srbench.errors import UsageError
+from srbench.base.errors import UsageError
 
 Schedule = Literal["constant", "step", "multistep", "exponential", "cosine", "plateau"]
 Option = int | float | str | bool

@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from srbench.types import Asset, ModelSpec
+from srbench.base.assets import Asset
+from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def _shipped(
 def _spec(name: str, weights: Mapping[int, Asset], licence: str, citation: str, summary: str) -> ModelSpec:
     def build(scale: int, device: torch.device) -> Upscaler:
         from reference_models.weights import as_upscaler, load_network
-        from srbench.assets import locate
+        from srbench.base.assets import locate
 
         return as_upscaler(load_network(locate(weights[scale]), device))
 
@@ -45,7 +46,7 @@ def _between(start: ModelSpec, end: ModelSpec, share: float) -> ModelSpec:
 
     def build(scale: int, device: torch.device) -> Upscaler:
         from reference_models.weights import as_upscaler, interpolated
-        from srbench.assets import locate
+        from srbench.base.assets import locate
 
         return as_upscaler(interpolated(locate(start.weights[scale]), locate(end.weights[scale]), share).to(device))
 

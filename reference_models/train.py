@@ -19,7 +19,7 @@ from reference_models.patches import open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.validation import validation_samples
 from reference_models.watch import Silent, watch_for
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.inference import select_device
 
 if TYPE_CHECKING:

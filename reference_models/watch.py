@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from reference_models.validation import upscaled
-from srbench.errors import UnavailableError
+from srbench.base.errors import UnavailableError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

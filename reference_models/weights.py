@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reference_models.architectures import build
 from reference_models.architectures.srcnn import SRCNN, LumaUpscaler
 from reference_models.names import recognise
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import atomic_file
 from srbench.models.checkpoint import Checkpoint
 from srbench.types import ModelSpec

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.assets import digest, locate
-from srbench.errors import SrbenchError
+from srbench.base.assets import digest, locate
+from srbench.base.errors import SrbenchError
 from srbench.models import find_model
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from srbench.base.errors import UsageError
 from srbench.claims import Claim, read_claims
-from srbench.errors import UsageError
 from srbench.metrics import resolve
 from srbench.results import Results
 from srbench.summary import Score, heading

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from srbench.errors import UsageError
-from srbench.registry import unknown
+from srbench.base.errors import UsageError
+from srbench.base.registry import unknown
 from srbench.results import Results, Run
 from srbench.summary import STUDIED, Score, heading, in_order, summarise
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from srbench.api import evaluate
+    from srbench.base.errors import SrbenchError
     from srbench.comparison import compare, rank
     from srbench.degradations import degrade
-    from srbench.errors import SrbenchError
     from srbench.images import read_image, write_image
     from srbench.models import list_models, load_model
     from srbench.results import Results
@@ -41,7 +41,7 @@ __all__ = [
 
 _HOME = {
     "Results": "results",
-    "SrbenchError": "errors",
+    "SrbenchError": "base.errors",
     "compare": "comparison",
     "degrade": "degradations",
     "evaluate": "api",

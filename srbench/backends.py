@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from srbench.errors import JobError, UnavailableError, UsageError
+from srbench.base.errors import JobError, UnavailableError, UsageError
+from srbench.base.registry import entries, load, package_of
 from srbench.models.wrap import Scaled
-from srbench.registry import entries, load, package_of
 from srbench.types import Backend
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def exported(network: nn.Module, example: Tensor) -> Path:
     Raises `InputError` for a network that does not consist of torch operations, and `UnavailableError` without the
     packages.
     """
-    from srbench.assets import cache_folder
+    from srbench.base.assets import cache_folder
     from srbench.export import write
 
     path = cache_folder() / "backends" / f"{_fingerprint(network, example)}.onnx"

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.images import atomic_file
 from srbench.results import Identity, Results, Row, Run, SpeedRow
 

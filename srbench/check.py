@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from srbench.base.errors import IncomparableError
 from srbench.baseline import Baseline, Key, baseline_of, key
-from srbench.errors import IncomparableError
 from srbench.results import Results, Row, Run, refuse_differences
 from srbench.summary import heading
 from srbench.tolerances import Tolerances

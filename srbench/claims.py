@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from itertools import combinations
 
 import numpy as np
 
-from srbench.errors import InputError
-from srbench.registry import unknown
+from srbench.base.errors import InputError
+from srbench.base.registry import unknown
 from srbench.results import OWN, Results, Run, refuse_differences
 from srbench.statistics import Interval, mean_interval
 from srbench.summary import heading, in_order, refuse_mixed_conventions

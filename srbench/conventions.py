@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from srbench.accelerator import kernels, share
-from srbench.errors import InputError, UsageError
-from srbench.registry import unknown
+from srbench.base.errors import InputError, UsageError
+from srbench.base.registry import unknown
 from srbench.resize import round_to_uint8
 
 if TYPE_CHECKING:

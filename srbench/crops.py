@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.base.errors import SrbenchError
 from srbench.datasets import open_dataset
-from srbench.errors import SrbenchError
 from srbench.images import read_image, to_rgb, write_image
 from srbench.plan import saved_image
 from srbench.store import run_path

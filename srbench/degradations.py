@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.errors import InputError
-from srbench.registry import unknown
+from srbench.base.errors import InputError
+from srbench.base.registry import unknown
 from srbench.resize import CUBIC, Border, imresize, round_to_uint8
 
 if TYPE_CHECKING:

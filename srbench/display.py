@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.registry import load
+from srbench.base.registry import load
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

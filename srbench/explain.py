@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.base.errors import InputError
 from srbench.claims import Claim
 from srbench.conventions import CONVENTIONS, quantise
 from srbench.datasets import open_dataset
 from srbench.degradations import DEGRADATIONS
-from srbench.errors import InputError
 from srbench.images import read_image
 from srbench.inference import prepare, select_device
 from srbench.metrics import resolve

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError, JobError, UnavailableError
+from srbench.base.errors import InputError, JobError, UnavailableError
 from srbench.models.hints import USUAL
 
 if TYPE_CHECKING:

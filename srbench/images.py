@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
     from srbench.types import Image

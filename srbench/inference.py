@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from srbench.backends import accelerated
-from srbench.errors import JobError, UsageError
+from srbench.base.errors import JobError, UsageError
 from srbench.images import to_rgb
 from srbench.tiles import in_tiles, overlap_of
 

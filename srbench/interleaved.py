@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from srbench.errors import JobError
+from srbench.base.errors import JobError
 from srbench.inference import Inference
 from srbench.speed import Size, noise, seconds
 from srbench.statistics import Interval, mean_interval

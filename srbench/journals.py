@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.results import Row, Run, row_from_json, run_from_json
 
 

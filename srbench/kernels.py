@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from srbench.assets import cache_folder
+from srbench.base.assets import cache_folder
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]

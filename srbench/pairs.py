@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import list_images, read_image
 from srbench.inference import select_device
 from srbench.scoring import Scorer, image_tensor, matched

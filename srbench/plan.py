@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.backends import find_backend
+from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets import data_root, open_dataset, select
 from srbench.degradations import check_degradation
-from srbench.errors import UnavailableError, UsageError
 from srbench.inference import select_device
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from srbench.errors import JobError, SrbenchError, UsageError
+from srbench.base.errors import JobError, SrbenchError, UsageError
 
 T = TypeVar("T")
 

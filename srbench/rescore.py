@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from srbench import environment
+from srbench.base.errors import IncomparableError, JobError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
-from srbench.errors import IncomparableError, JobError
 from srbench.images import read_image
 from srbench.inference import select_device
 from srbench.plan import saved_image

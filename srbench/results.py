@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import IncomparableError, InputError
+from srbench.base.errors import IncomparableError, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

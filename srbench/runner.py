@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench import environment
-from srbench.errors import JobError, UnavailableError
+from srbench.base.errors import JobError, UnavailableError
 from srbench.inference import Inference, prepare
 from srbench.plan import Job, Plan
 from srbench.results import Row, Run

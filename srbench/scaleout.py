@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from srbench.base.errors import InputError
 from srbench.display import Notes
-from srbench.errors import InputError
 from srbench.runner import by_model, carry_out, run
 from srbench.store import RunWriter, discard, read_run, run_path
 

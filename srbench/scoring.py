@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srbench.base.errors import InputError, UnavailableError
 from srbench.degradations import mod_crop
-from srbench.errors import InputError, UnavailableError
 from srbench.metrics import BoundMetric, resolve
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from srbench.errors import IncomparableError
+from srbench.base.errors import IncomparableError
 from srbench.summary import columns, heading, in_order, summarise
 
 if TYPE_CHECKING:

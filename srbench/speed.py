@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench import machine
-from srbench.errors import JobError
+from srbench.base.errors import JobError
 from srbench.inference import Inference, check_sr, synchronise
 from srbench.models.wrap import parameters_of
 from srbench.results import SpeedRow

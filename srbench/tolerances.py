@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.results import Results
 
 DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}

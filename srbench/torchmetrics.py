@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from srbench.base.errors import InputError, UnavailableError
 from srbench.conventions import quantise
-from srbench.errors import InputError, UnavailableError
 from srbench.metrics import resolve
 
 try:

@@ -1,6 +1,6 @@
 """The nouns: plain frozen dataclasses and protocols, with no library in them.
 
-A third-party package needs this module and `srbench.errors`, and nothing else, to add a model, a metric,
+A third-party package needs this module and `srbench.base.errors`, and nothing else, to add a model, a metric,
 a data set or a report.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from srbench.base.assets import Asset
     from srbench.conventions import Convention
     from srbench.results import Results
 
@@ -37,27 +38,6 @@ class Upscaler(Protocol):
 
     def __call__(self, lr: Tensor, /) -> Tensor:
         """`(n, 3, h, w)` float in [0, 1] to `(n, 3, h * scale, w * scale)` float; need not be clamped."""
-
-
-@dataclass(frozen=True)
-class Asset:
-    """A file that srbench can find or fetch, and checks before use.
-
-    `url` is an address, or `package:NAME/PATH` for a file shipped inside an installed package.
-    `sha256` (hex, or as many of its first digits as are known) is checked after a fetch and in the user's folder; it
-    may be empty for `package:` files, which pip has checked.
-    `size` is in bytes and is only told to the user, before a download starts. `name` is the file's, where the address
-    does not end with it.
-    """
-
-    url: str
-    sha256: str = ""
-    size: int = 0
-    name: str = ""
-
-    @property
-    def filename(self) -> str:
-        return self.name or self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)

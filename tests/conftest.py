@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from srbench import registry
+from srbench.base import registry
 from srbench.cli import main
 from srbench.images import write_image
 

@@ -15,8 +15,8 @@ from reference_models.architectures.msrresnet import MSRResNet
 from reference_models.architectures.rrdb import RRDBNet
 from reference_models.architectures.srcnn import SRCNN
 from reference_models.architectures.srresnet import SRResNet
-from srbench.errors import InputError
-from srbench.registry import unknown
+from srbench.base.errors import InputError
+from srbench.base.registry import unknown
 
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "srcnn": SRCNN,

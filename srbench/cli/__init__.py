@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import click
 
 from srbench import __version__
-from srbench.errors import SrbenchError, UsageError
-from srbench.registry import entries, load, package_of, unknown
+from srbench.base.errors import SrbenchError, UsageError
+from srbench.base.registry import entries, load, package_of, unknown
 
 BUILT_IN = {
     "run": "Score models on data sets, and time them.",

@@ -53,10 +53,10 @@ def command(
     github: bool | None,
     data_root: Path | None,
 ) -> int:
+    from srbench.base.errors import UsageError
     from srbench.baseline import baseline_of, read_baseline, write_baseline
     from srbench.check import compare
     from srbench.crops import write_crops
-    from srbench.errors import UsageError
     from srbench.store import load_results
     from srbench.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.verdicts import as_text

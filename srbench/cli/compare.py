@@ -28,8 +28,8 @@ FOOTNOTE = (
 @click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
 @click.option("--metric", default="psnr_y", show_default=True)
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
+    from srbench.base.errors import UsageError
     from srbench.comparison import compare_all, rank
-    from srbench.errors import UsageError
     from srbench.store import load_results
 
     loaded = load_results(results)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.base.errors import InputError, UsageError
 from srbench.cli.options import EXISTING, NAMES, Command, data_root_option
-from srbench.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from srbench.datasets.verify import Verification
@@ -69,9 +69,9 @@ def _verdict(verification: Verification) -> str:
 @data_root_option
 def prepare_command(names: tuple[str, ...], source: Path | None, with_lr: bool, data_root: Path | None) -> int:
     """Lay standard sets out under the data root; images are found by their pixels, whatever they are called."""
+    from srbench.base.errors import SrbenchError
     from srbench.datasets import data_root as find_root
     from srbench.datasets.prepare import prepare, standard_set
-    from srbench.errors import SrbenchError
 
     root, failed = find_root(data_root), 0
     for row in [standard_set(name) for name in names]:

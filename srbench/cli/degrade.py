@@ -15,8 +15,8 @@ from srbench.cli.options import EXISTING, degradation_option, srbench_command
 @click.option("--scale", type=click.IntRange(min=2), default=4, show_default=True)
 @degradation_option
 def command(source: Path, target: Path, scale: int, degradation: str) -> None:
+    from srbench.base.errors import InputError
     from srbench.degradations import degrade
-    from srbench.errors import InputError
     from srbench.images import LOSSLESS, list_images, read_image, write_image
 
     if source.is_dir():

@@ -41,8 +41,8 @@ def command(
     device: str,
     data_root: Path | None,
 ) -> int:
+    from srbench.base.errors import UsageError
     from srbench.claims import Claim, parse_value
-    from srbench.errors import UsageError
     from srbench.explain import FAMILIES, Subject, explain, matrix
 
     if metric and metric.partition("_")[0] not in FAMILIES:

@@ -31,7 +31,7 @@ def command(
     tolerance: float,
     hints: Hints,
 ) -> None:
-    from srbench.errors import UsageError
+    from srbench.base.errors import UsageError
     from srbench.export import export
     from srbench.models import find_model
 

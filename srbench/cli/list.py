@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from srbench.base.registry import entries, package_of
 from srbench.cli.options import data_root_option, srbench_command
-from srbench.registry import entries, package_of
 
 Line = tuple[str, ...]
 

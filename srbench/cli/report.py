@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from srbench.base.errors import UsageError
+from srbench.base.registry import entries, load
 from srbench.cli.options import FOLDER, NAMES, srbench_command
-from srbench.errors import UsageError
-from srbench.registry import entries, load
 
 
 @srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")

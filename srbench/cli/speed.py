@@ -98,7 +98,7 @@ def _count(text: str) -> int:
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **options: Any) -> int:
-    from srbench.errors import UsageError
+    from srbench.base.errors import UsageError
     from srbench.inference import select_device
     from srbench.models import select_models
 
@@ -112,7 +112,7 @@ def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **opti
 
 
 def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style: str, **options: Any) -> int:
-    from srbench.errors import SrbenchError
+    from srbench.base.errors import SrbenchError
     from srbench.models import weights_digest
     from srbench.speed import time_sizes
     from srbench.store import write_speeds

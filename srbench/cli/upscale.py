@@ -43,7 +43,7 @@ def command(
     source: Path, target: Path, ref: str, hints: Hints, scale: float | None, tile: str,
     precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,
 ) -> int:  # fmt: skip
-    from srbench.errors import UsageError
+    from srbench.base.errors import UsageError
     from srbench.inference import prepare, select_device
     from srbench.models import find_model
     from srbench.upscale.pixels import Enlarger
@@ -67,7 +67,7 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
 
 
 def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
-    from srbench.errors import UsageError
+    from srbench.base.errors import UsageError
     from srbench.upscale import video
     from srbench.upscale.pictures import check_target, enlarge, read_picture, write_picture
 

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.base.errors import InputError, UsageError
+from srbench.base.registry import entries, load, unknown
 from srbench.datasets.folder import open_folder
 from srbench.datasets.gate import vouch
 from srbench.datasets.samples import open_samples
 from srbench.datasets.table import STANDARD_SETS
-from srbench.errors import InputError, UsageError
-from srbench.registry import entries, load, unknown
 
 if TYPE_CHECKING:
     from srbench.types import Dataset

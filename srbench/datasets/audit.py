@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.base.errors import InputError
 from srbench.datasets import present
 from srbench.datasets.alignment import Alignment, alignments, detail, likeness
 from srbench.datasets.patches import Patches, matches, patches_of
 from srbench.datasets.whole import thumbnail, whole_matches
-from srbench.errors import InputError
 from srbench.images import SUFFIXES, list_images, read_image
 
 if TYPE_CHECKING:

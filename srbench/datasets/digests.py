@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from srbench.assets import cache_folder
+from srbench.base.assets import cache_folder
 from srbench.datasets.pixels import grey_of, pixel_digest
 from srbench.images import atomic_file, read_image
 

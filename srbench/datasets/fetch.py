@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from srbench.assets import CONNECT_TIMEOUT_S, cache_folder, is_offline
+from srbench.base.assets import CONNECT_TIMEOUT_S, cache_folder, is_offline
+from srbench.base.errors import UnavailableError
 from srbench.datasets.table import Source, StandardSet
-from srbench.errors import UnavailableError
 
 ATTEMPTS = 5
 """How often a download is begun or taken up again; less, where an attempt brings nothing."""

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from srbench.base.errors import InputError
 from srbench.datasets.pixels import TABLE, Index, Known, describe, parse, published, to_table
 from srbench.datasets.table import STANDARD_SETS, StandardSet
-from srbench.errors import InputError
 from srbench.images import atomic_file, read_image
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.pixels import pixel_digest
 from srbench.degradations import FILES, degrade, mod_crop
-from srbench.errors import InputError
 from srbench.images import list_images, read_image, to_rgb
 from srbench.types import Sample
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from srbench.base.errors import InputError
 from srbench.datasets.folder import FileDataset
 from srbench.datasets.verify import Finding, Verification, verify
-from srbench.errors import InputError
 
 
 def vouch(dataset: FileDataset, home: Path, *, unverified: bool = False) -> FileDataset:

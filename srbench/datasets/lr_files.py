@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.base.errors import InputError
 from srbench.datasets.pick import Picker, bare_name, picture_size
 from srbench.degradations import DEGRADATIONS, SCALES, degrade, mod_crop
-from srbench.errors import InputError
 from srbench.images import decode_image, to_rgb, write_image
 
 if TYPE_CHECKING:

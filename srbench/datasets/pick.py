@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image as pil
 
+from srbench.base.errors import InputError
 from srbench.datasets.pixels import CROPS, Known, Match, grey_of, pixel_digest, published
 from srbench.datasets.sketch import psnr_from, sketch
 from srbench.datasets.table import STANDARD_SETS, StandardSet
 from srbench.datasets.verify import SAME_PICTURE_DB
-from srbench.errors import InputError
 from srbench.images import FORMATS, decode_image, write_image
 
 if TYPE_CHECKING:

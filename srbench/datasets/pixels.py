@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.base.errors import InputError
 from srbench.degradations import mod_crop
-from srbench.errors import InputError
 
 if TYPE_CHECKING:
     from srbench.types import Image

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from srbench import assets
+from srbench.base import assets
+from srbench.base.errors import InputError, SrbenchError
+from srbench.base.registry import unknown
 from srbench.datasets.fetch import discard, fetched
 from srbench.datasets.first_use import seen_first, write_table
 from srbench.datasets.lr_files import LrPicker
@@ -18,9 +20,7 @@ from srbench.datasets.pixels import TABLE
 from srbench.datasets.table import STANDARD_SETS, StandardSet
 from srbench.datasets.unpack import pictures
 from srbench.datasets.verify import Verification, verify
-from srbench.errors import InputError, SrbenchError
 from srbench.images import list_images
-from srbench.registry import unknown
 
 Report = Callable[[str], None]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets.folder import FileDataset
 from srbench.degradations import FILES
-from srbench.errors import UnavailableError, UsageError
 
 FILE_NAMES = {
     "astronaut": "astronaut.png",

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import SUFFIXES
 
 MAX_RATIO = 100

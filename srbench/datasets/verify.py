@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.first_use import known_set
 from srbench.datasets.pixels import Index, Known, Match
 from srbench.datasets.sketch import psnr_from, sketch
 from srbench.datasets.table import STANDARD_SETS
 from srbench.degradations import SCALES
-from srbench.errors import InputError
 from srbench.images import list_images, read_image
 
 Status = Literal["exact", "cropped", "as-rgb", "renamed", "different", "foreign", "missing", "extra", "unreadable"]

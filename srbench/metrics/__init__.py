@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from srbench.base.errors import UsageError
+from srbench.base.registry import load
 from srbench.conventions import Convention, convention
-from srbench.errors import UsageError
-from srbench.registry import load
 
 if TYPE_CHECKING:
     from srbench.types import Metric

@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from srbench.assets import locate, weights_folder
-from srbench.errors import InputError
-from srbench.types import Asset, Metric, ScoreFunction
+from srbench.base.assets import Asset, locate, weights_folder
+from srbench.base.errors import InputError
+from srbench.types import Metric, ScoreFunction
 
 if TYPE_CHECKING:
     import torch

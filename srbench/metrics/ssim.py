@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from srbench.accelerator import kernels, share
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.types import Metric, ScoreFunction
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.assets import digest, locate
-from srbench.errors import InputError, UsageError
+from srbench.base.assets import digest, locate
+from srbench.base.errors import InputError, UsageError
+from srbench.base.registry import entries, load, package_of
 from srbench.models.hints import NO_HINTS, Hints
-from srbench.registry import entries, load, package_of
 from srbench.types import ModelSpec
 
 if TYPE_CHECKING:

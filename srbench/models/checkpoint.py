@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.models.hints import NO_HINTS, Hints
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError
 from srbench.models.wrap import parameters_of
 from srbench.types import ModelSpec
 

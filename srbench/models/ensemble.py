@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import UsageError
+from srbench.base.errors import UsageError
 from srbench.models.wrap import combined, parameters_of
 from srbench.types import ModelSpec
 

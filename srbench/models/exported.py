@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.models.wrap import measured_scale
 from srbench.types import ModelSpec
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from srbench import assets
-from srbench.errors import UsageError
+from srbench.base import assets
+from srbench.base.errors import UsageError
 from srbench.models.hints import Hints
 from srbench.models.wrap import Scaled, measured_scale, safe_name, settled, with_values
 from srbench.types import ModelSpec

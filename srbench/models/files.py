@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from srbench import registry
-from srbench.assets import digest
-from srbench.errors import InputError, UnavailableError, UsageError
+from srbench.base import registry
+from srbench.base.assets import digest
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.models.checkpoint import Checkpoint
 from srbench.models.hints import Hints
 from srbench.models.wrap import combined, file_name, with_values

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from srbench.errors import UsageError
+from srbench.base.errors import UsageError
 
 Range = tuple[float, float]
 Channels = Literal["rgb", "bgr"]

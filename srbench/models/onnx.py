@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError
 from srbench.models.wrap import measured_scale
 from srbench.types import ModelSpec
 

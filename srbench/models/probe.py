@@ -17,7 +17,7 @@ from functools import cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.models.hints import UNIT, Channels, Hints, Range, Values
 
 if TYPE_CHECKING:

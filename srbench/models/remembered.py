@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from srbench.assets import cache_folder
+from srbench.base.assets import cache_folder
 from srbench.images import atomic_file
 from srbench.models.hints import Hints, Values
 from srbench.results import VERSION

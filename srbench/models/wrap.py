@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.models.hints import USUAL, Hints, Values
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from srbench.base.errors import InputError, UsageError
 from srbench.datasets import open_dataset
-from srbench.errors import InputError, UsageError
 from srbench.images import atomic_file, read_image, to_rgb, write_image
 from srbench.plan import saved_image
 from srbench.results import Run

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.results import StudyRow
 from srbench.study.answers import Answers
 from srbench.study.make import Question, Study, read_study

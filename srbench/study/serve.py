@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import UnavailableError
+from srbench.base.errors import UnavailableError
 from srbench.study.answers import Answers
 from srbench.study.make import IMAGES, Question, Study, read_study
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from srbench.errors import InputError, SrbenchError, UsageError
+from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.images import SUFFIXES
 from srbench.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.upscale.pixels import Enlarger

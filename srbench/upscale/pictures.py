@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
 from srbench.upscale.pixels import Enlarger, Pixels, Progress
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.errors import JobError, UsageError
+from srbench.base.errors import JobError, UsageError
 from srbench.images import to_rgb
 from srbench.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
 from srbench.resize import CUBIC, matrix

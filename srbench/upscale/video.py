@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from srbench.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError
 from srbench.upscale.pixels import Enlarger
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from reference_models.architectures import ARCHITECTURES, build, count_parameter
 from reference_models.architectures.discriminators import PatchDiscriminator, VGGDiscriminator
 from reference_models.architectures.srcnn import LumaUpscaler
 from reference_models.architectures.subpixel import SubpixelConv2d
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.resize import imresize
 
 

@@ -22,7 +22,7 @@ from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.validation import validation_samples
 from reference_models.watch import Silent
 from reference_models.weights import load_network, read_weights
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from tests.reference_models.conftest import pool_for, tiny
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.models import find_model
 from srbench.models.hints import UNIT, Hints
 

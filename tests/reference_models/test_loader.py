@@ -9,7 +9,7 @@ import torch
 
 from reference_models.architectures import build
 from reference_models.weights import as_upscaler, save_weights
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.models import find_model, load_model
 from srbench.models.hints import UNIT, Hints
 from srbench.types import Upscaler

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_models.patches import Plane, Pool, luma_of, open_pool, refuse_test_set
+from srbench.base.errors import InputError
 from srbench.degradations import degrade, mod_crop
-from srbench.errors import InputError
 from srbench.images import list_images, read_image, to_rgb, write_image
 from srbench.resize import imresize
 

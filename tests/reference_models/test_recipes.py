@@ -20,9 +20,9 @@ from reference_models.losses import charbonnier, discriminator_loss, generator_l
 from reference_models.perceptual import IMAGENET_MEAN, IMAGENET_STD, TRUNKS, PerceptualLoss
 from reference_models.recipes import RECIPES, GanRecipe, Recipe, override
 from reference_models.schedules import FLOOR, factor
-from srbench.errors import UnavailableError, UsageError
-from srbench.registry import entries, load
-from srbench.types import Asset
+from srbench.base.assets import Asset
+from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.registry import entries, load
 
 PLAIN = Recipe("plain", "srresnet")
 

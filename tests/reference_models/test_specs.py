@@ -10,13 +10,13 @@ import torch
 from reference_models.architectures import build
 from reference_models.specs import _between, _spec
 from reference_models.weights import load_network, read_weights, save_weights
-from srbench.assets import locate
+from srbench.base.assets import Asset, locate
+from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.registry import entries
 from srbench.datasets import open_dataset
-from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.models import find_model, select_models, weights_digest
-from srbench.registry import entries
 from srbench.scoring import measure
-from srbench.types import Asset, ModelSpec
+from srbench.types import ModelSpec
 
 CPU = torch.device("cpu")
 ALL_OURS = sorted(name for name, entry in entries("models").items() if entry.value.startswith("reference_models"))

@@ -16,7 +16,7 @@ from reference_models import ship
 from reference_models.cli import command
 from reference_models.patches import Plane, Pool
 from reference_models.weights import load_network, read_weights
-from srbench.errors import InputError, UnavailableError, UsageError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 
 SMALL = ("options.blocks=1", "options.features=8", "minutes=0", "steps=4", "batch=4", "patch=8", "validate_every=2")
 

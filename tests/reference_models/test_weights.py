@@ -15,7 +15,7 @@ from reference_models.architectures import build
 from reference_models.architectures.rrdb import RRDBNet
 from reference_models.names import to_basicsr
 from reference_models.weights import as_upscaler, load_network, read_weights, save_weights
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 
 FACTS = {"architecture": "rrdb", "scale": 4, "options": {"blocks": 1, "features": 8, "growth": 4}}
 

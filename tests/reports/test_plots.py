@@ -15,11 +15,11 @@ from safetensors.numpy import save_file
 from reports import curves, plots
 from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds, sides
 from scripts.readme_table import README, written
-from srbench.assets import digest
+from srbench.base.assets import Asset, digest
 from srbench.cli import main
 from srbench.results import Results
 from srbench.store import load_results
-from srbench.types import Asset, ModelSpec
+from srbench.types import ModelSpec
 from tests.made_results import failed_run, made_run, made_speed
 
 STORED = Path(__file__).parent / "stored"

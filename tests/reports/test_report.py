@@ -10,8 +10,8 @@ import pytest
 from reports import csv as csv_report
 from reports import markdown
 from reports.tables import build
+from srbench.base.errors import IncomparableError, UsageError
 from srbench.cli import main
-from srbench.errors import IncomparableError, UsageError
 from srbench.results import Results, Row, Run
 from tests.made_results import failed_run, made_run, made_speed, saved
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import srbench
-from srbench.errors import UsageError
+from srbench.base.errors import UsageError
 from srbench.store import load_results
 
 

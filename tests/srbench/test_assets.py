@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from srbench.assets import digest, locate
-from srbench.errors import InputError, UnavailableError
-from srbench.types import Asset
+from srbench.base.assets import Asset, digest, locate
+from srbench.base.errors import InputError, UnavailableError
 
 CONTENT = b"weights" * 1000
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from srbench.backends import accelerated, exported, find_backend
-from srbench.errors import UnavailableError, UsageError
+from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.registry import entries
 from srbench.inference import Inference
 from srbench.models import load_model
 from srbench.models.wrap import Scaled
-from srbench.registry import entries
 from srbench.speed import count_parameters
 from srbench.store import load_results
 from srbench.types import Backend, ModelSpec

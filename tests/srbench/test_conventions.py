@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image as pil
 
+from srbench.base.errors import InputError, UsageError
 from srbench.conventions import CONVENTIONS, convention, quantise
-from srbench.errors import InputError, UsageError
 from srbench.scoring import image_tensor, measure
 
 Photograph = Callable[..., np.ndarray]

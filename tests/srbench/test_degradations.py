@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srbench.base.errors import InputError, UsageError
 from srbench.degradations import DEGRADATIONS, degrade, mod_crop
-from srbench.errors import InputError, UsageError
 from srbench.images import read_image
 
 Photograph = Callable[..., np.ndarray]

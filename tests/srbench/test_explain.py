@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srbench.base.errors import InputError
 from srbench.claims import parse_value, read_claims
 from srbench.cli import main
-from srbench.errors import InputError
 from srbench.explain import Subject, matrix
 from srbench.images import write_image
 

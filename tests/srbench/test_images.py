@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from srbench import images
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import list_images, read_image, write_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from srbench.backends import accelerated
-from srbench.errors import JobError, UsageError
+from srbench.base.errors import JobError, UsageError
 from srbench.inference import Inference, eight_poses, select_device, to_tensor
 from srbench.models import load_model
 from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.models import find_model, load_model, select_models, weights_digest
 from srbench.models.checkpoint import Checkpoint
 from srbench.models.hints import UNIT, Hints, parse_range

@@ -17,6 +17,7 @@ import torch
 from PIL import Image as pil
 
 import srbench
+from srbench.base.errors import IncomparableError, InputError
 from srbench.baseline import Baseline, baseline_of, read_baseline, write_baseline
 from srbench.check import Verdict, compare
 from srbench.cli import main
@@ -24,7 +25,6 @@ from srbench.conventions import CONVENTIONS
 from srbench.crops import side_by_side
 from srbench.datasets import folder as dataset_folder
 from srbench.datasets import open_dataset
-from srbench.errors import IncomparableError, InputError
 from srbench.images import write_image
 from srbench.resize import CUBIC, imresize
 from srbench.results import Results

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
 from srbench.images import read_image
 from srbench.plan import Request, plan
 from srbench.results import Results

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srbench.base.errors import UsageError
 from srbench.datasets.folder import open_folder
-from srbench.errors import UsageError
 from srbench.journals import journal_paths
 from srbench.ranks import ALONE, Ranks, ranks_of
 from srbench.results import Row, Run

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.journals import add_rows
 from srbench.results import Identity, Row, Run
 from srbench.store import RunWriter, load_results, read_run, run_path

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from srbench import measure
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 
 pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image as pil
 from PIL import ImageCms
 
+from srbench.base.registry import entries
 from srbench.images import read_image, write_image
 from srbench.inference import Inference, to_tensor
 from srbench.models import load_model
-from srbench.registry import entries
 from srbench.resize import imresize
 from srbench.types import ModelSpec
 from srbench.upscale.pixels import resized, upscaled

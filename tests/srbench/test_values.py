@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from srbench.errors import InputError, UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.models import find_model, weights_digest
 from srbench.models.checkpoint import Checkpoint
 from srbench.models.hints import USUAL, Channels, Hints, Values, make_hints

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from srbench.errors import InputError
+from srbench.base.errors import InputError
+from srbench.base.overlap import AHEAD, ahead, behind, pool_of, spare_workers
 from srbench.images import read_image, write_image
-from srbench.pipeline import AHEAD, ahead, behind, pool_of, spare_workers
 from srbench.results import Results, Row
 from srbench.store import load_results
 from srbench.types import ModelSpec
@@ -163,7 +163,7 @@ def test_leaving_early_ends_the_threads() -> None:
 
 def test_workers_are_spare_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     for processors, threads, expected in ((2, 2, 0), (2, 1, 1), (8, 4, 2), (1, 1, 0), (4, 8, 0)):
-        monkeypatch.setattr("srbench.pipeline._processors", lambda count=processors: count)
+        monkeypatch.setattr("srbench.base.overlap._processors", lambda count=processors: count)
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         assert spare_workers(torch.device("cpu")) == expected
     assert spare_workers(torch.device("cuda")) == 2

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base.errors import UnavailableError
 from srbench.datasets import fetch
 from srbench.datasets.fetch import downloads
 from srbench.datasets.prepare import prepare
 from srbench.datasets.table import STANDARD_SETS, Source
-from srbench.errors import UnavailableError
 from srbench.images import write_image
 from tests.srbench.datasets.conftest import Pictures
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base.errors import InputError
 from srbench.datasets.folder import open_folder
 from srbench.degradations import degrade
-from srbench.errors import InputError
 from srbench.images import write_image
 from tests.conftest import Srbench
 from tests.srbench.datasets.conftest import Pictures

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srbench.base.errors import InputError
 from srbench.datasets.pixels import (
     CROPS,
     Index,
@@ -26,7 +27,6 @@ from srbench.datasets.pixels import (
 )
 from srbench.datasets.table import STANDARD_SETS
 from srbench.degradations import mod_crop
-from srbench.errors import InputError
 from srbench.images import read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.datasets import open_dataset
 from srbench.datasets.pick import Picker, bare_name
 from srbench.datasets.prepare import prepare
@@ -19,7 +20,6 @@ from srbench.datasets.table import STANDARD_SETS
 from srbench.datasets.unpack import Picture
 from srbench.datasets.verify import verify
 from srbench.degradations import degrade, mod_crop
-from srbench.errors import InputError, SrbenchError, UsageError
 from srbench.images import list_images, read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image, Pictures
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base.errors import InputError
 from srbench.datasets import unpack
 from srbench.datasets.unpack import pictures
-from srbench.errors import InputError
 
 
 def _zip(path: Path, *members: tuple[str, bytes]) -> Path:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import FileDataset, open_folder
 from srbench.datasets.verify import Finding, verify
 from srbench.degradations import mod_crop
-from srbench.errors import InputError
 from srbench.images import to_rgb, write_image
 from tests.srbench.datasets.conftest import Pictures
 

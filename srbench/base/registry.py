@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from srbench.errors import UsageError
+from srbench.base.errors import UsageError
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
 

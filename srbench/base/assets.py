@@ -8,18 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from srbench.errors import InputError, UnavailableError
-
-if TYPE_CHECKING:
-    from srbench.types import Asset
+from srbench.base.errors import InputError, UnavailableError
 
 CONNECT_TIMEOUT_S = 5
 PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that srbench can find or fetch, and checks before use.
+
+    `url` is an address, or `package:NAME/PATH` for a file shipped inside an installed package.
+    `sha256` (hex, or as many of its first digits as are known) is checked after a fetch and in the user's folder; it
+    may be empty for `package:` files, which pip has checked.
+    `size` is in bytes and is only told to the user, before a download starts. `name` is the file's, where the address
+    does not end with it.
+    """
+
+    url: str
+    sha256: str = ""
+    size: int = 0
+    name: str = ""
+
+    @property
+    def filename(self) -> str:
+        return self.name or self.url.rsplit("/", 1)[-1]
 
 
 def locate(asset: Asset) -> Path:
