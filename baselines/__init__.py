@@ -27,7 +27,7 @@ class Interpolation:
     kernel: str
 
     def __call__(self, lr: Tensor) -> Tensor:
-        from srbench import resize
+        from srbench.images import resize
 
         pixels = resize.round_to_uint8(lr.double() * 255.0)
         return resize.imresize(pixels, self.scale, kernel=getattr(resize, self.kernel)) / 255.0

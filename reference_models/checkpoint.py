@@ -13,7 +13,7 @@ from torch import nn
 
 from reference_models.recipes import Recipe
 from srbench.base.errors import InputError
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 
 
 @dataclass

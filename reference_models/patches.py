@@ -19,12 +19,12 @@ from torch import Tensor
 from srbench.base.errors import InputError
 from srbench.conventions import CONVENTIONS
 from srbench.datasets.pixels import pixel_digest
-from srbench.degradations import degrade, mod_crop
-from srbench.images import list_images, read_image, to_rgb
-from srbench.resize import imresize
+from srbench.images.degrade import degrade, mod_crop
+from srbench.images.files import list_images, read_image, to_rgb
+from srbench.images.resize import imresize
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 TEST_SETS = ("Set5", "Set14", "B100", "Urban100", "DIV2K-valid", "DIV2K_valid", "DIV2K_valid_crop256")
 

@@ -13,12 +13,12 @@ from reference_models.patches import refuse_test_set
 from reference_models.weights import as_upscaler
 from srbench.conventions import convention, quantise
 from srbench.datasets.folder import open_folder
-from srbench.inference import to_tensor
+from srbench.images.tensors import to_tensor
 from srbench.metrics.psnr import psnr
 from srbench.types import Sample
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 def validation_samples(folder: Path, scale: int, limit: int = 0) -> list[Sample]:

@@ -19,7 +19,7 @@ from reference_models.architectures import build
 from reference_models.architectures.srcnn import SRCNN, LumaUpscaler
 from reference_models.names import recognise
 from srbench.base.errors import InputError
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.models.checkpoint import Checkpoint
 from srbench.types import ModelSpec
 

@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.summary import in_order, summarise
 
 if TYPE_CHECKING:

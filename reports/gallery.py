@@ -14,7 +14,7 @@ import numpy as np
 
 from srbench.base.errors import SrbenchError
 from srbench.datasets import open_dataset
-from srbench.images import read_image, to_rgb, write_image
+from srbench.images.files import read_image, to_rgb, write_image
 from srbench.plan import saved_image
 from srbench.store import run_path
 from srbench.summary import in_order
@@ -22,8 +22,9 @@ from srbench.summary import in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from srbench.images.files import Image
     from srbench.results import Results, Run
-    from srbench.types import Dataset, Image
+    from srbench.types import Dataset
 
 FOLDER = "images"
 THUMBNAIL = 112

@@ -17,7 +17,7 @@ from reports.figures import Palette, draw_all, reference_speeds
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import caption, notes, rank, signatures
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.summary import Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.summary import summarise
 
 if TYPE_CHECKING:

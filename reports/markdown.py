@@ -11,7 +11,7 @@ from tabulate import tabulate
 from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.statistics import LEVEL, RESAMPLES
 from srbench.summary import summarise
 

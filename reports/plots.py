@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.figures import FAINT, INK, Plot, draw_all
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 
 if TYPE_CHECKING:
     from srbench.results import Results

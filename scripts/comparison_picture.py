@@ -16,13 +16,13 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from srbench.datasets import open_dataset
-from srbench.images import read_image, to_rgb
+from srbench.images.files import read_image, to_rgb
 from srbench.plan import saved_image
 from srbench.results import Results, Run
 from srbench.store import load_results, run_path
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 def main(folder: str, dataset: str, image: str, crop: str, target: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srbench.datasets.pixels import Known, describe, published, to_table
 from srbench.datasets.table import STANDARD_SETS
-from srbench.images import list_images, read_image
+from srbench.images.files import list_images, read_image
 
 TABLE = Path(__file__).parents[1] / "srbench/datasets/pixels.tsv"
 NOTE = "Written by scripts/make_pixels.py; see srbench/datasets/pixels.py. '=' repeats the digest to its left."

@@ -20,7 +20,7 @@ from PIL import Image
 
 from srbench.datasets.audit import audit, pictures_of, test_pictures
 from srbench.datasets.patches import posed
-from srbench.images import read_image, to_rgb
+from srbench.images.files import read_image, to_rgb
 
 TWINS = ({"head.png", "face.png"}, {"butterfly.png", "monarch.png"})
 """Test images that are one photograph: Set14 face is Set5 head, and Set5 butterfly is a part of Set14 monarch."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from srbench.images import write_image
+from srbench.images.files import write_image
 from srbench.plan import Request, plan
 from srbench.results import Identity, Row, Run
 from srbench.scaleout import shares

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from srbench.api import evaluate
     from srbench.base.errors import SrbenchError
     from srbench.comparison import compare, rank
-    from srbench.degradations import degrade
-    from srbench.images import read_image, write_image
+    from srbench.images.degrade import degrade
+    from srbench.images.files import read_image, write_image
     from srbench.models import list_models, load_model
     from srbench.results import Results
     from srbench.scoring import measure
@@ -43,15 +43,15 @@ _HOME = {
     "Results": "results",
     "SrbenchError": "base.errors",
     "compare": "comparison",
-    "degrade": "degradations",
+    "degrade": "images.degrade",
     "evaluate": "api",
     "list_models": "models",
     "load_model": "models",
     "load_results": "store",
     "measure": "scoring",
     "rank": "comparison",
-    "read_image": "images",
-    "write_image": "images",
+    "read_image": "images.files",
+    "write_image": "images.files",
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.errors import InputError, UsageError
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.results import Identity, Results, Row, Run, SpeedRow
 
 SCHEMA = 1

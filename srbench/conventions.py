@@ -15,7 +15,7 @@ import numpy as np
 from srbench.accelerator import kernels, share
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
-from srbench.resize import round_to_uint8
+from srbench.images.resize import round_to_uint8
 
 if TYPE_CHECKING:
     from torch import Tensor

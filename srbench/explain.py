@@ -12,21 +12,22 @@ from srbench.base.errors import InputError
 from srbench.claims import Claim
 from srbench.conventions import CONVENTIONS, quantise
 from srbench.datasets import open_dataset
-from srbench.degradations import DEGRADATIONS
-from srbench.images import read_image
+from srbench.images.degrade import DEGRADATIONS
+from srbench.images.files import read_image
+from srbench.images.tensors import image_tensor
 from srbench.inference import prepare, select_device
 from srbench.metrics import resolve
 from srbench.models import find_model
 from srbench.plan import saved_image
-from srbench.scoring import Scorer, image_tensor
+from srbench.scoring import Scorer
 from srbench.store import load_results, run_path
 from srbench.summary import heading
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from srbench.images.files import Image
     from srbench.results import Run
-    from srbench.types import Image
 
 FAMILIES = {"psnr": ("psnr_y", "psnr_rgb"), "ssim": ("ssim_y", "ssim_rgb")}
 NEAR = {"psnr": 0.03, "ssim": 0.0015}

@@ -9,18 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from srbench.backends import accelerated
 from srbench.base.errors import JobError, UsageError
-from srbench.images import to_rgb
+from srbench.images.tensors import to_tensor
 from srbench.tiles import in_tiles, overlap_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.types import Image, ModelSpec, Upscaler
+    from srbench.images.files import Image
+    from srbench.types import ModelSpec, Upscaler
 
 SMALLEST_AUTO_TILE = 64
 
@@ -164,14 +163,6 @@ def prepare(
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     upscaler = accelerated(upscaler, backend, device, precision)
     return Inference(upscaler, device, precision, backend, tile, self_ensemble)
-
-
-def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 `(h, w, 3)` or `(h, w)` to float32 `(1, 3, h, w)` in [0, 1]; grey becomes three equal channels."""
-    import torch
-
-    pixels = np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))[None]
-    return torch.from_numpy(pixels).to(device).float() / 255.0
 
 
 def check_sr(sr: Tensor, lr: Tensor, scale: int) -> None:

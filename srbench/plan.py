@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from srbench.backends import find_backend
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets import data_root, open_dataset, select
-from srbench.degradations import check_degradation
+from srbench.images.degrade import check_degradation
 from srbench.inference import select_device
 from srbench.metrics import DEFAULT
 from srbench.models import select_models, weights_digest

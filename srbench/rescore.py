@@ -10,11 +10,12 @@ from srbench import environment
 from srbench.base.errors import IncomparableError, JobError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
-from srbench.images import read_image
+from srbench.images.files import read_image
+from srbench.images.tensors import image_tensor
 from srbench.inference import select_device
 from srbench.plan import saved_image
 from srbench.results import Row, Run
-from srbench.scoring import Scorer, image_tensor
+from srbench.scoring import Scorer
 from srbench.store import RunWriter, load_results, run_path
 from srbench.types import Dataset, Sample
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srbench.base.errors import InputError, UnavailableError
-from srbench.degradations import mod_crop
+from srbench.images.degrade import mod_crop
+from srbench.images.tensors import image_tensor
 from srbench.metrics import BoundMetric, resolve
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.types import Image, ScoreFunction
+    from srbench.images.files import Image
+    from srbench.types import ScoreFunction
 
 
 class Scorer:
@@ -107,11 +109,3 @@ def matched(sr: Image, hr: Image, scale: int) -> Image:
         f"SR is {sr.shape[1]}x{sr.shape[0]} but HR is {hr.shape[1]}x{hr.shape[0]}; "
         f"they must be of one size, or HR a little larger than a multiple of the scale ({scale})"
     )
-
-
-def image_tensor(image: Image, device: torch.device | str) -> Tensor:
-    """uint8 `(h, w, 3)` or `(h, w)` to uint8 `(1, 3 or 1, h, w)`: grey stays one channel."""
-    import torch
-
-    planes = np.atleast_3d(image).transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes[None], order="C")).to(device)

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from srbench.base.errors import InputError
 from srbench.datasets.table import STANDARD_SETS
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results import (
     Identity,

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import torch
     from torch import Tensor, nn
 
     from srbench.base.assets import Asset
     from srbench.conventions import Convention
+    from srbench.images.files import Image
     from srbench.results import Results
-
-    Image = npt.NDArray[np.uint8]
-    """uint8, `(h, w, 3)` RGB or `(h, w)` grey, 0 to 255."""
 
 Channel = Literal["y", "rgb"]
 

@@ -17,13 +17,14 @@ from srbench.base.errors import InputError, JobError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.conventions import quantise
 from srbench.datasets.folder import short_digest
-from srbench.images import write_image
+from srbench.images.files import write_image
 from srbench.inference import Inference, Upscaled
 from srbench.plan import Job, Plan, saved_image
 from srbench.results import Row
 
 if TYPE_CHECKING:
-    from srbench.types import Image, Sample
+    from srbench.images.files import Image
+    from srbench.types import Sample
 
 
 @dataclass(frozen=True)

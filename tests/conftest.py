@@ -12,7 +12,7 @@ import pytest
 
 from srbench.base import registry
 from srbench.cli import main
-from srbench.images import write_image
+from srbench.images.files import write_image
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -136,7 +136,7 @@ def _print_origins(name: str, home: Path) -> None:
     """Which degradation made the LR files, for each scale that has any."""
     from srbench.datasets.folder import open_folder
     from srbench.datasets.lr_files import origins, worded
-    from srbench.degradations import FILES
+    from srbench.images.degrade import FILES
 
     for folder in sorted((home / "LR_bicubic").glob("X*")):
         scale = int(folder.name.removeprefix("X"))

@@ -16,8 +16,8 @@ from srbench.cli.options import EXISTING, degradation_option, srbench_command
 @degradation_option
 def command(source: Path, target: Path, scale: int, degradation: str) -> None:
     from srbench.base.errors import InputError
-    from srbench.degradations import degrade
-    from srbench.images import LOSSLESS, list_images, read_image, write_image
+    from srbench.images.degrade import degrade
+    from srbench.images.files import LOSSLESS, list_images, read_image, write_image
 
     if source.is_dir():
         images = {target / f"{path.stem}.png": path for path in list_images(source).values()}

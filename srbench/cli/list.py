@@ -37,7 +37,7 @@ def _conventions(root: Path | None) -> list[Line]:
 
 
 def _degradations(root: Path | None) -> list[Line]:
-    from srbench.degradations import DEGRADATIONS, FILES
+    from srbench.images.degrade import DEGRADATIONS, FILES
 
     lines = [(row.name, row.summary) for row in DEGRADATIONS.values()]
     return [*lines, (FILES, "the LR files that came with the data set")]

@@ -20,7 +20,7 @@ from srbench.datasets import present
 from srbench.datasets.alignment import Alignment, alignments, detail, likeness
 from srbench.datasets.patches import Patches, matches, patches_of
 from srbench.datasets.whole import thumbnail, whole_matches
-from srbench.images import SUFFIXES, list_images, read_image
+from srbench.images.files import SUFFIXES, list_images, read_image
 
 if TYPE_CHECKING:
     from srbench.datasets.patches import Floats

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from srbench.images import atomic_file, read_image, to_rgb
+from srbench.images.files import atomic_file, read_image, to_rgb
 
 if TYPE_CHECKING:
     from srbench.datasets.audit import Leak

@@ -17,7 +17,7 @@ from typing import Any
 
 from srbench.base.assets import cache_folder
 from srbench.datasets.pixels import grey_of, pixel_digest
-from srbench.images import atomic_file, read_image
+from srbench.images.files import atomic_file, read_image
 
 FILE_NAME = "pixel-digests.json"
 _unsaved: dict[str, dict[str, Any]] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from srbench.base.errors import InputError
 from srbench.datasets.pixels import TABLE, Index, Known, describe, parse, published, to_table
 from srbench.datasets.table import STANDARD_SETS, StandardSet
-from srbench.images import atomic_file, read_image
+from srbench.images.files import atomic_file, read_image
 
 
 def known_set(name: str, folder: Path, files: Mapping[str, Path]) -> Index:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.pixels import pixel_digest
-from srbench.degradations import FILES, degrade, mod_crop
-from srbench.images import list_images, read_image, to_rgb
+from srbench.images.degrade import FILES, degrade, mod_crop
+from srbench.images.files import list_images, read_image, to_rgb
 from srbench.types import Sample
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.datasets.pick import Picker, bare_name, picture_size
-from srbench.degradations import DEGRADATIONS, SCALES, degrade, mod_crop
-from srbench.images import decode_image, to_rgb, write_image
+from srbench.images.degrade import DEGRADATIONS, SCALES, degrade, mod_crop
+from srbench.images.files import decode_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
     from srbench.datasets.unpack import Picture
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 @dataclass

@@ -16,11 +16,11 @@ from srbench.datasets.pixels import CROPS, Known, Match, grey_of, pixel_digest, 
 from srbench.datasets.sketch import psnr_from, sketch
 from srbench.datasets.table import STANDARD_SETS, StandardSet
 from srbench.datasets.verify import SAME_PICTURE_DB
-from srbench.images import FORMATS, decode_image, write_image
+from srbench.images.files import FORMATS, decode_image, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.unpack import Picture
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 Size = tuple[int, int]
 _PNG = b"\x89PNG\r\n\x1a\n"

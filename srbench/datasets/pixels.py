@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.degradations import mod_crop
+from srbench.images.degrade import mod_crop
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 CROPS = (2, 3, 4, 12)
 """The multiples to which the copies in circulation are cropped: by scale, or by 12 to serve all of 2, 3 and 4."""

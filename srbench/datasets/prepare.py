@@ -20,7 +20,7 @@ from srbench.datasets.pixels import TABLE
 from srbench.datasets.table import STANDARD_SETS, StandardSet
 from srbench.datasets.unpack import pictures
 from srbench.datasets.verify import Verification, verify
-from srbench.images import list_images
+from srbench.images.files import list_images
 
 Report = Callable[[str], None]
 

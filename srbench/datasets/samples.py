@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets.folder import FileDataset
-from srbench.degradations import FILES
+from srbench.images.degrade import FILES
 
 FILE_NAMES = {
     "astronaut": "astronaut.png",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.degradations import mod_crop
-from srbench.images import to_rgb
+from srbench.images.degrade import mod_crop
+from srbench.images.files import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 BUCKETS = 64
 REGION = 12

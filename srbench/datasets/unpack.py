@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
 from srbench.base.errors import InputError
-from srbench.images import SUFFIXES
+from srbench.images.files import SUFFIXES
 
 MAX_RATIO = 100
 """Pictures hardly compress; even an archive of bitmaps stays below 10."""

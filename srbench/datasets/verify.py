@@ -27,8 +27,8 @@ from srbench.datasets.first_use import known_set
 from srbench.datasets.pixels import Index, Known, Match
 from srbench.datasets.sketch import psnr_from, sketch
 from srbench.datasets.table import STANDARD_SETS
-from srbench.degradations import SCALES
-from srbench.images import list_images, read_image
+from srbench.images.degrade import SCALES
+from srbench.images.files import list_images, read_image
 
 Status = Literal["exact", "cropped", "as-rgb", "renamed", "different", "foreign", "missing", "extra", "unreadable"]
 

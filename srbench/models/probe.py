@@ -23,7 +23,8 @@ from srbench.models.hints import UNIT, Channels, Hints, Range, Values
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from srbench.types import Image, Upscaler
+    from srbench.images.files import Image
+    from srbench.types import Upscaler
 
 BYTE: Range = (0.0, 255.0)
 SIGNED: Range = (-1.0, 1.0)
@@ -140,9 +141,9 @@ def _psnr(sr: Tensor, hr: Tensor) -> float:
 def pieces(scale: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """LR, HR and LR upscaled by bicubic, of each photograph: float32 `(1, 3, h, w)` in [0, 1]."""
     from srbench.datasets.samples import files
-    from srbench.images import read_image
-    from srbench.resize import imresize
-    from srbench.scoring import image_tensor
+    from srbench.images.files import read_image
+    from srbench.images.resize import imresize
+    from srbench.images.tensors import image_tensor
 
     made = []
     for id, path in files().items():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from srbench.base.assets import cache_folder
-from srbench.images import atomic_file
+from srbench.images.files import atomic_file
 from srbench.models.hints import Hints, Values
 from srbench.results import VERSION
 

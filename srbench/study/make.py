@@ -14,13 +14,13 @@ import numpy as np
 
 from srbench.base.errors import InputError, UsageError
 from srbench.datasets import open_dataset
-from srbench.images import atomic_file, read_image, to_rgb, write_image
+from srbench.images.files import atomic_file, read_image, to_rgb, write_image
 from srbench.plan import saved_image
 from srbench.results import Run
 from srbench.store import load_results, run_path
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 Mode = Literal["pairs", "opinion"]
 FILE = "study.json"

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from srbench.base.errors import InputError, SrbenchError, UsageError
-from srbench.images import SUFFIXES
+from srbench.images.files import SUFFIXES
 from srbench.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.upscale.pixels import Enlarger
 

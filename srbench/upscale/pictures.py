@@ -24,7 +24,7 @@ from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
 from srbench.base.errors import InputError
-from srbench.images import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
+from srbench.images.files import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
 from srbench.upscale.pixels import Enlarger, Pixels, Progress
 
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.base.errors import JobError, UsageError
-from srbench.images import to_rgb
+from srbench.images.files import to_rgb
+from srbench.images.resize import CUBIC, matrix
 from srbench.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
-from srbench.resize import CUBIC, matrix
 from srbench.tiles import spans
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw, ImageFont
 
-from srbench.images import atomic_file, to_rgb
+from srbench.images.files import atomic_file, to_rgb
 from srbench.upscale.pixels import Pixels, resized
 
 PIECES = 3

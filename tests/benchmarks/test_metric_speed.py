@@ -19,10 +19,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize as skimage_resize
 
 from srbench import accelerator
+from srbench.images.resize import imresize
+from srbench.images.tensors import image_tensor
 from srbench.metrics.psnr import psnr
 from srbench.metrics.ssim import ssim
-from srbench.resize import imresize
-from srbench.scoring import Scorer, image_tensor
+from srbench.scoring import Scorer
 from tests.benchmarks.pairs import ratio, tell, wall_ratio
 from tests.benchmarks.published_resize import resize as published_resize
 

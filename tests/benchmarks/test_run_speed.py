@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from reference_models.architectures import build
-from srbench.degradations import degrade
-from srbench.images import write_image
-from srbench.inference import to_tensor
+from srbench.images.degrade import degrade
+from srbench.images.files import write_image
+from srbench.images.tensors import to_tensor
 from srbench.metrics.lpips import TRUNK
 from srbench.models.hints import Hints
 from srbench.plan import Request, plan

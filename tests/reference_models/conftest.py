@@ -14,10 +14,10 @@ from lightning_fabric import Fabric
 from reference_models.patches import Pool, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.train import make_fabric
-from srbench.images import write_image
+from srbench.images.files import write_image
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from reference_models.architectures.discriminators import PatchDiscriminator, VG
 from reference_models.architectures.srcnn import LumaUpscaler
 from reference_models.architectures.subpixel import SubpixelConv2d
 from srbench.base.errors import InputError, UsageError
-from srbench.resize import imresize
+from srbench.images.resize import imresize
 
 
 def conv(inputs: int, outputs: int, kernel: int, bias: bool = True) -> int:

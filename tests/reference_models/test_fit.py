@@ -210,7 +210,7 @@ def test_bf16_training_learns(pictures: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_patch_can_be_learned_by_heart(tmp_path: Path, fabric: Fabric, photograph: Callable[..., object]) -> None:
-    from srbench.images import write_image
+    from srbench.images.files import write_image
 
     write_image(tmp_path / "one" / "patch.png", photograph(48, 48))  # type: ignore[arg-type]
     recipe = tiny(

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from reference_models.patches import Plane, Pool, luma_of, open_pool, refuse_test_set
 from srbench.base.errors import InputError
-from srbench.degradations import degrade, mod_crop
-from srbench.images import list_images, read_image, to_rgb, write_image
-from srbench.resize import imresize
+from srbench.images.degrade import degrade, mod_crop
+from srbench.images.files import list_images, read_image, to_rgb, write_image
+from srbench.images.resize import imresize
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ import pytest
 from reports import html
 from reports.gallery import most_disagreement
 from srbench.cli import main
-from srbench.images import write_image
+from srbench.images.files import write_image
 from srbench.results import Results
 from srbench.store import load_results
 from tests.made_results import failed_run, made_run, made_speed

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from srbench import accelerator, environment
 from srbench.conventions import CONVENTIONS, quantise
+from srbench.images.tensors import image_tensor
 from srbench.metrics.psnr import fast_psnr, psnr
 from srbench.metrics.ssim import fast_ssim, ssim
-from srbench.scoring import Scorer, image_tensor
+from srbench.scoring import Scorer
 
 pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from srbench.cli import BUILT_IN, cli
-from srbench.degradations import degrade
-from srbench.images import read_image, write_image
+from srbench.images.degrade import degrade
+from srbench.images.files import read_image, write_image
 from tests.conftest import Srbench
 
 

@@ -11,7 +11,8 @@ from PIL import Image as pil
 
 from srbench.base.errors import InputError, UsageError
 from srbench.conventions import CONVENTIONS, convention, quantise
-from srbench.scoring import image_tensor, measure
+from srbench.images.tensors import image_tensor
+from srbench.scoring import measure
 
 Photograph = Callable[..., np.ndarray]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from srbench.base.errors import InputError, UsageError
-from srbench.degradations import DEGRADATIONS, degrade, mod_crop
-from srbench.images import read_image
+from srbench.images.degrade import DEGRADATIONS, degrade, mod_crop
+from srbench.images.files import read_image
 
 Photograph = Callable[..., np.ndarray]
 

@@ -9,7 +9,7 @@ from srbench.base.errors import InputError
 from srbench.claims import parse_value, read_claims
 from srbench.cli import main
 from srbench.explain import Subject, matrix
-from srbench.images import write_image
+from srbench.images.files import write_image
 
 CLAIM = '[[claim]]\nmodel = "bicubic"\ndataset = "{folder}"\nscale = 4\nvalue = "{value}"\n'
 

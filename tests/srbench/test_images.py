@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srbench import images
 from srbench.base.errors import InputError
-from srbench.images import list_images, read_image, write_image
+from srbench.images import files as images
+from srbench.images.files import list_images, read_image, write_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GREY = RGB[..., 0]

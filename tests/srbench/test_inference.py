@@ -11,7 +11,8 @@ import torch
 
 from srbench.backends import accelerated
 from srbench.base.errors import JobError, UsageError
-from srbench.inference import Inference, eight_poses, select_device, to_tensor
+from srbench.images.tensors import to_tensor
+from srbench.inference import Inference, eight_poses, select_device
 from srbench.models import load_model
 from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
 from srbench.tiles import MOST_OVERLAP, in_tiles, overlap_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
-from srbench.images import read_image
+from srbench.images.files import read_image
 from srbench.metrics import lpips, resolve
 from srbench.metrics.psnr import psnr
 from srbench.metrics.ssim import ssim

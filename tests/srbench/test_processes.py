@@ -126,7 +126,7 @@ def test_twenty_kills(many: Path) -> None:
 @pytest.fixture
 def many(tmp_path: Path, photograph) -> Path:  # type: ignore[no-untyped-def]
     """A data set of 30 pictures, so that kills fall between them."""
-    from srbench.images import write_image
+    from srbench.images.files import write_image
 
     for seed in range(30):
         write_image(tmp_path / "many" / "HR" / f"{seed:02}.png", photograph(240, 240, seed=seed))

@@ -25,15 +25,15 @@ from srbench.conventions import CONVENTIONS
 from srbench.crops import side_by_side
 from srbench.datasets import folder as dataset_folder
 from srbench.datasets import open_dataset
-from srbench.images import write_image
-from srbench.resize import CUBIC, imresize
+from srbench.images.files import write_image
+from srbench.images.resize import CUBIC, imresize
 from srbench.results import Results
 from srbench.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
 from srbench.verdicts import as_annotations, as_junit, as_markdown
 from tests.made_results import made_run, made_speed, saved
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 
 class Refiner(torch.nn.Module):

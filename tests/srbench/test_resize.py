@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srbench.resize import BOX, CUBIC, LANCZOS3, TRIANGLE, Border, Kernel, imresize, matrix, round_to_uint8
+from srbench.images.resize import BOX, CUBIC, LANCZOS3, TRIANGLE, Border, Kernel, imresize, matrix, round_to_uint8
 
 KERNELS = [BOX, TRIANGLE, CUBIC, LANCZOS3]
 PILLOW = {"box": Image.BOX, "triangle": Image.BILINEAR, "cubic": Image.BICUBIC, "lanczos3": Image.LANCZOS}
@@ -71,7 +71,7 @@ def test_the_dense_product_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch
     """What an accelerator computes, checked on the CPU: a dense product rounds to the same 8-bit values."""
     x = noise(3, 48, 60)
     expected = {scale: imresize(x, scale) for scale in (1 / 4, 1 / 3, 1 / 2, 2, 3, 4)}
-    monkeypatch.setattr("srbench.resize._multiply", lambda banded, x: torch.from_numpy(banded.toarray()) @ x)
+    monkeypatch.setattr("srbench.images.resize._multiply", lambda banded, x: torch.from_numpy(banded.toarray()) @ x)
     for scale, result in expected.items():
         torch.testing.assert_close(imresize(x, scale), result, rtol=0, atol=0)
 

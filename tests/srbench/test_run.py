@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from srbench.base.errors import InputError
-from srbench.images import read_image
+from srbench.images.files import read_image
 from srbench.plan import Request, plan
 from srbench.results import Results
 from srbench.runner import run
@@ -217,7 +217,7 @@ def test_score_refuses_a_data_set_that_has_changed(folder: Path, srbench: Srbenc
 def test_an_infinite_score_survives(folder: Path, register: Register, srbench: Srbench) -> None:
     for path in (folder / "HR").iterdir():
         flat = np.full((40, 40, 3), 90, dtype=np.uint8)
-        from srbench.images import write_image
+        from srbench.images.files import write_image
 
         write_image(path, flat)
     (made,) = carry_out(request(folder)).runs

@@ -18,10 +18,11 @@ from PIL import Image as pil
 from PIL import ImageCms
 
 from srbench.base.registry import entries
-from srbench.images import read_image, write_image
-from srbench.inference import Inference, to_tensor
+from srbench.images.files import read_image, write_image
+from srbench.images.resize import imresize
+from srbench.images.tensors import to_tensor
+from srbench.inference import Inference
 from srbench.models import load_model
-from srbench.resize import imresize
 from srbench.types import ModelSpec
 from srbench.upscale.pixels import resized, upscaled
 from srbench.upscale.sheet import detailed, views

@@ -14,7 +14,7 @@ import torch
 
 from srbench.base.errors import InputError
 from srbench.base.overlap import AHEAD, ahead, behind, pool_of, spare_workers
-from srbench.images import read_image, write_image
+from srbench.images.files import read_image, write_image
 from srbench.results import Results, Row
 from srbench.store import load_results
 from srbench.types import ModelSpec

@@ -12,7 +12,7 @@ import pytest
 from srbench.datasets import pixels
 from srbench.datasets.pixels import describe, published, to_line
 from srbench.datasets.table import STANDARD_SETS, StandardSet
-from srbench.images import write_image
+from srbench.images.files import write_image
 
 Image = npt.NDArray[np.uint8]
 Pictures = dict[str, Image]

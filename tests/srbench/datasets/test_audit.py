@@ -18,7 +18,7 @@ from srbench.datasets.audit import test_pictures as find_tests
 from srbench.datasets.contact_sheet import write_sheet
 from srbench.datasets.patches import POSES, posed
 from srbench.datasets.samples import open_samples
-from srbench.images import read_image, write_image
+from srbench.images.files import read_image, write_image
 from tests.conftest import Srbench
 
 Picture = np.ndarray

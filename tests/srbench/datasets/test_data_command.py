@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from srbench.degradations import mod_crop
-from srbench.images import to_rgb, write_image
+from srbench.images.degrade import mod_crop
+from srbench.images.files import to_rgb, write_image
 from tests.conftest import Srbench
 from tests.srbench.datasets.conftest import Pictures
 

@@ -18,7 +18,7 @@ from srbench.datasets import fetch
 from srbench.datasets.fetch import downloads
 from srbench.datasets.prepare import prepare
 from srbench.datasets.table import STANDARD_SETS, Source
-from srbench.images import write_image
+from srbench.images.files import write_image
 from tests.srbench.datasets.conftest import Pictures
 
 

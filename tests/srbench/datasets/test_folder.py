@@ -8,8 +8,8 @@ import pytest
 
 from srbench.base.errors import InputError
 from srbench.datasets.folder import open_folder
-from srbench.degradations import degrade
-from srbench.images import write_image
+from srbench.images.degrade import degrade
+from srbench.images.files import write_image
 from tests.conftest import Srbench
 from tests.srbench.datasets.conftest import Pictures
 

@@ -12,8 +12,8 @@ import pytest
 from srbench.base.errors import InputError
 from srbench.datasets.folder import FileDataset, open_folder
 from srbench.datasets.lr_files import origins, worded
-from srbench.degradations import DEGRADATIONS, degrade
-from srbench.images import list_images, read_image, write_image
+from srbench.images.degrade import DEGRADATIONS, degrade
+from srbench.images.files import list_images, read_image, write_image
 from tests.conftest import Srbench
 from tests.srbench.datasets.conftest import Pictures
 

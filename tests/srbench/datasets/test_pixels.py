@@ -26,8 +26,8 @@ from srbench.datasets.pixels import (
     to_table,
 )
 from srbench.datasets.table import STANDARD_SETS
-from srbench.degradations import mod_crop
-from srbench.images import read_image, to_rgb, write_image
+from srbench.images.degrade import mod_crop
+from srbench.images.files import read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image
 
 

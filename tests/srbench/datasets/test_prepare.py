@@ -19,8 +19,8 @@ from srbench.datasets.prepare import prepare
 from srbench.datasets.table import STANDARD_SETS
 from srbench.datasets.unpack import Picture
 from srbench.datasets.verify import verify
-from srbench.degradations import degrade, mod_crop
-from srbench.images import list_images, read_image, to_rgb, write_image
+from srbench.images.degrade import degrade, mod_crop
+from srbench.images.files import list_images, read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image, Pictures
 
 Layout = Callable[[Pictures, Path, str], None]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srbench.datasets.sketch import psnr_from, sketch
-from srbench.degradations import mod_crop
+from srbench.images.degrade import mod_crop
 from tests.srbench.datasets.conftest import Image
 
 

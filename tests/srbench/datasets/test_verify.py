@@ -12,8 +12,8 @@ from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import FileDataset, open_folder
 from srbench.datasets.verify import Finding, verify
-from srbench.degradations import mod_crop
-from srbench.images import to_rgb, write_image
+from srbench.images.degrade import mod_crop
+from srbench.images.files import to_rgb, write_image
 from tests.srbench.datasets.conftest import Pictures
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.base.registry import unknown
-from srbench.resize import CUBIC, Border, imresize, round_to_uint8
+from srbench.images.resize import CUBIC, Border, imresize, round_to_uint8
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    from srbench.images.files import Image
 
 SCALES = (2, 3, 4, 8)
 

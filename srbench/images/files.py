@@ -28,7 +28,10 @@ from PIL import ImageOps, UnidentifiedImageError
 from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
-    from srbench.types import Image
+    import numpy.typing as npt
+
+    Image = npt.NDArray[np.uint8]
+    """uint8, `(h, w, 3)` RGB or `(h, w)` grey, 0 to 255."""
 
 FORMATS = ("PNG", "WEBP", "JPEG", "BMP", "TIFF")
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")

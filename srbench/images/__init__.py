@@ -1,0 +1,1 @@
+"""Images: files in and out, MATLAB's resize, degradations, and the way to tensors."""

@@ -1,0 +1,31 @@
+"""Images as tensors: the two ways in, with grey as one channel or as three equal ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from srbench.images.files import to_rgb
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.images.files import Image
+
+
+def image_tensor(image: Image, device: torch.device | str) -> Tensor:
+    """uint8 `(h, w, 3)` or `(h, w)` to uint8 `(1, 3 or 1, h, w)`: grey stays one channel."""
+    import torch
+
+    planes = np.atleast_3d(image).transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes[None], order="C")).to(device)
+
+
+def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 `(h, w, 3)` or `(h, w)` to float32 `(1, 3, h, w)` in [0, 1]; grey becomes three equal channels."""
+    import torch
+
+    pixels = np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))[None]
+    return torch.from_numpy(pixels).to(device).float() / 255.0
