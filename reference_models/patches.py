@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from srbench.base.errors import InputError
-from srbench.conventions import CONVENTIONS
 from srbench.datasets.pixels import pixel_digest
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb
 from srbench.images.resize import imresize
+from srbench.metrics.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

@@ -23,11 +23,11 @@ from tabulate import tabulate
 import srbench.datasets.folder
 import srbench.runner
 import srbench.walk
-from srbench.conventions import Convention
 from srbench.display import NoProgress
 from srbench.inference import Inference
+from srbench.metrics.conventions import Convention
+from srbench.metrics.scorer import Scorer
 from srbench.plan import Plan, Request, plan
-from srbench.scoring import Scorer
 from srbench.store import RunWriter
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from srbench.comparison import compare, rank
     from srbench.images.degrade import degrade
     from srbench.images.files import read_image, write_image
+    from srbench.metrics.scorer import measure
     from srbench.models import list_models, load_model
     from srbench.results import Results
-    from srbench.scoring import measure
     from srbench.store import load_results
 
 __version__ = "0.1.0"
@@ -48,7 +48,7 @@ _HOME = {
     "list_models": "models",
     "load_model": "models",
     "load_results": "store",
-    "measure": "scoring",
+    "measure": "metrics.scorer",
     "rank": "comparison",
     "read_image": "images.files",
     "write_image": "images.files",

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from srbench import accelerator
+from srbench.metrics import numba_switch as accelerator
 
 PACKAGES = ("srbench", "torch", "torchvision", "numpy", "pillow", "lpips")
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from srbench.backends import find_backend
 from srbench.base.errors import SrbenchError
 from srbench.base.registry import entries
-from srbench.conventions import quantise
 from srbench.datasets.samples import open_samples
 from srbench.inference import Inference, prepare
 from srbench.interleaved import Ratio, ratio, take_turns
-from srbench.scoring import Scorer
+from srbench.metrics.conventions import quantise
+from srbench.metrics.scorer import Scorer
 from srbench.types import PRECISIONS
 
 if TYPE_CHECKING:

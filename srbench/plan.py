@@ -14,10 +14,10 @@ from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
 from srbench.inference import select_device
 from srbench.metrics import DEFAULT
+from srbench.metrics.scorer import Scorer
 from srbench.models import select_models, weights_digest
 from srbench.models.hints import NO_HINTS, Hints
 from srbench.results import OWN, Identity, Row, refuse_differences
-from srbench.scoring import Scorer
 from srbench.store import read_folder, read_run, run_path
 from srbench.types import PRECISIONS
 

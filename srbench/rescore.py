@@ -13,9 +13,9 @@ from srbench.datasets.folder import short_digest
 from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
 from srbench.inference import select_device
+from srbench.metrics.scorer import Scorer
 from srbench.plan import saved_image
 from srbench.results import Row, Run
-from srbench.scoring import Scorer
 from srbench.store import RunWriter, load_results, run_path
 from srbench.types import Dataset, Sample
 

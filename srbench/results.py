@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import IncomparableError, InputError
+from srbench.metrics.conventions import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
-VERSION = "0.1"
-"""The part of the version that a score depends on: it moves when a release changes any number."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from srbench.base.errors import InputError
 
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from srbench.base.assets import Asset
-    from srbench.conventions import Convention
     from srbench.images.files import Image
     from srbench.results import Results
-
-Channel = Literal["y", "rgb"]
 
 
 class Upscaler(Protocol):
@@ -96,29 +93,6 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
-
-
-ScoreFunction = Callable[["Tensor", "Tensor"], "Tensor"]
-"""`(sr, hr) -> scores`: two float64 `(n, c, h, w)` views in [0, 255] to n scores, on the device of the inputs."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What an entry point of the group `srbench.metrics` yields.
-
-    `load(convention, device)` returns the pure function that scores a batch of views; it may raise
-    `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
-    means; `NAME@CONVENTION` replaces the convention and keeps the channel.
-    """
-
-    name: str
-    channel: Channel
-    load: Callable[[Convention, torch.device], ScoreFunction]
-    convention: str = "matlab"
-    higher_is_better: bool = True
-    digits: int = 3
-    label: str = ""
-    citation: str = ""
 
 
 PRECISIONS = ("fp32", "bf16", "fp16")

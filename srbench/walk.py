@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, JobError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
-from srbench.conventions import quantise
 from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
 from srbench.inference import Inference, Upscaled
+from srbench.metrics.conventions import quantise
 from srbench.plan import Job, Plan, saved_image
 from srbench.results import Row
 

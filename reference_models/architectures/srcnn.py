@@ -56,8 +56,8 @@ class LumaUpscaler(nn.Module):
 
         In studio-swing YCbCr R, G and B all carry Y with the factor 255 / 219, so that a new Y moves the three alike.
         """
-        from srbench.conventions import STUDIO_SWING
         from srbench.images.resize import imresize, round_to_uint8
+        from srbench.metrics.conventions import STUDIO_SWING
 
         bicubic = imresize(round_to_uint8(lr.double() * 255.0), self.scale).to(lr.dtype) / 255.0
         weights = torch.tensor(STUDIO_SWING, dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)

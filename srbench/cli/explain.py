@@ -64,7 +64,7 @@ def command(
 def _print(readings: list[Reading]) -> None:
     from tabulate import tabulate
 
-    from srbench.conventions import CONVENTIONS
+    from srbench.metrics.conventions import CONVENTIONS
     from srbench.summary import heading
 
     rows = [

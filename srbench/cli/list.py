@@ -31,7 +31,7 @@ def _datasets(root: Path | None) -> list[Line]:
 
 
 def _conventions(root: Path | None) -> list[Line]:
-    from srbench.conventions import CONVENTIONS
+    from srbench.metrics.conventions import CONVENTIONS
 
     return [(row.name, "/".join(row.channels), row.summary) for row in CONVENTIONS.values()]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
 from srbench.base.registry import load
-from srbench.conventions import Convention, convention
+from srbench.metrics.conventions import Convention, convention
 
 if TYPE_CHECKING:
-    from srbench.types import Metric
+    from srbench.metrics.metric import Metric
 
 DEFAULT = ("psnr_y", "ssim_y", "lpips")
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base.assets import Asset, locate, weights_folder
 from srbench.base.errors import InputError
-from srbench.types import Metric, ScoreFunction
+from srbench.metrics.metric import Metric, ScoreFunction
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.conventions import Convention
+    from srbench.metrics.conventions import Convention
 
 TRUNK = "alexnet_features.safetensors"
 TORCHVISION_ALEXNET = Asset(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from srbench.accelerator import kernels
-from srbench.types import Metric, ScoreFunction
+from srbench.metrics.metric import Metric, ScoreFunction
+from srbench.metrics.numba_switch import kernels
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.conventions import Convention
+    from srbench.metrics.conventions import Convention
 
 
 def psnr(sr: Tensor, hr: Tensor) -> Tensor:

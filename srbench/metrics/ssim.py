@@ -11,15 +11,15 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from srbench.accelerator import kernels, share
 from srbench.base.errors import InputError
-from srbench.types import Metric, ScoreFunction
+from srbench.metrics.metric import Metric, ScoreFunction
+from srbench.metrics.numba_switch import kernels, share
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.conventions import Convention
+    from srbench.metrics.conventions import Convention
 
 C1 = (0.01 * 255.0) ** 2
 C2 = (0.03 * 255.0) ** 2

@@ -12,8 +12,8 @@ from typing import Any
 
 from srbench.base.assets import cache_folder
 from srbench.images.files import atomic_file
+from srbench.metrics.conventions import VERSION
 from srbench.models.hints import Hints, Values
-from srbench.results import VERSION
 
 FILE_NAME = "model-values.json"
 

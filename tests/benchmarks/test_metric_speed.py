@@ -18,12 +18,12 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize as skimage_resize
 
-from srbench import accelerator
 from srbench.images.resize import imresize
 from srbench.images.tensors import image_tensor
+from srbench.metrics import numba_switch as accelerator
 from srbench.metrics.psnr import psnr
+from srbench.metrics.scorer import Scorer
 from srbench.metrics.ssim import ssim
-from srbench.scoring import Scorer
 from tests.benchmarks.pairs import ratio, tell, wall_ratio
 from tests.benchmarks.published_resize import resize as published_resize
 

@@ -79,7 +79,7 @@ def test_a_luma_network_that_changes_nothing_is_bicubic() -> None:
 
 
 def test_a_luma_network_moves_y_by_what_it_answers() -> None:
-    from srbench.conventions import STUDIO_SWING
+    from srbench.metrics.conventions import STUDIO_SWING
 
     class Brighter(torch.nn.Module):
         def forward(self, y: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,8 @@ from srbench.base.assets import Asset, locate
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.registry import entries
 from srbench.datasets import open_dataset
+from srbench.metrics.scorer import measure
 from srbench.models import find_model, select_models, weights_digest
-from srbench.scoring import measure
 from srbench.types import ModelSpec
 
 CPU = torch.device("cpu")

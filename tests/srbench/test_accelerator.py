@@ -15,12 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srbench import accelerator, environment
-from srbench.conventions import CONVENTIONS, quantise
+from srbench import environment
 from srbench.images.tensors import image_tensor
+from srbench.metrics import numba_switch as accelerator
+from srbench.metrics.conventions import CONVENTIONS, quantise
 from srbench.metrics.psnr import fast_psnr, psnr
+from srbench.metrics.scorer import Scorer
 from srbench.metrics.ssim import fast_ssim, ssim
-from srbench.scoring import Scorer
 
 pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
 
@@ -29,8 +30,8 @@ Photograph = Callable[..., np.ndarray]
 
 @pytest.fixture
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "srbench.kernels", None)
-    monkeypatch.delattr("srbench.kernels", raising=False)
+    monkeypatch.setitem(sys.modules, "srbench.metrics.numba_loops", None)
+    monkeypatch.delattr("srbench.metrics.numba_loops", raising=False)
     accelerator._compiled.cache_clear()
     yield
     accelerator._compiled.cache_clear()

@@ -10,9 +10,9 @@ import torch
 from PIL import Image as pil
 
 from srbench.base.errors import InputError, UsageError
-from srbench.conventions import CONVENTIONS, convention, quantise
 from srbench.images.tensors import image_tensor
-from srbench.scoring import measure
+from srbench.metrics.conventions import CONVENTIONS, convention, quantise
+from srbench.metrics.scorer import measure
 
 Photograph = Callable[..., np.ndarray]
 

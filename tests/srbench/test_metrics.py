@@ -17,8 +17,8 @@ from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.files import read_image
 from srbench.metrics import lpips, resolve
 from srbench.metrics.psnr import psnr
+from srbench.metrics.scorer import measure
 from srbench.metrics.ssim import ssim
-from srbench.scoring import measure
 
 Photograph = Callable[..., np.ndarray]
 

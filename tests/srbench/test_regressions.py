@@ -21,12 +21,12 @@ from srbench.base.errors import IncomparableError, InputError
 from srbench.baseline import Baseline, baseline_of, read_baseline, write_baseline
 from srbench.check import Verdict, compare
 from srbench.cli import main
-from srbench.conventions import CONVENTIONS
 from srbench.crops import side_by_side
 from srbench.datasets import folder as dataset_folder
 from srbench.datasets import open_dataset
 from srbench.images.files import write_image
 from srbench.images.resize import CUBIC, imresize
+from srbench.metrics.conventions import CONVENTIONS
 from srbench.results import Results
 from srbench.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
 from srbench.verdicts import as_annotations, as_junit, as_markdown

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from srbench.types import Metric, ModelSpec
+from srbench.metrics.metric import Metric
+from srbench.types import ModelSpec
 
 
 class Blurry:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from srbench.images.files import Image
-    from srbench.types import ScoreFunction
+    from srbench.metrics.metric import ScoreFunction
 
 
 class Scorer:

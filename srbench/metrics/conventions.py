@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from srbench.accelerator import kernels, share
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
 from srbench.images.resize import round_to_uint8
+from srbench.metrics.numba_switch import kernels, share
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from srbench.types import Channel
+
+VERSION = "0.1"
+"""The part of the version that a score depends on: it moves when a release changes any number."""
+
+Channel = Literal["y", "rgb"]
 
 # ITU-R BT.601 for R, G, B in [0, 1]; MATLAB's rgb2ycbcr writes the studio swing, JPEG and PIL the full one.
 STUDIO_SWING = (65.481, 128.553, 24.966)

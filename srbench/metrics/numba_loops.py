@@ -1,8 +1,8 @@
 """Loops for a CPU, compiled by numba: what the metrics do per pixel, in float64, without whole-image temporaries.
 
-Imported by `srbench.accelerator` alone, and only where numba is installed. Each kernel has a twin in torch that is its
-reference in the tests: the conversions give the same bits, PSNR and SSIM agree to rounding (1e-12). Compiled code is
-kept in `$NUMBA_CACHE_DIR`, or else in the cache folder. Results do not depend on threads.
+Imported by `srbench.metrics.numba_switch` alone, and only where numba is installed. Each kernel has a twin in torch
+that is its reference in the tests: the conversions give the same bits, PSNR and SSIM agree to rounding (1e-12).
+Compiled code is kept in `$NUMBA_CACHE_DIR`, or else in the cache folder. Results do not depend on threads.
 """
 
 from __future__ import annotations

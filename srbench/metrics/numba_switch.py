@@ -20,7 +20,7 @@ SWITCH = "SRBENCH_FAST"
 
 
 def kernels(device: torch.device | str) -> ModuleType | None:
-    """`srbench.kernels` for tensors on a CPU; None where torch does the work."""
+    """`srbench.metrics.numba_loops` for tensors on a CPU; None where torch does the work."""
     wanted = str(device) == "cpu" and os.environ.get(SWITCH, "1") != "0"
     return _compiled() if wanted else None
 
@@ -28,7 +28,7 @@ def kernels(device: torch.device | str) -> ModuleType | None:
 @cache
 def _compiled() -> ModuleType | None:
     try:
-        from srbench import kernels as module
+        from srbench.metrics import numba_loops as module
     except Exception:  # not installed, or broken in one of many ways (too new a numpy, no place for a cache)
         return None
     return module

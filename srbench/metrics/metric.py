@@ -1,0 +1,36 @@
+"""What a metric is: a pure function of two views, and what is to be known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.metrics.conventions import Channel, Convention
+
+
+ScoreFunction = Callable[["Tensor", "Tensor"], "Tensor"]
+"""`(sr, hr) -> scores`: two float64 `(n, c, h, w)` views in [0, 255] to n scores, on the device of the inputs."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What an entry point of the group `srbench.metrics` yields.
+
+    `load(convention, device)` returns the pure function that scores a batch of views; it may raise
+    `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
+    means; `NAME@CONVENTION` replaces the convention and keeps the channel.
+    """
+
+    name: str
+    channel: Channel
+    load: Callable[[Convention, torch.device], ScoreFunction]
+    convention: str = "matlab"
+    higher_is_better: bool = True
+    digits: int = 3
+    label: str = ""
+    citation: str = ""
