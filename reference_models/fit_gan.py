@@ -24,7 +24,7 @@ from reference_models.watch import Watch
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from srbench.types import Sample
+    from srbench.datasets.sample import Sample
 
 
 def fit_gan(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 
-    from srbench.types import Sample
+    from srbench.datasets.sample import Sample
 
 
 class DivergedError(SrbenchError):

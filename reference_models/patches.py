@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from srbench.base.errors import InputError
-from srbench.datasets.pixels import pixel_digest
+from srbench.datasets.standard.pixels import pixel_digest
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb
 from srbench.images.resize import imresize

@@ -12,10 +12,10 @@ from torch import nn
 from reference_models.patches import refuse_test_set
 from reference_models.weights import as_upscaler
 from srbench.datasets.folder import open_folder
+from srbench.datasets.sample import Sample
 from srbench.images.tensors import to_tensor
 from srbench.metrics.conventions import convention, quantise
 from srbench.metrics.psnr import psnr
-from srbench.types import Sample
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

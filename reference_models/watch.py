@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reference_models.checkpoint import Clock
     from reference_models.recipes import Recipe
-    from srbench.types import Sample
+    from srbench.datasets.sample import Sample
 
 
 class Watch(Protocol):

@@ -22,9 +22,9 @@ from srbench.summary import in_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
     from srbench.results import Results, Run
-    from srbench.types import Dataset
 
 FOLDER = "images"
 THUMBNAIL = 112

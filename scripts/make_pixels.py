@@ -10,12 +10,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from srbench.datasets.pixels import Known, describe, published, to_table
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.pixels import Known, describe, published, to_table
+from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import list_images, read_image
 
 TABLE = Path(__file__).parents[1] / "srbench/datasets/pixels.tsv"
-NOTE = "Written by scripts/make_pixels.py; see srbench/datasets/pixels.py. '=' repeats the digest to its left."
+NOTE = "Written by scripts/make_pixels.py; see srbench/datasets/standard/pixels.py. '=' repeats the digest to its left."
 
 
 def known_images(root: Path) -> list[Known]:

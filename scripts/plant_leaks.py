@@ -18,8 +18,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from srbench.datasets.audit import audit, pictures_of, test_pictures
-from srbench.datasets.patches import posed
+from srbench.datasets.leaks.audit import audit, pictures_of, test_pictures
+from srbench.datasets.leaks.patch_hash import posed
 from srbench.images.files import read_image, to_rgb
 
 TWINS = ({"head.png", "face.png"}, {"butterfly.png", "monarch.png"})

@@ -22,8 +22,9 @@ from srbench.types import PRECISIONS
 if TYPE_CHECKING:
     import torch
 
+    from srbench.datasets.sample import Sample
     from srbench.speed import Size
-    from srbench.types import ModelSpec, Sample
+    from srbench.types import ModelSpec
 
 IMAGES = 2
 """Of `samples`: enough pixels for a largest difference, few enough to wait for."""

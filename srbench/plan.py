@@ -24,7 +24,8 @@ from srbench.types import PRECISIONS
 if TYPE_CHECKING:
     import torch
 
-    from srbench.types import Dataset, ModelSpec
+    from srbench.datasets.sample import Dataset
+    from srbench.types import ModelSpec
 
 
 @dataclass(frozen=True)

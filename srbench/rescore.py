@@ -10,6 +10,7 @@ from srbench import environment
 from srbench.base.errors import IncomparableError, JobError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
+from srbench.datasets.sample import Dataset, Sample
 from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
 from srbench.inference import select_device
@@ -17,7 +18,6 @@ from srbench.metrics.scorer import Scorer
 from srbench.plan import saved_image
 from srbench.results import Row, Run
 from srbench.store import RunWriter, load_results, run_path
-from srbench.types import Dataset, Sample
 
 
 def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from srbench.base.errors import InputError
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
 from srbench.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results import (

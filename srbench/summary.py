@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from srbench.base.errors import IncomparableError, UsageError
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.metrics import resolve
 from srbench.results import Results, Run
 from srbench.statistics import Interval, mean_interval

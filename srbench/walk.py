@@ -23,8 +23,8 @@ from srbench.plan import Job, Plan, saved_image
 from srbench.results import Row
 
 if TYPE_CHECKING:
+    from srbench.datasets.sample import Sample
     from srbench.images.files import Image
-    from srbench.types import Sample
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from srbench.base.errors import InputError, UsageError
 from srbench.cli.options import EXISTING, NAMES, Command, data_root_option
 
 if TYPE_CHECKING:
-    from srbench.datasets.verify import Verification
+    from srbench.datasets.standard.verify import Verification
 
 MAX_LINES = 20
 """How many findings are listed for one set."""
@@ -28,7 +28,7 @@ def command() -> None:
 def list_command(data_root: Path | None) -> None:
     """Which standard sets are here, what they are worth, and how to get the rest."""
     from srbench.datasets import data_root as find_root
-    from srbench.datasets.table import STANDARD_SETS
+    from srbench.datasets.standard.table import STANDARD_SETS
 
     root = find_root(data_root)
     click.echo(f"Under {root}:\n")
@@ -40,7 +40,7 @@ def list_command(data_root: Path | None) -> None:
 
 
 def _state(name: str, root: Path) -> str:
-    from srbench.datasets.verify import verify
+    from srbench.datasets.standard.verify import verify
 
     if not (root / name / "HR").is_dir():
         return f"not here: srbench data prepare {name}"
@@ -71,7 +71,7 @@ def prepare_command(names: tuple[str, ...], source: Path | None, with_lr: bool, 
     """Lay standard sets out under the data root; images are found by their pixels, whatever they are called."""
     from srbench.base.errors import SrbenchError
     from srbench.datasets import data_root as find_root
-    from srbench.datasets.prepare import prepare, standard_set
+    from srbench.datasets.standard.prepare import prepare, standard_set
 
     root, failed = find_root(data_root), 0
     for row in [standard_set(name) for name in names]:
@@ -100,9 +100,9 @@ def _remark(text: str) -> None:
 def verify_command(names: tuple[str, ...], at: Path | None, data_root: Path | None) -> int:
     """Hold sets against the pixels that they should have.  [default: every standard set found]"""
     from srbench.datasets import data_root as find_root
-    from srbench.datasets.prepare import standard_set
-    from srbench.datasets.table import STANDARD_SETS
-    from srbench.datasets.verify import verify
+    from srbench.datasets.standard.prepare import standard_set
+    from srbench.datasets.standard.table import STANDARD_SETS
+    from srbench.datasets.standard.verify import verify
 
     root = find_root(data_root)
     rows = [standard_set(name) for name in names] or [
@@ -135,7 +135,7 @@ def _print_findings(verification: Verification) -> None:
 def _print_origins(name: str, home: Path) -> None:
     """Which degradation made the LR files, for each scale that has any."""
     from srbench.datasets.folder import open_folder
-    from srbench.datasets.lr_files import origins, worded
+    from srbench.datasets.standard.lr_files import origins, worded
     from srbench.images.degrade import FILES
 
     for folder in sorted((home / "LR_bicubic").glob("X*")):
@@ -154,8 +154,8 @@ def _print_origins(name: str, home: Path) -> None:
 def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Path, data_root: Path | None) -> int:
     """Find test images inside training folders: whole, turned, regraded, cropped. Exit status 1 if there are any."""
     from srbench.datasets import data_root as find_root
-    from srbench.datasets.audit import audit, pictures_of, test_pictures
-    from srbench.datasets.contact_sheet import write_sheet
+    from srbench.datasets.leaks.audit import audit, pictures_of, test_pictures
+    from srbench.datasets.leaks.contact_sheet import write_sheet
 
     tests = test_pictures(against, find_root(data_root))
     training = pictures_of(folders)

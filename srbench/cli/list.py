@@ -19,7 +19,7 @@ def _entries(kind: str) -> list[Line]:
 
 def _datasets(root: Path | None) -> list[Line]:
     from srbench.datasets import SAMPLES, data_root, present
-    from srbench.datasets.table import STANDARD_SETS
+    from srbench.datasets.standard.table import STANDARD_SETS
 
     home = data_root(root)
     here = set(present(home))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import entries, load, unknown
 from srbench.datasets.folder import open_folder
-from srbench.datasets.gate import vouch
 from srbench.datasets.samples import open_samples
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.gate import vouch
+from srbench.datasets.standard.table import STANDARD_SETS
 
 if TYPE_CHECKING:
-    from srbench.types import Dataset
+    from srbench.datasets.sample import Dataset
 
 SAMPLES = "samples"
 

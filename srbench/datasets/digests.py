@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.assets import cache_folder
-from srbench.datasets.pixels import grey_of, pixel_digest
+from srbench.datasets.standard.pixels import grey_of, pixel_digest
 from srbench.images.files import atomic_file, read_image
 
 FILE_NAME = "pixel-digests.json"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
-from srbench.datasets.pixels import pixel_digest
+from srbench.datasets.sample import Sample
+from srbench.datasets.standard.pixels import pixel_digest
 from srbench.images.degrade import FILES, degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb
-from srbench.types import Sample
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from srbench.datasets import pixels
-from srbench.datasets.pixels import describe, published, to_line
-from srbench.datasets.table import STANDARD_SETS, StandardSet
+from srbench.datasets.standard import pixels
+from srbench.datasets.standard.pixels import describe, published, to_line
+from srbench.datasets.standard.table import STANDARD_SETS, StandardSet
 from srbench.images.files import write_image
 
 Image = npt.NDArray[np.uint8]

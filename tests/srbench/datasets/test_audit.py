@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from srbench.base.errors import InputError
-from srbench.datasets.alignment import COMPOSED, Alignment, detail, likeness
-from srbench.datasets.audit import Leak, audit, pictures_of
-from srbench.datasets.audit import test_pictures as find_tests
-from srbench.datasets.contact_sheet import write_sheet
-from srbench.datasets.patches import POSES, posed
+from srbench.datasets.leaks.alignment import COMPOSED, Alignment, detail, likeness
+from srbench.datasets.leaks.audit import Leak, audit, pictures_of
+from srbench.datasets.leaks.audit import test_pictures as find_tests
+from srbench.datasets.leaks.contact_sheet import write_sheet
+from srbench.datasets.leaks.patch_hash import POSES, posed
 from srbench.datasets.samples import open_samples
 from srbench.images.files import read_image, write_image
 from tests.conftest import Srbench

@@ -9,7 +9,7 @@ import pytest
 
 from srbench.datasets import digests, open_dataset
 from srbench.datasets.digests import file_digest, file_digests, save
-from srbench.datasets.pixels import pixel_digest
+from srbench.datasets.standard.pixels import pixel_digest
 from srbench.images.files import write_image
 from tests.srbench.datasets.conftest import Pictures
 

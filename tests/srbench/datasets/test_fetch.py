@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from srbench.base.errors import UnavailableError
-from srbench.datasets import fetch
-from srbench.datasets.fetch import downloads
-from srbench.datasets.prepare import prepare
-from srbench.datasets.table import STANDARD_SETS, Source
+from srbench.datasets.standard import fetch
+from srbench.datasets.standard.fetch import downloads
+from srbench.datasets.standard.prepare import prepare
+from srbench.datasets.standard.table import STANDARD_SETS, Source
 from srbench.images.files import write_image
 from tests.srbench.datasets.conftest import Pictures
 

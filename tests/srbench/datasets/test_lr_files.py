@@ -11,7 +11,7 @@ import pytest
 
 from srbench.base.errors import InputError
 from srbench.datasets.folder import FileDataset, open_folder
-from srbench.datasets.lr_files import origins, worded
+from srbench.datasets.standard.lr_files import origins, worded
 from srbench.images.degrade import DEGRADATIONS, degrade
 from srbench.images.files import list_images, read_image, write_image
 from tests.conftest import Srbench

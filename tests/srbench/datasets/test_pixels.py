@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.errors import InputError
-from srbench.datasets.pixels import (
+from srbench.datasets.standard.pixels import (
     CROPS,
     Index,
     describe,
@@ -25,7 +25,7 @@ from srbench.datasets.pixels import (
     to_line,
     to_table,
 )
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.degrade import mod_crop
 from srbench.images.files import read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image

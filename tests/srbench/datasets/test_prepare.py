@@ -14,11 +14,11 @@ import pytest
 
 from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.datasets import open_dataset
-from srbench.datasets.pick import Picker, bare_name
-from srbench.datasets.prepare import prepare
-from srbench.datasets.table import STANDARD_SETS
-from srbench.datasets.unpack import Picture
-from srbench.datasets.verify import verify
+from srbench.datasets.standard.match import Picker, bare_name
+from srbench.datasets.standard.prepare import prepare
+from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.datasets.standard.unpack import Picture
+from srbench.datasets.standard.verify import verify
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb, write_image
 from tests.srbench.datasets.conftest import Image, Pictures

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from srbench.datasets.sketch import psnr_from, sketch
+from srbench.datasets.standard.sketch import psnr_from, sketch
 from srbench.images.degrade import mod_crop
 from tests.srbench.datasets.conftest import Image
 

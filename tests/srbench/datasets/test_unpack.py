@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from srbench.base.errors import InputError
-from srbench.datasets import unpack
-from srbench.datasets.unpack import pictures
+from srbench.datasets.standard import unpack
+from srbench.datasets.standard.unpack import pictures
 
 
 def _zip(path: Path, *members: tuple[str, bytes]) -> Path:

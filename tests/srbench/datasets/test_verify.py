@@ -11,7 +11,7 @@ import pytest
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import FileDataset, open_folder
-from srbench.datasets.verify import Finding, verify
+from srbench.datasets.standard.verify import Finding, verify
 from srbench.images.degrade import mod_crop
 from srbench.images.files import to_rgb, write_image
 from tests.srbench.datasets.conftest import Pictures

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from PIL import Image as pil
 
 from srbench.base.errors import InputError
-from srbench.datasets.pixels import CROPS, Known, Match, grey_of, pixel_digest, published
-from srbench.datasets.sketch import psnr_from, sketch
-from srbench.datasets.table import STANDARD_SETS, StandardSet
-from srbench.datasets.verify import SAME_PICTURE_DB
+from srbench.datasets.standard.pixels import CROPS, Known, Match, grey_of, pixel_digest, published
+from srbench.datasets.standard.sketch import psnr_from, sketch
+from srbench.datasets.standard.table import STANDARD_SETS, StandardSet
+from srbench.datasets.standard.verify import SAME_PICTURE_DB
 from srbench.images.files import FORMATS, decode_image, write_image
 
 if TYPE_CHECKING:
-    from srbench.datasets.unpack import Picture
+    from srbench.datasets.standard.unpack import Picture
     from srbench.images.files import Image
 
 Size = tuple[int, int]

@@ -1,8 +1,8 @@
 """Images known by their decoded pixels, whatever their file name, format or folder.
 
 `pixels.tsv` has one line for each image of a standard set: its size, sha256 of its pixels, sha256 of the copies cropped
-to multiples of 2, 3, 4 and 12 that circulate, and a sketch (see `srbench.datasets.sketch`). `scripts/make_pixels.py`
-writes it from a data root. The same format is written beside a set whose pixels are trusted on first use.
+to multiples of 2, 3, 4 and 12 that circulate, and a sketch (see `srbench.datasets.standard.sketch`).
+`scripts/make_pixels.py` writes it from a data root. The same format is written beside a set whose pixels are trusted on first use.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Index:
 
 def describe(set_name: str, id: str, image: Image) -> Known:
     """The table's line for an image."""
-    from srbench.datasets.sketch import sketch
+    from srbench.datasets.standard.sketch import sketch
 
     height, width = image.shape[:2]
     crops = {crop: pixel_digest(mod_crop(image, crop))[:_ABBREVIATED] for crop in CROPS}

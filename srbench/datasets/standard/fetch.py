@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from srbench.base.assets import CONNECT_TIMEOUT_S, cache_folder, is_offline
 from srbench.base.errors import UnavailableError
-from srbench.datasets.table import Source, StandardSet
+from srbench.datasets.standard.table import Source, StandardSet
 
 ATTEMPTS = 5
 """How often a download is begun or taken up again; less, where an attempt brings nothing."""

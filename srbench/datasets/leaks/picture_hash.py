@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.datasets.alignment import correlation, detail
-from srbench.datasets.patches import posed
+from srbench.datasets.leaks.alignment import correlation, detail
+from srbench.datasets.leaks.patch_hash import posed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from srbench.datasets.patches import Floats
+    from srbench.datasets.leaks.patch_hash import Floats
 
 THUMBNAIL = 64
 MAX_BITS = 16

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.datasets.patches import POSES, Patches
+from srbench.datasets.leaks.patch_hash import POSES, Patches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from srbench.datasets.patches import Floats, Ints
+    from srbench.datasets.leaks.patch_hash import Floats, Ints
 
 CELL = 6
 """Pixels within which the places of agreeing patches fall."""

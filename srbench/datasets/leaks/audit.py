@@ -17,13 +17,13 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.datasets import present
-from srbench.datasets.alignment import Alignment, alignments, detail, likeness
-from srbench.datasets.patches import Patches, matches, patches_of
-from srbench.datasets.whole import thumbnail, whole_matches
+from srbench.datasets.leaks.alignment import Alignment, alignments, detail, likeness
+from srbench.datasets.leaks.patch_hash import Patches, matches, patches_of
+from srbench.datasets.leaks.picture_hash import thumbnail, whole_matches
 from srbench.images.files import SUFFIXES, list_images, read_image
 
 if TYPE_CHECKING:
-    from srbench.datasets.patches import Floats
+    from srbench.datasets.leaks.patch_hash import Floats
 
 MIN_WHOLE = 0.85
 MIN_CROP = 0.5

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from srbench.base.errors import InputError
-from srbench.datasets.pixels import TABLE, Index, Known, describe, parse, published, to_table
-from srbench.datasets.table import STANDARD_SETS, StandardSet
+from srbench.datasets.standard.pixels import TABLE, Index, Known, describe, parse, published, to_table
+from srbench.datasets.standard.table import STANDARD_SETS, StandardSet
 from srbench.images.files import atomic_file, read_image
 
 

@@ -23,10 +23,10 @@ from typing import Literal
 
 from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
-from srbench.datasets.first_use import known_set
-from srbench.datasets.pixels import Index, Known, Match
-from srbench.datasets.sketch import psnr_from, sketch
-from srbench.datasets.table import STANDARD_SETS
+from srbench.datasets.standard.pixels import Index, Known, Match
+from srbench.datasets.standard.sketch import psnr_from, sketch
+from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.datasets.standard.trust_on_first_use import known_set
 from srbench.images.degrade import SCALES
 from srbench.images.files import list_images, read_image
 

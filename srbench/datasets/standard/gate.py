@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srbench.base.errors import InputError
 from srbench.datasets.folder import FileDataset
-from srbench.datasets.verify import Finding, Verification, verify
+from srbench.datasets.standard.verify import Finding, Verification, verify
 
 
 def vouch(dataset: FileDataset, home: Path, *, unverified: bool = False) -> FileDataset:

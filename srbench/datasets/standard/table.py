@@ -52,7 +52,7 @@ class StandardSet:
         if self.id_range:
             first, last = self.id_range
             return tuple(f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1))
-        from srbench.datasets.pixels import published
+        from srbench.datasets.standard.pixels import published
 
         return tuple(published().sets[self.name])
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from srbench.base import assets
 from srbench.base.errors import InputError, SrbenchError
 from srbench.base.registry import unknown
-from srbench.datasets.fetch import discard, fetched
-from srbench.datasets.first_use import seen_first, write_table
-from srbench.datasets.lr_files import LrPicker
-from srbench.datasets.pick import Picker
-from srbench.datasets.pixels import TABLE
-from srbench.datasets.table import STANDARD_SETS, StandardSet
-from srbench.datasets.unpack import pictures
-from srbench.datasets.verify import Verification, verify
+from srbench.datasets.standard.fetch import discard, fetched
+from srbench.datasets.standard.lr_files import LrPicker
+from srbench.datasets.standard.match import Picker
+from srbench.datasets.standard.pixels import TABLE
+from srbench.datasets.standard.table import STANDARD_SETS, StandardSet
+from srbench.datasets.standard.trust_on_first_use import seen_first, write_table
+from srbench.datasets.standard.unpack import pictures
+from srbench.datasets.standard.verify import Verification, verify
 from srbench.images.files import list_images
 
 Report = Callable[[str], None]

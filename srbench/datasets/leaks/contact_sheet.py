@@ -12,7 +12,7 @@ from PIL import ImageDraw
 from srbench.images.files import atomic_file, read_image, to_rgb
 
 if TYPE_CHECKING:
-    from srbench.datasets.audit import Leak
+    from srbench.datasets.leaks.audit import Leak
 
 SIDE = 240
 LABEL = 28

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.datasets.pick import Picker, bare_name, picture_size
+from srbench.datasets.standard.match import Picker, bare_name, picture_size
 from srbench.images.degrade import DEGRADATIONS, SCALES, degrade, mod_crop
 from srbench.images.files import decode_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
-    from srbench.datasets.unpack import Picture
+    from srbench.datasets.standard.unpack import Picture
     from srbench.images.files import Image
 
 

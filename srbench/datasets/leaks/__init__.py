@@ -1,0 +1,1 @@
+"""Training leaks: whether test pictures are among training pictures, turned, cropped or resized."""

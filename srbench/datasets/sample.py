@@ -1,0 +1,45 @@
+"""One image pair, and what a data set has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from srbench.base.errors import InputError
+
+if TYPE_CHECKING:
+    from srbench.images.files import Image
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`; None where there is LR alone."""
+
+    id: str
+    lr: Image
+    hr: Image | None
+
+    @property
+    def reference(self) -> Image:
+        """`hr`, for those who cannot do without. Raises `InputError` where there is LR alone."""
+        if self.hr is None:
+            raise InputError(f"{self.id}: there is LR alone, and no HR to compare with")
+        return self.hr
+
+
+class Dataset(Protocol):
+    """A sequence of samples at one scale and one degradation, always in the same order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the ids and decoded pixels of every image, whatever the file format."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...

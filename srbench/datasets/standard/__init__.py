@@ -1,0 +1,1 @@
+"""The standard sets: known by their pixels, verified, recognised in downloads, prepared."""
