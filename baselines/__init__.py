@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from srbench.types import ModelSpec
+from srbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     import torch

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from srbench.base.assets import Asset
-from srbench.types import ModelSpec
+from srbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 PACKAGED = "package:reference_models/weights/"
 
@@ -51,7 +51,7 @@ def _between(start: ModelSpec, end: ModelSpec, share: float) -> ModelSpec:
         return as_upscaler(interpolated(locate(start.weights[scale]), locate(end.weights[scale]), share).to(device))
 
     def digest(scale: int) -> str:
-        from srbench.models import weights_digest
+        from srbench.models.spec import weights_digest
         from srbench.models.wrap import combined
 
         return combined([weights_digest(start, scale), weights_digest(end, scale), f"{share:g}"])

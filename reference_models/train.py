@@ -20,7 +20,7 @@ from reference_models.recipes import GanRecipe, Recipe
 from reference_models.validation import validation_samples
 from reference_models.watch import Silent, watch_for
 from srbench.base.errors import InputError
-from srbench.inference import select_device
+from srbench.models.inference import select_device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -20,11 +20,11 @@ from reference_models.architectures.srcnn import SRCNN, LumaUpscaler
 from reference_models.names import recognise
 from srbench.base.errors import InputError
 from srbench.images.files import atomic_file
-from srbench.models.checkpoint import Checkpoint
-from srbench.types import ModelSpec
+from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 State = Mapping[str, Tensor]
 

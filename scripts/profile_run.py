@@ -24,9 +24,9 @@ import srbench.datasets.folder
 import srbench.runner
 import srbench.walk
 from srbench.display import NoProgress
-from srbench.inference import Inference
 from srbench.metrics.conventions import Convention
 from srbench.metrics.scorer import Scorer
+from srbench.models.inference import Inference
 from srbench.plan import Plan, Request, plan
 from srbench.store import RunWriter
 

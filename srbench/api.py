@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from srbench.display import NoProgress
 from srbench.models import find_model
+from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled
 from srbench.plan import Request, plan
 from srbench.runner import run
-from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
+    from srbench.models.spec import Upscaler
     from srbench.results import Results
-    from srbench.types import Upscaler
 
 
 def evaluate(

@@ -9,22 +9,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from srbench.backends import find_backend
 from srbench.base.errors import SrbenchError
 from srbench.base.registry import entries
 from srbench.datasets.samples import open_samples
-from srbench.inference import Inference, prepare
 from srbench.interleaved import Ratio, ratio, take_turns
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
-from srbench.types import PRECISIONS
+from srbench.models.backends import find_backend
+from srbench.models.inference import Inference, prepare
+from srbench.models.spec import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
 
     from srbench.datasets.sample import Sample
+    from srbench.models.spec import ModelSpec
     from srbench.speed import Size
-    from srbench.types import ModelSpec
 
 IMAGES = 2
 """Of `samples`: enough pixels for a largest difference, few enough to wait for."""

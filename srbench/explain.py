@@ -14,11 +14,11 @@ from srbench.datasets import open_dataset
 from srbench.images.degrade import DEGRADATIONS
 from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
-from srbench.inference import prepare, select_device
 from srbench.metrics import resolve
 from srbench.metrics.conventions import CONVENTIONS, quantise
 from srbench.metrics.scorer import Scorer
 from srbench.models import find_model
+from srbench.models.inference import prepare, select_device
 from srbench.plan import saved_image
 from srbench.store import load_results, run_path
 from srbench.summary import heading

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError
-from srbench.inference import Inference
+from srbench.models.inference import Inference
 from srbench.speed import Size, noise, seconds
 from srbench.statistics import Interval, mean_interval
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from srbench.base.errors import InputError
 from srbench.images.files import list_images, read_image
 from srbench.images.tensors import image_tensor
-from srbench.inference import select_device
 from srbench.metrics.scorer import Scorer, matched
+from srbench.models.inference import select_device
 
 APPENDED = re.compile(r"(_SRF_\d+.*|[_-]?x\d+.*|_(SR|HR|sr|hr|out))$")
 """What upscalers and data sets append to a name: `baby_SRF_4_HR`, `babyx4`, `baby_x4_srresnet`, `baby_out`."""

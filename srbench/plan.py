@@ -8,24 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.backends import find_backend
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
-from srbench.inference import select_device
 from srbench.metrics import DEFAULT
 from srbench.metrics.scorer import Scorer
-from srbench.models import select_models, weights_digest
-from srbench.models.hints import NO_HINTS, Hints
+from srbench.models import select_models
+from srbench.models.backends import find_backend
+from srbench.models.inference import select_device
+from srbench.models.spec import PRECISIONS, weights_digest
+from srbench.models.values import NO_HINTS, Hints
 from srbench.results import OWN, Identity, Row, refuse_differences
 from srbench.store import read_folder, read_run, run_path
-from srbench.types import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
 
     from srbench.datasets.sample import Dataset
-    from srbench.types import ModelSpec
+    from srbench.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)

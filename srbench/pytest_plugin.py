@@ -16,7 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from srbench.check import Verdict
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
     Check = Callable[..., Verdict]
 

@@ -13,8 +13,8 @@ from srbench.datasets.folder import short_digest
 from srbench.datasets.sample import Dataset, Sample
 from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
-from srbench.inference import select_device
 from srbench.metrics.scorer import Scorer
+from srbench.models.inference import select_device
 from srbench.plan import saved_image
 from srbench.results import Row, Run
 from srbench.store import RunWriter, load_results, run_path

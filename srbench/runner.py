@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench import environment
 from srbench.base.errors import JobError, UnavailableError
-from srbench.inference import Inference, prepare
+from srbench.models.inference import Inference, prepare
 from srbench.plan import Job, Plan
 from srbench.results import Row, Run
 from srbench.speed import time_model
@@ -20,8 +20,8 @@ from srbench.store import RunWriter, load_results, read_run, run_path, timed_alr
 from srbench.walk import Walk, workers_of
 
 if TYPE_CHECKING:
+    from srbench.models.spec import ModelSpec
     from srbench.results import Identity, Results
-    from srbench.types import ModelSpec
 
 
 NO_HR = "the data set has LR alone, and no HR to score against"

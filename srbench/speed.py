@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from srbench import machine
 from srbench.base.errors import JobError
-from srbench.inference import Inference, check_sr, synchronise
+from srbench.models.inference import Inference, check_sr, synchronise
 from srbench.models.wrap import parameters_of
 from srbench.results import SpeedRow
 

@@ -17,8 +17,8 @@ from srbench.base.errors import InputError, JobError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
-from srbench.inference import Inference, Upscaled
 from srbench.metrics.conventions import quantise
+from srbench.models.inference import Inference, Upscaled
 from srbench.plan import Job, Plan, saved_image
 from srbench.results import Row
 

@@ -10,7 +10,7 @@ import click
 from srbench.cli.options import model_options, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.models.hints import Hints
+    from srbench.models.values import Hints
 
 
 @srbench_command(
@@ -32,8 +32,8 @@ def command(
     hints: Hints,
 ) -> None:
     from srbench.base.errors import UsageError
-    from srbench.export import export
     from srbench.models import find_model
+    from srbench.models.export import export
 
     spec = find_model(ref, hints)
     chosen = scale or (4 if 4 in spec.scales else max(spec.scales))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from srbench.types import PRECISIONS
+from srbench.models.spec import PRECISIONS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -73,13 +73,13 @@ def device_option(function: Function) -> Function:
 
 
 def model_options(function: Function) -> Function:
-    """What cannot be read off every weights file, as the argument `hints`; see `srbench.models.hints`."""
+    """What cannot be read off every weights file, as the argument `hints`; see `srbench.models.values`."""
 
     @wraps(function)
     def with_hints(
         *args: Any, model_scale: int | None, model_range: str | None, model_channels: str | None, **options: Any
     ) -> Any:
-        from srbench.models.hints import make_hints
+        from srbench.models.values import make_hints
 
         return function(*args, hints=make_hints(model_scale, model_range, model_channels), **options)
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import torch
 
     from srbench.exactness import Audit
-    from srbench.inference import Inference
     from srbench.interleaved import Ratio
-    from srbench.models.hints import Hints
+    from srbench.models.inference import Inference
+    from srbench.models.spec import ModelSpec
+    from srbench.models.values import Hints
     from srbench.results import SpeedRow
     from srbench.speed import Timed
-    from srbench.types import ModelSpec
 
 
 COLUMNS: dict[str, Callable[[SpeedRow], object]] = {
@@ -99,8 +99,8 @@ def _count(text: str) -> int:
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **options: Any) -> int:
     from srbench.base.errors import UsageError
-    from srbench.inference import select_device
     from srbench.models import select_models
+    from srbench.models.inference import select_device
 
     device = select_device(options.pop("device"))
     specs = [spec for spec in select_models(refs or models, hints) if options["scale"] in spec.scales]
@@ -113,7 +113,7 @@ def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **opti
 
 def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style: str, **options: Any) -> int:
     from srbench.base.errors import SrbenchError
-    from srbench.models import weights_digest
+    from srbench.models.spec import weights_digest
     from srbench.speed import time_sizes
     from srbench.store import write_speeds
 
@@ -141,7 +141,7 @@ def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style:
 
 
 def _prepared(spec: ModelSpec, device: torch.device, **options: Any) -> Inference:
-    from srbench.inference import prepare
+    from srbench.models.inference import prepare
 
     settings = {"precision": options["precision"], "backend": options["backend"]}
     return prepare(spec, options["scale"], device, **settings, tile="none")

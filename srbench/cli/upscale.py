@@ -13,8 +13,8 @@ import click
 from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.models.hints import Hints
-    from srbench.types import ModelSpec
+    from srbench.models.spec import ModelSpec
+    from srbench.models.values import Hints
     from srbench.upscale.pixels import Enlarger
 
 
@@ -44,8 +44,8 @@ def command(
     precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,
 ) -> int:  # fmt: skip
     from srbench.base.errors import UsageError
-    from srbench.inference import prepare, select_device
     from srbench.models import find_model
+    from srbench.models.inference import prepare, select_device
     from srbench.upscale.pixels import Enlarger
 
     if sheet and (source.is_dir() or sheet.suffix.lower() != ".png"):
@@ -94,7 +94,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
-    from srbench.models import weights_digest
+    from srbench.models.spec import weights_digest
     from srbench.upscale.folders import plan_folder, upscale_folder
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)

@@ -6,10 +6,10 @@
 | `srgan`                                    | a name that a package registered under `srbench.models`       |
 | `esrgan@xinntao`                           | the same: weights that others published, fetched when named   |
 | `esrgan@0.8`                               | 0.8 of the way from the model that it was trained from        |
-| `runs/a/best.safetensors`, `RRDB.pth`      | a weights file, see `srbench.models.files`                    |
-| `net.onnx`                                 | an ONNX file, see `srbench.models.onnx`                       |
-| `net.pt`, `net.pt2`                        | TorchScript, torch.export, see `srbench.models.exported`      |
-| `package.module:factory`                   | something importable, see `srbench.models.factory`            |
+| `runs/a/best.safetensors`, `RRDB.pth`      | a weights file, see `loaders.files`                           |
+| `net.onnx`                                 | an ONNX file, see `loaders.onnx`                              |
+| `net.pt`, `net.pt2`                        | TorchScript, torch.export, see `loaders.torch_program`        |
+| `package.module:factory`                   | something importable, see `loaders.factory`                   |
 | `A+B`                                      | the mean of the outputs of A and B                            |
 | `name=REF`                                 | any of these, under another name                              |
 """
@@ -22,14 +22,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.assets import digest, locate
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import entries, load, package_of
-from srbench.models.hints import NO_HINTS, Hints
-from srbench.types import ModelSpec
+from srbench.models.spec import ModelSpec
+from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 ALL = "all"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".onnx")
@@ -43,7 +42,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
     if ref in entries("models"):
         return _registered(ref)
     if _is_file(ref):
-        from srbench.models.files import open_file
+        from srbench.models.loaders.files import open_file
 
         return open_file(Path(ref), hints)
     if alias := re.fullmatch(r"([\w.-]+)=(.+)", ref):
@@ -55,7 +54,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
 
         return ensemble([find_model(part.strip(), hints) for part in ref.split("+")])
     if re.fullmatch(r"[\w.]+:[\w.]+", ref):
-        from srbench.models.factory import open_factory
+        from srbench.models.loaders.factory import open_factory
 
         return open_factory(ref, hints)
     if "/" in ref or Path(ref).exists():
@@ -110,24 +109,13 @@ def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpe
     return sorted((spec for _, spec in specs), key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
 
 
-def weights_digest(spec: ModelSpec, scale: int) -> str:
-    """sha256 (hex) of what the model's output depends on at a scale: the spec's own digest, else its weights file's.
-
-    Fetches the file if need be. Empty for a model without weights. Raises `UnavailableError` where the file cannot be
-    had.
-    """
-    if spec.digest is not None:
-        return spec.digest(scale)
-    return digest(locate(spec.weights[scale])) if scale in spec.weights else ""
-
-
 def load_model(ref: str, scale: int = 4, device: str = "auto", hints: Hints = NO_HINTS) -> Upscaler:
     """Build a model: a callable from `(n, 3, h, w)` float in [0, 1] to `(n, 3, h * scale, w * scale)`.
 
     Raises `UsageError` for an unknown model or a scale that it lacks, `InputError` for a file that is not a model, and
     `UnavailableError` where its weights cannot be had.
     """
-    from srbench.inference import select_device
+    from srbench.models.inference import select_device
 
     spec = find_model(ref, hints)
     if scale not in spec.scales:

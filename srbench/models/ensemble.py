@@ -7,14 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
+from srbench.models.spec import ModelSpec
 from srbench.models.wrap import combined, parameters_of
-from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 
 class Mean:
@@ -45,7 +45,7 @@ def ensemble(specs: Sequence[ModelSpec]) -> ModelSpec:
         return Mean([spec.build(scale, device) for spec in specs])
 
     def digest(scale: int) -> str:
-        from srbench.models import weights_digest
+        from srbench.models.spec import weights_digest
 
         return combined(f"{spec.name}@{weights_digest(spec, scale)}" for spec in specs)
 

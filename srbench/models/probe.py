@@ -18,13 +18,15 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError
-from srbench.models.hints import UNIT, Channels, Hints, Range, Values
+from srbench.models.values import UNIT, USUAL, Channels, Hints, Range, Values
+from srbench.models.wrap import Revalued, combined
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from srbench.images.files import Image
-    from srbench.types import Upscaler
+    from srbench.models.spec import ModelSpec, Upscaler
 
 BYTE: Range = (0.0, 255.0)
 SIGNED: Range = (-1.0, 1.0)
@@ -161,3 +163,38 @@ def _around(image: Image, centre: tuple[int, int], side: int) -> Image:
     image = np.pad(image, [*missing, (0, 0)], mode="reflect")
     top, left = (min(max(0, at - side // 2), size - side) for at, size in zip(centre, image.shape[:2], strict=True))
     return image[top : top + side, left : left + side]
+
+
+def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> ModelSpec:
+    """The spec for the values that the model takes: told by `hints`, else found out where the spec asks for it.
+
+    Other values than the usual become part of its digest; `file` is the digest without them. Raises `InputError`
+    where what the model takes is not clear.
+    """
+    values, remark = _values_of(spec, hints, file)
+    if values == USUAL:
+        return replace(spec, remark=remark)
+
+    def build(scale: int, device: torch.device) -> Upscaler:
+        return Revalued(spec.build(scale, device), values)
+
+    def digest(scale: int) -> str:
+        return combined([file(scale), f"values {values}"])
+
+    return replace(spec, build=build, digest=digest, values=str(values), remark=remark)
+
+
+def _values_of(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> tuple[Values, str]:
+    """What a model takes, and how that is known; the latter is empty where nobody said and nobody needs to ask."""
+    takes, returns = hints.range or (USUAL.takes, USUAL.returns)
+    given = Values(takes, returns, hints.channels or USUAL.channels)
+    if spec.probe and not (hints.range and hints.channels):
+        import torch
+
+        from srbench.models.remembered import remember
+
+        def find() -> tuple[Values, str]:
+            return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
+
+        return remember(file(spec.scales[0]), spec.summary, hints, find)
+    return given, "range and channels given" if hints.range or hints.channels else ""

@@ -13,7 +13,7 @@ from typing import Any
 from srbench.base.assets import cache_folder
 from srbench.images.files import atomic_file
 from srbench.metrics.conventions import VERSION
-from srbench.models.hints import Hints, Values
+from srbench.models.values import Hints, Values
 
 FILE_NAME = "model-values.json"
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError
-from srbench.models.hints import USUAL, Hints, Values
+from srbench.models.values import Values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.types import ModelSpec, Upscaler
+    from srbench.models.spec import Upscaler
 
 PROBE = 32
 """Side of the picture that shows a model's scale: a multiple of the windows that transformers want."""
@@ -83,42 +82,6 @@ def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: t
     if height != width or height % PROBE or height < PROBE:
         raise InputError(f"{what}: makes {width}x{height} of {PROBE}x{PROBE} pixels, which is no whole scale")
     return int(height) // PROBE
-
-
-def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> ModelSpec:
-    """The spec for the values that the model takes: told by `hints`, else found out where the spec asks for it.
-
-    Other values than the usual become part of its digest; `file` is the digest without them. Raises `InputError`
-    where what the model takes is not clear.
-    """
-    values, remark = _values_of(spec, hints, file)
-    if values == USUAL:
-        return replace(spec, remark=remark)
-
-    def build(scale: int, device: torch.device) -> Upscaler:
-        return Revalued(spec.build(scale, device), values)
-
-    def digest(scale: int) -> str:
-        return combined([file(scale), f"values {values}"])
-
-    return replace(spec, build=build, digest=digest, values=str(values), remark=remark)
-
-
-def _values_of(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> tuple[Values, str]:
-    """What a model takes, and how that is known; the latter is empty where nobody said and nobody needs to ask."""
-    takes, returns = hints.range or (USUAL.takes, USUAL.returns)
-    given = Values(takes, returns, hints.channels or USUAL.channels)
-    if spec.probe and not (hints.range and hints.channels):
-        import torch
-
-        from srbench.models.probe import find_values
-        from srbench.models.remembered import remember
-
-        def find() -> tuple[Values, str]:
-            return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
-
-        return remember(file(spec.scales[0]), spec.summary, hints, find)
-    return given, "range and channels given" if hints.range or hints.channels else ""
 
 
 def combined(parts: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from srbench.base.errors import JobError, UsageError
 from srbench.images.files import to_rgb
 from srbench.images.resize import CUBIC, matrix
-from srbench.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
-from srbench.tiles import spans
+from srbench.models.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
+from srbench.models.tiles import spans
 
 if TYPE_CHECKING:
     from torch import Tensor

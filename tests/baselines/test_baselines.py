@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import baselines
-from srbench.types import ModelSpec
+from srbench.models.spec import ModelSpec
 
 SPECS = [spec for spec in vars(baselines).values() if isinstance(spec, ModelSpec)]
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from srbench.images.degrade import degrade
 from srbench.images.files import write_image
 from srbench.images.tensors import to_tensor
 from srbench.metrics.lpips import TRUNK
-from srbench.models.hints import Hints
+from srbench.models.values import Hints
 from srbench.plan import Request, plan
 from srbench.results import Results
 from srbench.runner import run

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from srbench.base.errors import InputError
 from srbench.models import find_model
-from srbench.models.hints import UNIT, Hints
+from srbench.models.values import UNIT, Hints
 
 LR = torch.rand(1, 3, 10, 12, generator=torch.Generator().manual_seed(0))
 GIVEN = Hints(range=(UNIT, UNIT), channels="rgb")

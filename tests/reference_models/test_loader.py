@@ -11,8 +11,8 @@ from reference_models.architectures import build
 from reference_models.weights import as_upscaler, save_weights
 from srbench.base.errors import InputError, UsageError
 from srbench.models import find_model, load_model
-from srbench.models.hints import UNIT, Hints
-from srbench.types import Upscaler
+from srbench.models.spec import Upscaler
+from srbench.models.values import UNIT, Hints
 from tests.conftest import Srbench
 from tests.reference_models.test_weights import respelled, small
 

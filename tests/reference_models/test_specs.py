@@ -15,8 +15,8 @@ from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.registry import entries
 from srbench.datasets import open_dataset
 from srbench.metrics.scorer import measure
-from srbench.models import find_model, select_models, weights_digest
-from srbench.types import ModelSpec
+from srbench.models import find_model, select_models
+from srbench.models.spec import ModelSpec, weights_digest
 
 CPU = torch.device("cpu")
 ALL_OURS = sorted(name for name, entry in entries("models").items() if entry.value.startswith("reference_models"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from reference_models.architectures import build
-from srbench.tiles import MOST_OVERLAP, in_tiles, overlap_of
+from srbench.models.tiles import MOST_OVERLAP, in_tiles, overlap_of
 
 CPU = torch.device("cpu")
 

@@ -17,9 +17,9 @@ from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference
 from scripts.readme_table import README, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
+from srbench.models.spec import ModelSpec
 from srbench.results import Results
 from srbench.store import load_results
-from srbench.types import ModelSpec
 from tests.made_results import failed_run, made_run, made_speed
 
 STORED = Path(__file__).parent / "stored"

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from srbench.backends import accelerated, exported, find_backend
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.base.registry import entries
-from srbench.inference import Inference
 from srbench.models import load_model
+from srbench.models.backends import accelerated, exported, find_backend
+from srbench.models.inference import Inference
+from srbench.models.spec import Backend, ModelSpec
 from srbench.models.wrap import Scaled
 from srbench.speed import count_parameters
 from srbench.store import load_results
-from srbench.types import Backend, ModelSpec
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from srbench.export import SUFFIXES, open_exported
 from srbench.models import load_model
+from srbench.models.export import SUFFIXES, open_exported
+from srbench.models.spec import ModelSpec
 from srbench.store import load_results
-from srbench.types import ModelSpec
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

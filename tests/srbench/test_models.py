@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from srbench.base.errors import InputError, UsageError
-from srbench.models import find_model, load_model, select_models, weights_digest
-from srbench.models.checkpoint import Checkpoint
-from srbench.models.hints import UNIT, Hints, parse_range
+from srbench.models import find_model, load_model, select_models
+from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.models.spec import ModelSpec, weights_digest
+from srbench.models.values import UNIT, Hints, parse_range
 from srbench.models.wrap import safe_name
 from srbench.store import load_results
-from srbench.types import ModelSpec
 from tests.conftest import Srbench
 
 CPU = torch.device("cpu")

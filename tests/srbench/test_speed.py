@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from srbench import machine
 from srbench.curve import fit
 from srbench.exactness import ways
-from srbench.inference import Inference
 from srbench.interleaved import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.machine import State
 from srbench.models import load_model
-from srbench.types import Backend, ModelSpec
+from srbench.models.inference import Inference
+from srbench.models.spec import Backend, ModelSpec
 from tests.conftest import Srbench
 from tests.srbench.test_backends import Net
 

@@ -21,9 +21,9 @@ from srbench.base.registry import entries
 from srbench.images.files import read_image, write_image
 from srbench.images.resize import imresize
 from srbench.images.tensors import to_tensor
-from srbench.inference import Inference
 from srbench.models import load_model
-from srbench.types import ModelSpec
+from srbench.models.inference import Inference
+from srbench.models.spec import ModelSpec
 from srbench.upscale.pixels import resized, upscaled
 from srbench.upscale.sheet import detailed, views
 from tests.conftest import Srbench

@@ -13,13 +13,13 @@ import torch
 from torch.nn import functional
 
 from srbench.base.errors import InputError, UsageError
-from srbench.models import find_model, weights_digest
-from srbench.models.checkpoint import Checkpoint
-from srbench.models.hints import USUAL, Channels, Hints, Values, make_hints
+from srbench.models import find_model
+from srbench.models.loaders.checkpoint import Checkpoint
 from srbench.models.probe import RANGES, _decide, find_values, pieces
+from srbench.models.spec import ModelSpec, weights_digest
+from srbench.models.values import USUAL, Channels, Hints, Values, make_hints
 from srbench.models.wrap import Revalued, Scaled
 from srbench.store import load_results
-from srbench.types import ModelSpec
 from tests.conftest import Srbench
 
 SCALE = 2

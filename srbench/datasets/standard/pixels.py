@@ -2,7 +2,8 @@
 
 `pixels.tsv` has one line for each image of a standard set: its size, sha256 of its pixels, sha256 of the copies cropped
 to multiples of 2, 3, 4 and 12 that circulate, and a sketch (see `srbench.datasets.standard.sketch`).
-`scripts/make_pixels.py` writes it from a data root. The same format is written beside a set whose pixels are trusted on first use.
+`scripts/make_pixels.py` writes it from a data root. The same format is written beside a set whose pixels
+are trusted on first use.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from srbench.metrics.metric import Metric
-from srbench.types import ModelSpec
+from srbench.models.spec import ModelSpec
 
 
 class Blurry:

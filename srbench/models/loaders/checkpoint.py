@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError
-from srbench.models.hints import NO_HINTS, Hints
+from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,6 @@ class Checkpoint:
     @cached_property
     def is_program(self) -> bool:
         """Whether the file holds a graph with its weights, for a loader of such, in place of weights alone."""
-        from srbench.models.exported import is_program
 
         return is_program(self.path)
 
@@ -164,3 +164,12 @@ def generator_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def is_program(path: Path) -> bool:
+    """Whether a file is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
+    if path.suffix.lower() not in (".pt", ".pt2", ".pth") or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    return "constants.pkl" in names or "archive_format" in names or any(name.startswith("models/") for name in names)

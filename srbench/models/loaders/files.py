@@ -13,10 +13,11 @@ from pathlib import Path
 from srbench.base import registry
 from srbench.base.assets import digest
 from srbench.base.errors import InputError, UnavailableError, UsageError
-from srbench.models.checkpoint import Checkpoint
-from srbench.models.hints import Hints
-from srbench.models.wrap import combined, file_name, with_values
-from srbench.types import ModelSpec
+from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.models.probe import with_values
+from srbench.models.spec import ModelSpec
+from srbench.models.values import Hints
+from srbench.models.wrap import combined, file_name
 
 
 def open_file(path: Path, hints: Hints) -> ModelSpec:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, UnavailableError
+from srbench.models.spec import ModelSpec
 from srbench.models.wrap import measured_scale
-from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.models.checkpoint import Checkpoint
-    from srbench.types import Upscaler
+    from srbench.models.loaders.checkpoint import Checkpoint
+    from srbench.models.spec import Upscaler
 
 VALUES = "srbench.values"
 """The metadata by which `srbench export` says that a file takes and returns RGB in [0, 1]."""

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
 from srbench.base.errors import UsageError
-from srbench.models.hints import Hints
-from srbench.models.wrap import Scaled, measured_scale, safe_name, settled, with_values
-from srbench.types import ModelSpec
+from srbench.models.probe import with_values
+from srbench.models.spec import ModelSpec
+from srbench.models.values import Hints
+from srbench.models.wrap import Scaled, measured_scale, safe_name, settled
 
 if TYPE_CHECKING:
     import torch
 
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 SCALES = (2, 3, 4, 8)
 """What a factory that asks for a scale is taken to make."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import warnings
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError
+from srbench.models.spec import ModelSpec
 from srbench.models.wrap import measured_scale
-from srbench.types import ModelSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.models.checkpoint import Checkpoint
-    from srbench.types import Upscaler
+    from srbench.models.loaders.checkpoint import Checkpoint
+    from srbench.models.spec import Upscaler
 
 TRUST = "SRBENCH_TRUST_PROGRAMS"
 
@@ -37,15 +36,6 @@ class Program:
 
         with torch.no_grad():
             return torch.as_tensor(self.function(lr))
-
-
-def is_program(path: Path) -> bool:
-    """Whether a file is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
-    if path.suffix.lower() not in (".pt", ".pt2", ".pth") or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
-    return "constants.pkl" in names or "archive_format" in names or any(name.startswith("models/") for name in names)
 
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:

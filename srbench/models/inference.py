@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from srbench.backends import accelerated
 from srbench.base.errors import JobError, UsageError
 from srbench.images.tensors import to_tensor
-from srbench.tiles import in_tiles, overlap_of
+from srbench.models.backends import accelerated
+from srbench.models.tiles import in_tiles, overlap_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from srbench.images.files import Image
-    from srbench.types import ModelSpec, Upscaler
+    from srbench.models.spec import ModelSpec, Upscaler
 
 SMALLEST_AUTO_TILE = 64
 
@@ -52,7 +52,7 @@ class Upscaled(NamedTuple):
     """SR `(1, 3, h * scale, w * scale)` float, and how it came about.
 
     `seconds` is the device's time; `tile` the size of tiles in LR pixels, where there were any, and `seam` the error
-    between them in 8-bit levels (see `srbench.tiles`).
+    between them in 8-bit levels (see `srbench.models.tiles`).
     """
 
     sr: Tensor

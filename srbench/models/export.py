@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, JobError, UnavailableError
-from srbench.models.hints import USUAL
+from srbench.models.values import USUAL
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from srbench.types import ModelSpec, Upscaler
+    from srbench.models.spec import ModelSpec, Upscaler
 
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "torch-export": ".pt2"}
 TRACED = (1, 3, 24, 32)
@@ -102,10 +102,10 @@ def _write_onnx(module: nn.Module, lr: Tensor, path: Path) -> None:
 
 
 def _say_values(path: Path) -> None:
-    """Note in the file that it takes RGB in [0, 1], which `srbench.models.onnx` then need not find out."""
+    """Note in the file that it takes RGB in [0, 1], which `srbench.models.loaders.onnx` then need not find out."""
     import onnx
 
-    from srbench.models.onnx import VALUES
+    from srbench.models.loaders.onnx import VALUES
 
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {VALUES: str(USUAL)})
@@ -138,12 +138,12 @@ _WRITERS: dict[str, Callable[[Any, Any, Path], None]] = {
 
 
 def open_exported(path: Path, format: str, scale: int) -> Callable[[Tensor], Tensor]:
-    """The function in a file that this process has just written; for files of others see `srbench.models.files`."""
+    """The function in a file that this process has just written; those of others: `srbench.models.loaders.files`."""
     if format == "onnx":
-        from srbench.models.onnx import OnnxUpscaler, open_session
+        from srbench.models.loaders.onnx import OnnxUpscaler, open_session
 
         return OnnxUpscaler(open_session(path, "cpu"), scale)
-    from srbench.models.exported import Program, open_program
+    from srbench.models.loaders.torch_program import Program, open_program
 
     return Program(open_program(path, "cpu"), scale)
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from srbench.base.errors import JobError, UnavailableError, UsageError
 from srbench.base.registry import entries, load, package_of
+from srbench.models.spec import Backend
 from srbench.models.wrap import Scaled
-from srbench.types import Backend
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from srbench.types import Upscaler
+    from srbench.models.spec import Upscaler
 
 Function = Callable[["Tensor"], "Tensor"]
 
@@ -138,7 +138,7 @@ def _cuda_graphs(network: nn.Module, example: Tensor, precision: str, option: st
 
 
 def _onnx(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
-    from srbench.models.onnx import OnnxUpscaler, open_session
+    from srbench.models.loaders.onnx import OnnxUpscaler, open_session
 
     session = open_session(exported(network, example), example.device.type, option)
     return OnnxUpscaler(session, 0)
@@ -175,7 +175,7 @@ def exported(network: nn.Module, example: Tensor) -> Path:
     packages.
     """
     from srbench.base.assets import cache_folder
-    from srbench.export import write
+    from srbench.models.export import write
 
     path = cache_folder() / "backends" / f"{_fingerprint(network, example)}.onnx"
     if not path.is_file():

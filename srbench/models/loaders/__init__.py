@@ -1,0 +1,1 @@
+"""A model out of a file or a function: one kind of file a module."""
