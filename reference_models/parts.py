@@ -19,7 +19,7 @@ from reference_models.recipes import Recipe
 from reference_models.validation import mean_psnr_y
 from reference_models.weights import load_network, save_weights
 from srbench.base.errors import InputError, SrbenchError
-from srbench.environment import device_name
+from srbench.results.environment import device_name
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -39,7 +39,7 @@ def main(weights: Path, name: str, results: Path | None, note: str) -> None:
 
 def _scores(results: Path, name: str, scale: int) -> dict[str, dict[str, float]]:
     """Mean of each metric over each data set."""
-    from srbench.store import load_results
+    from srbench.results.store import load_results
 
     frame = load_results(results).frame()
     mine = frame[(frame["model"] == name) & (frame["scale"] == scale)]

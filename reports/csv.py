@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.images.files import atomic_file
-from srbench.summary import in_order, summarise
+from srbench.results.summary import in_order, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 SUMMARY = ("dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n")
 SPEED = (

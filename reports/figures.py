@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.curves import Curve, curves_of
-from srbench.results import Results, SpeedRow
-from srbench.summary import Heading, Score, heading, in_order, summarise
+from srbench.results.records import Results, SpeedRow
+from srbench.results.summary import Heading, Score, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,16 +15,15 @@ import numpy as np
 from srbench.base.errors import SrbenchError
 from srbench.datasets import open_dataset
 from srbench.images.files import read_image, to_rgb, write_image
-from srbench.plan import saved_image
-from srbench.store import run_path
-from srbench.summary import in_order
+from srbench.results.store import run_path, saved_image
+from srbench.results.summary import in_order
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
-    from srbench.results import Results, Run
+    from srbench.results.records import Results, Run
 
 FOLDER = "images"
 THUMBNAIL = 112

@@ -18,12 +18,12 @@ from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import caption, notes, rank, signatures
 from srbench.images.files import atomic_file
-from srbench.summary import Score, columns, heading, in_order, summarise
+from srbench.results.summary import Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("common.js", "leaderboard.js", "viewer.js")

@@ -12,10 +12,10 @@ from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images.files import atomic_file
-from srbench.summary import summarise
+from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

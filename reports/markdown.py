@@ -12,11 +12,11 @@ from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images.files import atomic_file
-from srbench.statistics import LEVEL, RESAMPLES
-from srbench.summary import summarise
+from srbench.results.statistics import LEVEL, RESAMPLES
+from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 
 INTERVALS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from srbench.base.errors import UsageError
 from srbench.claims import Claim, read_claims
 from srbench.metrics import resolve
-from srbench.results import Results
-from srbench.summary import Score, heading
+from srbench.results.records import Results
+from srbench.results.summary import Score, heading
 
 DATA = Path(__file__).with_name("published.toml")
 HEADINGS = ("model", "data set", "scale", "metric", "published", "ours", "gap", "source")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from srbench.results import Results, SpeedRow
+    from srbench.results.records import Results, SpeedRow
 
 HEADINGS = (
     "model", "scale", "device", "input", "batch", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs", "params",

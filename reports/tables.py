@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from srbench.base.errors import UsageError
 from srbench.base.registry import unknown
-from srbench.results import Results, Run
-from srbench.summary import STUDIED, Score, heading, in_order, summarise
+from srbench.results.records import Results, Run
+from srbench.results.summary import STUDIED, Score, heading, in_order, summarise
 
 Item = TypeVar("Item")
 AXES = ("scale", "dataset", "metric", "model")

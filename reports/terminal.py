@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 WIDE = 240
 """Columns of a table that goes into a pipe, where nothing needs to be folded."""

@@ -17,9 +17,8 @@ import matplotlib.pyplot as plt
 
 from srbench.datasets import open_dataset
 from srbench.images.files import read_image, to_rgb
-from srbench.plan import saved_image
-from srbench.results import Results, Run
-from srbench.store import load_results, run_path
+from srbench.results.records import Results, Run
+from srbench.results.store import load_results, run_path, saved_image
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

@@ -28,7 +28,7 @@ from srbench.metrics.conventions import Convention
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import Inference
 from srbench.plan import Plan, Request, plan
-from srbench.store import RunWriter
+from srbench.results.store import RunWriter
 
 
 class Stages:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from srbench.images.files import write_image
 from srbench.plan import Request, plan
-from srbench.results import Identity, Row, Run
+from srbench.results.records import Identity, Row, Run
+from srbench.results.statistics import mean_interval
+from srbench.results.store import RunWriter, load_results, run_path
 from srbench.scaleout import shares
-from srbench.statistics import mean_interval
-from srbench.store import RunWriter, load_results, run_path
 
 
 @contextmanager

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from srbench.images.files import read_image, write_image
     from srbench.metrics.scorer import measure
     from srbench.models import list_models, load_model
-    from srbench.results import Results
-    from srbench.store import load_results
+    from srbench.results.records import Results
+    from srbench.results.store import load_results
 
 __version__ = "0.1.0"
 
@@ -40,14 +40,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "Results": "results",
+    "Results": "results.records",
     "SrbenchError": "base.errors",
     "compare": "comparison",
     "degrade": "images.degrade",
     "evaluate": "api",
     "list_models": "models",
     "load_model": "models",
-    "load_results": "store",
+    "load_results": "results.store",
     "measure": "metrics.scorer",
     "rank": "comparison",
     "read_image": "images.files",

@@ -17,7 +17,7 @@ from srbench.runner import run
 
 if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 
 def evaluate(

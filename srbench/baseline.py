@@ -16,7 +16,7 @@ from typing import Any
 
 from srbench.base.errors import InputError, UsageError
 from srbench.images.files import atomic_file
-from srbench.results import Identity, Results, Row, Run, SpeedRow
+from srbench.results.records import Identity, Results, Row, Run, SpeedRow
 
 SCHEMA = 1
 DIGITS = 6

@@ -13,8 +13,8 @@ from typing import Literal
 
 from srbench.base.errors import IncomparableError
 from srbench.baseline import Baseline, Key, baseline_of, key
-from srbench.results import Results, Row, Run, refuse_differences
-from srbench.summary import heading
+from srbench.results.records import Results, Row, Run, refuse_differences
+from srbench.results.summary import heading
 from srbench.tolerances import Tolerances
 
 SAME_PIXELS = 0.1

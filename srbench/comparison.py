@@ -16,9 +16,9 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.base.registry import unknown
-from srbench.results import OWN, Results, Run, refuse_differences
-from srbench.statistics import Interval, mean_interval
-from srbench.summary import heading, in_order, refuse_mixed_conventions
+from srbench.results.records import OWN, Results, Run, refuse_differences
+from srbench.results.statistics import Interval, mean_interval
+from srbench.results.summary import heading, in_order, refuse_mixed_conventions
 
 ALPHA = 0.05
 FEWEST_IMAGES = 6

@@ -10,13 +10,12 @@ import numpy as np
 from srbench.base.errors import SrbenchError
 from srbench.datasets import open_dataset
 from srbench.images.files import read_image, to_rgb, write_image
-from srbench.plan import saved_image
-from srbench.store import run_path
+from srbench.results.store import run_path, saved_image
 
 if TYPE_CHECKING:
     from srbench.check import Verdict
     from srbench.images.files import Image
-    from srbench.results import Results, Run
+    from srbench.results.records import Results, Run
 
 SIDE = 96
 """Pixels of HR along a crop's side; each is drawn as a square of `ENLARGED` pixels."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.statistics import LEVEL, SEED
+from srbench.results.statistics import LEVEL, SEED
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from srbench.plan import Job
-    from srbench.results import Results, Row, Run
+    from srbench.results.records import Results, Row, Run
 
 EVERY_S = 15.0
 """How often a long job says something in a pipe."""

@@ -19,15 +19,14 @@ from srbench.metrics.conventions import CONVENTIONS, quantise
 from srbench.metrics.scorer import Scorer
 from srbench.models import find_model
 from srbench.models.inference import prepare, select_device
-from srbench.plan import saved_image
-from srbench.store import load_results, run_path
-from srbench.summary import heading
+from srbench.results.store import load_results, run_path, saved_image
+from srbench.results.summary import heading
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from srbench.images.files import Image
-    from srbench.results import Run
+    from srbench.results.records import Run
 
 FAMILIES = {"psnr": ("psnr_y", "psnr_rgb"), "ssim": ("ssim_y", "ssim_rgb")}
 NEAR = {"psnr": 0.03, "ssim": 0.0015}

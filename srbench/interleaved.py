@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError
 from srbench.models.inference import Inference
+from srbench.results.statistics import Interval, mean_interval
 from srbench.speed import Size, noise, seconds
-from srbench.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
     import torch

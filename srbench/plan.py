@@ -18,8 +18,8 @@ from srbench.models.backends import find_backend
 from srbench.models.inference import select_device
 from srbench.models.spec import PRECISIONS, weights_digest
 from srbench.models.values import NO_HINTS, Hints
-from srbench.results import OWN, Identity, Row, refuse_differences
-from srbench.store import read_folder, read_run, run_path
+from srbench.results.records import OWN, Identity, Row, refuse_differences
+from srbench.results.store import read_folder, read_run, run_path, saved_image
 
 if TYPE_CHECKING:
     import torch
@@ -171,11 +171,6 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
         if lacking or unsaved or row.error or id not in rows:
             missing[index] = lacking
     return missing
-
-
-def saved_image(run: Path, id: str) -> Path:
-    """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
-    return run.with_suffix("") / f"{id}.png"
 
 
 def _refuse_mixtures(made: Plan) -> None:

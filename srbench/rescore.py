@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from srbench import environment
 from srbench.base.errors import IncomparableError, JobError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
@@ -15,9 +14,9 @@ from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
-from srbench.plan import saved_image
-from srbench.results import Row, Run
-from srbench.store import RunWriter, load_results, run_path
+from srbench.results import environment
+from srbench.results.records import Row, Run
+from srbench.results.store import RunWriter, load_results, run_path, saved_image
 
 
 def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:

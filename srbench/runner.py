@@ -10,18 +10,18 @@ from contextlib import closing
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
-from srbench import environment
 from srbench.base.errors import JobError, UnavailableError
 from srbench.models.inference import Inference, prepare
 from srbench.plan import Job, Plan
-from srbench.results import Row, Run
+from srbench.results import environment
+from srbench.results.records import Row, Run
+from srbench.results.store import RunWriter, load_results, read_run, run_path, timed_already, write_speeds
 from srbench.speed import time_model
-from srbench.store import RunWriter, load_results, read_run, run_path, timed_already, write_speeds
 from srbench.walk import Walk, workers_of
 
 if TYPE_CHECKING:
     from srbench.models.spec import ModelSpec
-    from srbench.results import Identity, Results
+    from srbench.results.records import Identity, Results
 
 
 NO_HR = "the data set has LR alone, and no HR to score against"

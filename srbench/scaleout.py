@@ -1,8 +1,8 @@
 """One run by several processes: each scores its share of the images, rank 0 puts the shares together.
 
 Shares are made once, by cost, before anything is scored; there is no scheduler that could fail. Each process appends to
-a journal of its own beside the run (see `srbench.journals`), so what is scored survives any of them, and the next run,
-with whatever number of processes, shares out only what is still missing.
+a journal of its own beside the run (see `srbench.results.journals`), so what is scored survives any of them, and the
+next run, with whatever number of processes, shares out only what is still missing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from srbench.base.errors import InputError
 from srbench.display import Notes
+from srbench.results.store import RunWriter, discard, read_run, run_path
 from srbench.runner import by_model, carry_out, run
-from srbench.store import RunWriter, discard, read_run, run_path
 
 if TYPE_CHECKING:
     from srbench.plan import Job, Plan
     from srbench.ranks import Ranks
-    from srbench.results import Results
+    from srbench.results.records import Results
     from srbench.runner import Progress
 
 Key = TypeVar("Key", bound=Hashable)

@@ -7,10 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import IncomparableError
-from srbench.summary import columns, heading, in_order, summarise
+from srbench.results.summary import columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
-    from srbench.results import Results
+    from srbench.results.records import Results
 
 
 def as_text(results: Results) -> str:

@@ -18,7 +18,7 @@ from srbench import machine
 from srbench.base.errors import JobError
 from srbench.models.inference import Inference, check_sr, synchronise
 from srbench.models.wrap import parameters_of
-from srbench.results import SpeedRow
+from srbench.results.records import SpeedRow
 
 if TYPE_CHECKING:
     import torch

@@ -19,8 +19,9 @@ from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
 from srbench.metrics.conventions import quantise
 from srbench.models.inference import Inference, Upscaled
-from srbench.plan import Job, Plan, saved_image
-from srbench.results import Row
+from srbench.plan import Job, Plan
+from srbench.results.records import Row
+from srbench.results.store import saved_image
 
 if TYPE_CHECKING:
     from srbench.datasets.sample import Sample

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from srbench.results import Identity, Results, Row, Run, SpeedRow
-from srbench.store import RunWriter, run_path, write_speeds
+from srbench.results.records import Identity, Results, Row, Run, SpeedRow
+from srbench.results.store import RunWriter, run_path, write_speeds
 
 CONVENTIONS = {"psnr_y": "matlab", "ssim_y": "matlab", "lpips": "nocrop"}
 ENVIRONMENT = {"versions": {"srbench": "0.1.0", "torch": "2.11.0"}, "device": "cpu"}

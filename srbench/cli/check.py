@@ -57,7 +57,7 @@ def command(
     from srbench.baseline import baseline_of, read_baseline, write_baseline
     from srbench.check import compare
     from srbench.crops import write_crops
-    from srbench.store import load_results
+    from srbench.results.store import load_results
     from srbench.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.verdicts import as_text
 

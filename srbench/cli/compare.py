@@ -30,7 +30,7 @@ FOOTNOTE = (
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
     from srbench.base.errors import UsageError
     from srbench.comparison import compare_all, rank
-    from srbench.store import load_results
+    from srbench.results.store import load_results
 
     loaded = load_results(results)
     chosen = tuple(dict.fromkeys(models or loaded.models))
@@ -53,7 +53,7 @@ def _print_differences(differences: Iterable[Difference]) -> None:
 
 
 def _cells(difference: Difference) -> list[str]:
-    from srbench.summary import heading
+    from srbench.results.summary import heading
 
     digits = heading(difference.metric).digits
     interval = difference.interval
@@ -78,7 +78,7 @@ def _signed(value: float, digits: int) -> str:
 
 def _print_ranks(places: Sequence[Place]) -> None:
     """`Set5 ×4: 1 lanczos 28.796, 1 bicubic 28.416, 3 nearest 26.250`: who shares a rank is not told apart."""
-    from srbench.summary import heading
+    from srbench.results.summary import heading
 
     for scale, dataset in dict.fromkeys((place.scale, place.dataset) for place in places):
         here = [place for place in places if (place.scale, place.dataset) == (scale, dataset)]

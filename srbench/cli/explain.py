@@ -65,7 +65,7 @@ def _print(readings: list[Reading]) -> None:
     from tabulate import tabulate
 
     from srbench.metrics.conventions import CONVENTIONS
-    from srbench.summary import heading
+    from srbench.results.summary import heading
 
     rows = [
         (

@@ -20,7 +20,7 @@ from srbench.cli.options import FOLDER, NAMES, srbench_command
 @click.option("--columns", type=NAMES, help="Axes on the columns: scale, dataset, metric, model.")
 @click.option("--out", type=FOLDER, default=Path("report"), show_default=True, help="Folder for what is written.")
 def command(results: Path, formats: tuple[str, ...], out: Path, **layout: tuple[str, ...] | None) -> int:
-    from srbench.store import load_results
+    from srbench.results.store import load_results
 
     names = list(entries("reports")) if "all" in formats else list(dict.fromkeys(formats))
     writers = {name: load("reports", name) for name in names}

@@ -17,7 +17,7 @@ from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, 
 def command(results: Path, metrics: tuple[str, ...], device: str, data_root: Path | None) -> int:
     from srbench.display import print_results
     from srbench.rescore import rescore
-    from srbench.store import load_results
+    from srbench.results.store import load_results
 
     left_out = rescore(results, metrics, device=device, root=data_root)
     for title, reason in left_out.items():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from srbench.models.inference import Inference
     from srbench.models.spec import ModelSpec
     from srbench.models.values import Hints
-    from srbench.results import SpeedRow
+    from srbench.results.records import SpeedRow
     from srbench.speed import Timed
 
 
@@ -114,8 +114,8 @@ def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **opti
 def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style: str, **options: Any) -> int:
     from srbench.base.errors import SrbenchError
     from srbench.models.spec import weights_digest
+    from srbench.results.store import write_speeds
     from srbench.speed import time_sizes
-    from srbench.store import write_speeds
 
     rows: list[Timed] = []
     failed = False

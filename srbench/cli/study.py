@@ -55,7 +55,7 @@ def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
     """Score the models of the study in FOLDER by the answers so far."""
     from tabulate import tabulate
 
-    from srbench.store import write_study
+    from srbench.results.store import write_study
     from srbench.study.score import score_study, study_rows
 
     study, scores = score_study(folder)

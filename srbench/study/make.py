@@ -15,9 +15,8 @@ import numpy as np
 from srbench.base.errors import InputError, UsageError
 from srbench.datasets import open_dataset
 from srbench.images.files import atomic_file, read_image, to_rgb, write_image
-from srbench.plan import saved_image
-from srbench.results import Run
-from srbench.store import load_results, run_path
+from srbench.results.records import Run
+from srbench.results.store import load_results, run_path, saved_image
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

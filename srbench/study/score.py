@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.base.errors import InputError
-from srbench.results import StudyRow
+from srbench.results.records import StudyRow
 from srbench.study.answers import Answers
 from srbench.study.make import Question, Study, read_study
 
@@ -47,7 +47,7 @@ def score_study(folder: Path) -> tuple[Study, list[Score]]:
 
 
 def study_rows(folder: Path) -> list[StudyRow]:
-    """The scores of each data set and scale by itself, as `srbench.store.write_study` keeps them.
+    """The scores of each data set and scale by itself, as `srbench.results.store.write_study` keeps them.
 
     Raises `InputError` where nobody has answered.
     """

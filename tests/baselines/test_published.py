@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srbench.store import load_results
+from srbench.results.store import load_results
 from tests.conftest import Srbench
 
 # psnr_y, ssim_y: computed independently of this package; they equal SelfExSR's table to every digit that it prints,

@@ -20,7 +20,7 @@ from srbench.images.tensors import to_tensor
 from srbench.metrics.lpips import TRUNK
 from srbench.models.values import Hints
 from srbench.plan import Request, plan
-from srbench.results import Results
+from srbench.results.records import Results
 from srbench.runner import run
 from tests.benchmarks.pairs import quickest, tell
 from tests.srbench.test_run import Silent

@@ -11,8 +11,8 @@ import pytest
 from reports import latex, published, terminal
 from srbench.claims import read_claims
 from srbench.cli import main
-from srbench.results import Results, Run
-from srbench.summary import summarise
+from srbench.results.records import Results, Run
+from srbench.results.summary import summarise
 from tests.made_results import failed_run, made_run, made_speed, saved
 
 SCORES = {"bicubic": 28.4, "srcnn": 30.4, "srgan_x": 29.1}

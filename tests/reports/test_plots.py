@@ -18,8 +18,8 @@ from scripts.readme_table import README, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
 from srbench.models.spec import ModelSpec
-from srbench.results import Results
-from srbench.store import load_results
+from srbench.results.records import Results
+from srbench.results.store import load_results
 from tests.made_results import failed_run, made_run, made_speed
 
 STORED = Path(__file__).parent / "stored"

@@ -15,13 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srbench import environment
 from srbench.images.tensors import image_tensor
 from srbench.metrics import numba_switch as accelerator
 from srbench.metrics.conventions import CONVENTIONS, quantise
 from srbench.metrics.psnr import fast_psnr, psnr
 from srbench.metrics.scorer import Scorer
 from srbench.metrics.ssim import fast_ssim, ssim
+from srbench.results import environment
 
 pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
 

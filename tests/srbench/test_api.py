@@ -11,7 +11,7 @@ import torch
 
 import srbench
 from srbench.base.errors import UsageError
-from srbench.store import load_results
+from srbench.results.store import load_results
 
 
 def test_public_names_are_these_and_resolve() -> None:

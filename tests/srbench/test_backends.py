@@ -15,8 +15,8 @@ from srbench.models.backends import accelerated, exported, find_backend
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
 from srbench.models.wrap import Scaled
+from srbench.results.store import load_results
 from srbench.speed import count_parameters
-from srbench.store import load_results
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

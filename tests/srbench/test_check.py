@@ -10,7 +10,7 @@ from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
 from srbench.check import Verdict, compare
 from srbench.cli import main
-from srbench.results import Results, Row, Run
+from srbench.results.records import Results, Row, Run
 from srbench.tolerances import Tolerances
 from tests.made_results import failed_run, made_run, saved
 

@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.comparison import compare, holm, rank, wilcoxon_p
-from srbench.results import Results
+from srbench.results.records import Results
 from tests.made_results import made_run, saved
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.02, 30)

@@ -11,7 +11,7 @@ import torch
 from srbench.models import load_model
 from srbench.models.export import SUFFIXES, open_exported
 from srbench.models.spec import ModelSpec
-from srbench.store import load_results
+from srbench.results.store import load_results
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

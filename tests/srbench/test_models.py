@@ -20,7 +20,7 @@ from srbench.models.loaders.checkpoint import Checkpoint
 from srbench.models.spec import ModelSpec, weights_digest
 from srbench.models.values import UNIT, Hints, parse_range
 from srbench.models.wrap import safe_name
-from srbench.store import load_results
+from srbench.results.store import load_results
 from tests.conftest import Srbench
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from srbench.store import load_results
+from srbench.results.store import load_results
 
 HERE = Path(__file__).parent
 SRBENCH = [sys.executable, "-m", "srbench"]

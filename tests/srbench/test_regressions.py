@@ -27,7 +27,7 @@ from srbench.datasets import open_dataset
 from srbench.images.files import write_image
 from srbench.images.resize import CUBIC, imresize
 from srbench.metrics.conventions import CONVENTIONS
-from srbench.results import Results
+from srbench.results.records import Results
 from srbench.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
 from srbench.verdicts import as_annotations, as_junit, as_markdown
 from tests.made_results import made_run, made_speed, saved

@@ -16,9 +16,9 @@ from srbench.base.errors import InputError
 from srbench.images.files import read_image
 from srbench.models.spec import ModelSpec
 from srbench.plan import Request, plan
-from srbench.results import Results
+from srbench.results.records import Results
+from srbench.results.store import load_results
 from srbench.runner import run
-from srbench.store import load_results
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from srbench.statistics import RESAMPLES, mean_interval
+from srbench.results.statistics import RESAMPLES, mean_interval
 
 SCORES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40)
 

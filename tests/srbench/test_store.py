@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.errors import InputError, UsageError
-from srbench.journals import add_rows
-from srbench.results import Identity, Row, Run
-from srbench.store import RunWriter, load_results, read_run, run_path
+from srbench.results.journals import add_rows
+from srbench.results.records import Identity, Row, Run
+from srbench.results.store import RunWriter, load_results, read_run, run_path
 from tests.conftest import Srbench
 
 IDENTITY = Identity("toy", "", "tiny", "f" * 64, 4, "matlab")

@@ -19,7 +19,7 @@ from srbench.models.probe import RANGES, _decide, find_values, pieces
 from srbench.models.spec import ModelSpec, weights_digest
 from srbench.models.values import USUAL, Channels, Hints, Values, make_hints
 from srbench.models.wrap import Revalued, Scaled
-from srbench.store import load_results
+from srbench.results.store import load_results
 from tests.conftest import Srbench
 
 SCALE = 2

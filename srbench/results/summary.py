@@ -14,8 +14,8 @@ from typing import Literal
 from srbench.base.errors import IncomparableError, UsageError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.metrics import resolve
-from srbench.results import Results, Run
-from srbench.statistics import Interval, mean_interval
+from srbench.results.records import Results, Run
+from srbench.results.statistics import Interval, mean_interval
 
 Status = Literal["scored", "partial", "failed", "unavailable", "absent"]
 

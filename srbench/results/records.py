@@ -10,7 +10,7 @@ import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench.base.errors import IncomparableError, InputError
 from srbench.metrics.conventions import VERSION
@@ -336,3 +336,10 @@ def row_to_json(row: Row) -> dict[str, Any]:
 
 def row_from_json(document: Mapping[str, Any]) -> Row:
     return Row(**{**document, "scores": {name: float(value) for name, value in document["scores"].items()}})
+
+
+class Report(Protocol):
+    """What an entry point of the group `srbench.reports` yields."""
+
+    def __call__(self, results: Results, out: Path, /) -> list[Path]:
+        """Write the report into the folder `out` and return the files written."""

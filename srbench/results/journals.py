@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.errors import InputError, UsageError
-from srbench.results import Row, Run, row_from_json, run_from_json
+from srbench.results.records import Row, Run, row_from_json, run_from_json
 
 
 def journal_path(path: Path, shard: int | None = None) -> Path:

@@ -4,7 +4,7 @@ While a run is under way its rows go, one line each, to `<model>.journal` beside
 JSON file, which is replaced in one step. A kill loses at most the row being written: a torn last line is cut off
 when the journal is next opened. A lock keeps two processes from writing one run.
 
-Processes that share a run out write a journal each (`srbench.journals`); whoever finishes the run merges them.
+Processes that share a run out write a journal each (`srbench.results.journals`); whoever finishes the run merges them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import IO, Any
 from srbench.base.errors import InputError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
-from srbench.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
-from srbench.results import (
+from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
+from srbench.results.records import (
     Identity,
     Results,
     Row,
@@ -32,6 +32,12 @@ from srbench.results import (
     run_from_json,
     run_to_json,
 )
+
+
+def saved_image(run: Path, id: str) -> Path:
+    """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
+    return run.with_suffix("") / f"{id}.png"
+
 
 SPEED_FOLDER = "_speed"
 STUDY_FOLDER = "_study"
