@@ -20,14 +20,14 @@ from typing import Any
 
 from tabulate import tabulate
 
+import srbench.benchmark.run
+import srbench.benchmark.walk
 import srbench.datasets.folder
-import srbench.runner
-import srbench.walk
-from srbench.display import NoProgress
+from srbench.benchmark.plan import Plan, Request, plan
+from srbench.benchmark.progress import NoProgress
 from srbench.metrics.conventions import Convention
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import Inference
-from srbench.plan import Plan, Request, plan
 from srbench.results.store import RunWriter
 
 
@@ -65,12 +65,12 @@ def watched(made: Plan) -> Stages:
     stages = Stages()
     stages.watch("decode", srbench.datasets.folder, "read_image")
     stages.watch("degrade", srbench.datasets.folder, "degrade")
-    stages.watch("build models", srbench.runner, "prepare")
+    stages.watch("build models", srbench.benchmark.run, "prepare")
     stages.watch("forward", Inference, "upscale")
     stages.watch("forward", Inference, "upscale_together")
     stages.watch("views", Convention, "views")
     stages.watch("other scoring", Scorer, "__call__")
-    stages.watch("save images", srbench.walk, "write_image")
+    stages.watch("save images", srbench.benchmark.walk, "write_image")
     for name in ("__enter__", "append", "finish"):
         stages.watch("store", RunWriter, name)
     for name, function in made.scorer._functions.items():
@@ -95,7 +95,7 @@ def main() -> None:
         )
         planned = time.perf_counter()
         stages = watched(made)
-        results = srbench.runner.run(made, NoProgress())
+        results = srbench.benchmark.run.run(made, NoProgress())
         whole = time.perf_counter() - planned
     stages.seconds["everything else"] = max(whole - sum(stages.seconds.values()), 0.0)
     images = sum(len(run.rows) for run in results.runs)

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from srbench.benchmark.plan import Request, plan
+from srbench.benchmark.scaleout import shares
 from srbench.images.files import write_image
-from srbench.plan import Request, plan
 from srbench.results.records import Identity, Row, Run
 from srbench.results.statistics import mean_interval
 from srbench.results.store import RunWriter, load_results, run_path
-from srbench.scaleout import shares
 
 
 @contextmanager

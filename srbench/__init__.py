@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from srbench.api import evaluate
     from srbench.base.errors import SrbenchError
+    from srbench.benchmark.evaluate import evaluate
     from srbench.comparison import compare, rank
     from srbench.images.degrade import degrade
     from srbench.images.files import read_image, write_image
@@ -44,7 +44,7 @@ _HOME = {
     "SrbenchError": "base.errors",
     "compare": "comparison",
     "degrade": "images.degrade",
-    "evaluate": "api",
+    "evaluate": "benchmark.evaluate",
     "list_models": "models",
     "load_model": "models",
     "load_results": "results.store",

@@ -24,7 +24,7 @@ from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @device_option
 def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, device: str) -> int:
-    from srbench.pairs import measure_pairs, pair_up
+    from srbench.benchmark.measure_files import measure_pairs, pair_up
 
     measured = measure_pairs(pair_up(sr, hr), metrics, scale, device)
     for name, reason in measured.unavailable.items():

@@ -15,8 +15,8 @@ from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, 
 @device_option
 @data_root_option
 def command(results: Path, metrics: tuple[str, ...], device: str, data_root: Path | None) -> int:
-    from srbench.display import print_results
-    from srbench.rescore import rescore
+    from srbench.benchmark.progress import print_results
+    from srbench.benchmark.rescore import rescore
     from srbench.results.store import load_results
 
     left_out = rescore(results, metrics, device=device, root=data_root)

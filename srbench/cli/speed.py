@@ -18,13 +18,13 @@ from srbench.cli.options import FOLDER, NAMES, CommaList, backend_options, devic
 if TYPE_CHECKING:
     import torch
 
-    from srbench.exactness import Audit
-    from srbench.interleaved import Ratio
+    from srbench.benchmark.speed.backend_audit import Audit
+    from srbench.benchmark.speed.timing import Timed
+    from srbench.benchmark.speed.versus import Ratio
     from srbench.models.inference import Inference
     from srbench.models.spec import ModelSpec
     from srbench.models.values import Hints
     from srbench.results.records import SpeedRow
-    from srbench.speed import Timed
 
 
 COLUMNS: dict[str, Callable[[SpeedRow], object]] = {
@@ -67,7 +67,7 @@ def _interval(ratio: Ratio) -> str:
 
 
 def _size(text: str) -> tuple[int, int]:
-    from srbench.speed import parse_size
+    from srbench.benchmark.speed.timing import parse_size
 
     return parse_size(text)
 
@@ -113,9 +113,9 @@ def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **opti
 
 def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style: str, **options: Any) -> int:
     from srbench.base.errors import SrbenchError
+    from srbench.benchmark.speed.timing import time_sizes
     from srbench.models.spec import weights_digest
     from srbench.results.store import write_speeds
-    from srbench.speed import time_sizes
 
     rows: list[Timed] = []
     failed = False
@@ -149,7 +149,7 @@ def _prepared(spec: ModelSpec, device: torch.device, **options: Any) -> Inferenc
 
 def _print_notes(rows: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
-    from srbench.curve import fit
+    from srbench.benchmark.speed.curve import fit
 
     for model, batch in dict.fromkeys((one.row.model, one.row.batch) for one in rows):
         mine = [one for one in rows if (one.row.model, one.row.batch) == (model, batch)]
@@ -169,7 +169,7 @@ def _print_notes(rows: Sequence[Timed], device: torch.device) -> None:
 
 
 def _versus(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **options: Any) -> int:
-    from srbench.interleaved import ratio, take_turns
+    from srbench.benchmark.speed.versus import ratio, take_turns
 
     inferences = [_prepared(spec, device, **options) for spec in specs]
     found: list[tuple[str, Ratio]] = []
@@ -187,7 +187,7 @@ def _versus(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **o
 
 
 def _audit(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **options: Any) -> int:
-    from srbench.exactness import IMAGES, audit, ways
+    from srbench.benchmark.speed.backend_audit import IMAGES, audit, ways
 
     backend = "" if options["backend"] == "eager" else options["backend"]
     rows: list[Audit] = []

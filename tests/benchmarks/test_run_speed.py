@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from reference_models.architectures import build
+from srbench.benchmark.plan import Request, plan
+from srbench.benchmark.run import run
 from srbench.images.degrade import degrade
 from srbench.images.files import write_image
 from srbench.images.tensors import to_tensor
 from srbench.metrics.lpips import TRUNK
 from srbench.models.values import Hints
-from srbench.plan import Request, plan
 from srbench.results.records import Results
-from srbench.runner import run
 from tests.benchmarks.pairs import quickest, tell
 from tests.srbench.test_run import Silent
 

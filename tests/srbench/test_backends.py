@@ -10,13 +10,13 @@ import torch
 
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.base.registry import entries
+from srbench.benchmark.speed.timing import count_parameters
 from srbench.models import load_model
 from srbench.models.backends import accelerated, exported, find_backend
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
 from srbench.models.wrap import Scaled
 from srbench.results.store import load_results
-from srbench.speed import count_parameters
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from srbench.base.errors import JobError, UsageError
+from srbench.benchmark.speed.timing import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
 from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.backends import accelerated
 from srbench.models.inference import Inference, eight_poses, select_device
 from srbench.models.tiles import MOST_OVERLAP, in_tiles, overlap_of
-from srbench.speed import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
 
 Photograph = Callable[..., np.ndarray]
 CPU = torch.device("cpu")

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from srbench.base.errors import InputError
+from srbench.benchmark.plan import Request, plan
+from srbench.benchmark.run import run
 from srbench.images.files import read_image
 from srbench.models.spec import ModelSpec
-from srbench.plan import Request, plan
 from srbench.results.records import Results
 from srbench.results.store import load_results
-from srbench.runner import run
 from tests.conftest import Srbench
 
 Register = Callable[[str, str, object], None]

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.errors import UsageError
+from srbench.benchmark.ranks import ALONE, Ranks, ranks_of
+from srbench.benchmark.scaleout import shares
 from srbench.datasets.folder import open_folder
-from srbench.ranks import ALONE, Ranks, ranks_of
 from srbench.results.journals import journal_paths
 from srbench.results.records import Row, Run
 from srbench.results.store import RunWriter, discard, load_results, read_run
-from srbench.scaleout import shares
 from tests.conftest import Srbench
 from tests.srbench.test_processes import call
 from tests.srbench.test_store import RUN, path_in, row

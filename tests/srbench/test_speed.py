@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srbench import machine
-from srbench.curve import fit
-from srbench.exactness import ways
-from srbench.interleaved import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
-from srbench.machine import State
+from srbench.benchmark.speed import machine
+from srbench.benchmark.speed.backend_audit import ways
+from srbench.benchmark.speed.curve import fit
+from srbench.benchmark.speed.machine import State
+from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec

@@ -15,15 +15,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from srbench.base.errors import InputError
-from srbench.display import Notes
+from srbench.benchmark.progress import Notes
+from srbench.benchmark.run import by_model, carry_out, run
 from srbench.results.store import RunWriter, discard, read_run, run_path
-from srbench.runner import by_model, carry_out, run
 
 if TYPE_CHECKING:
-    from srbench.plan import Job, Plan
-    from srbench.ranks import Ranks
+    from srbench.benchmark.plan import Job, Plan
+    from srbench.benchmark.ranks import Ranks
+    from srbench.benchmark.run import Progress
     from srbench.results.records import Results
-    from srbench.runner import Progress
 
 Key = TypeVar("Key", bound=Hashable)
 

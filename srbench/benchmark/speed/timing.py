@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench import machine
 from srbench.base.errors import JobError
+from srbench.benchmark.speed import machine
 from srbench.models.inference import Inference, check_sr, synchronise
 from srbench.models.wrap import parameters_of
 from srbench.results.records import SpeedRow

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, JobError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
+from srbench.benchmark.plan import Job, Plan
 from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
 from srbench.metrics.conventions import quantise
 from srbench.models.inference import Inference, Upscaled
-from srbench.plan import Job, Plan
 from srbench.results.records import Row
 from srbench.results.store import saved_image
 

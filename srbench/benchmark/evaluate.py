@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from srbench.display import NoProgress
+from srbench.benchmark.plan import Request, plan
+from srbench.benchmark.progress import NoProgress
+from srbench.benchmark.run import run
 from srbench.models import find_model
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled
-from srbench.plan import Request, plan
-from srbench.runner import run
 
 if TYPE_CHECKING:
     from srbench.models.spec import Upscaler

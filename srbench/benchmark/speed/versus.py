@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError
+from srbench.benchmark.speed.timing import Size, noise, seconds
 from srbench.models.inference import Inference
 from srbench.results.statistics import Interval, mean_interval
-from srbench.speed import Size, noise, seconds
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from srbench.base.registry import load
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from srbench.plan import Job
+    from srbench.benchmark.plan import Job
     from srbench.results.records import Results, Row, Run
 
 EVERY_S = 15.0

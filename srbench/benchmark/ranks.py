@@ -1,7 +1,7 @@
 """The processes of one run, as torchrun or Slurm start them: who is who, what they agree on, how a dead one is noticed.
 
 Only the control goes this way (gloo, some hundred bytes a process). Images are read and scores written by each process
-itself; see `srbench.scaleout`.
+itself; see `srbench.benchmark.scaleout`.
 """
 
 from __future__ import annotations

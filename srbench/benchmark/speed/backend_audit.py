@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import SrbenchError
 from srbench.base.registry import entries
+from srbench.benchmark.speed.versus import Ratio, ratio, take_turns
 from srbench.datasets.samples import open_samples
-from srbench.interleaved import Ratio, ratio, take_turns
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
 from srbench.models.backends import find_backend
@@ -22,9 +22,9 @@ from srbench.models.spec import PRECISIONS
 if TYPE_CHECKING:
     import torch
 
+    from srbench.benchmark.speed.timing import Size
     from srbench.datasets.sample import Sample
     from srbench.models.spec import ModelSpec
-    from srbench.speed import Size
 
 IMAGES = 2
 """Of `samples`: enough pixels for a largest difference, few enough to wait for."""

@@ -11,13 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench.base.errors import JobError, UnavailableError
+from srbench.benchmark.plan import Job, Plan
+from srbench.benchmark.speed.timing import time_model
+from srbench.benchmark.walk import Walk, workers_of
 from srbench.models.inference import Inference, prepare
-from srbench.plan import Job, Plan
 from srbench.results import environment
 from srbench.results.records import Row, Run
 from srbench.results.store import RunWriter, load_results, read_run, run_path, timed_already, write_speeds
-from srbench.speed import time_model
-from srbench.walk import Walk, workers_of
 
 if TYPE_CHECKING:
     from srbench.models.spec import ModelSpec
@@ -28,7 +28,7 @@ NO_HR = "the data set has LR alone, and no HR to score against"
 
 
 class Progress(Protocol):
-    """Where a run tells how it goes; see `srbench.display`."""
+    """Where a run tells how it goes; see `srbench.benchmark.progress`."""
 
     def begin(self, jobs: Sequence[Job]) -> None: ...
     def image(self, job: Job, row: Row) -> None: ...
