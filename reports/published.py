@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from srbench.analysis.claims import Claim, read_claims
 from srbench.base.errors import UsageError
-from srbench.claims import Claim, read_claims
 from srbench.metrics import resolve
 from srbench.results.records import Results
 from srbench.results.summary import Score, heading

@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from srbench.analysis.compare import compare, rank
     from srbench.base.errors import SrbenchError
     from srbench.benchmark.evaluate import evaluate
-    from srbench.comparison import compare, rank
     from srbench.images.degrade import degrade
     from srbench.images.files import read_image, write_image
     from srbench.metrics.scorer import measure
@@ -42,14 +42,14 @@ __all__ = [
 _HOME = {
     "Results": "results.records",
     "SrbenchError": "base.errors",
-    "compare": "comparison",
+    "compare": "analysis.compare",
     "degrade": "images.degrade",
     "evaluate": "benchmark.evaluate",
     "list_models": "models",
     "load_model": "models",
     "load_results": "results.store",
     "measure": "metrics.scorer",
-    "rank": "comparison",
+    "rank": "analysis.compare",
     "read_image": "images.files",
     "write_image": "images.files",
 }

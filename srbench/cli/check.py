@@ -11,8 +11,8 @@ import click
 from srbench.cli.options import FOLDER, CommaList, data_root_option, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.baseline import Baseline
-    from srbench.check import Verdict
+    from srbench.analysis.check.baseline import Baseline
+    from srbench.analysis.check.check import Verdict
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -53,13 +53,13 @@ def command(
     github: bool | None,
     data_root: Path | None,
 ) -> int:
+    from srbench.analysis.check.baseline import baseline_of, read_baseline, write_baseline
+    from srbench.analysis.check.check import compare
+    from srbench.analysis.check.crops import write_crops
+    from srbench.analysis.check.formats import as_text
+    from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import UsageError
-    from srbench.baseline import baseline_of, read_baseline, write_baseline
-    from srbench.check import compare
-    from srbench.crops import write_crops
     from srbench.results.store import load_results
-    from srbench.tolerances import as_toml, noise_floors, read_tolerances
-    from srbench.verdicts import as_text
 
     loaded = load_results(results)
     if calibrate:
@@ -81,7 +81,7 @@ def command(
 
 
 def _tell_machines(verdict: Verdict, expected: Baseline, name: str, junit: Path | None, github: bool | None) -> None:
-    from srbench.verdicts import as_annotations, as_junit, as_markdown
+    from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
 
     if junit:
         junit.parent.mkdir(parents=True, exist_ok=True)

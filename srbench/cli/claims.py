@@ -19,9 +19,9 @@ from srbench.cli.options import FOLDER, data_root_option, device_option, srbench
 @device_option
 @data_root_option
 def command(file: Path, results: Path | None, device: str, data_root: Path | None) -> int:
+    from srbench.analysis.claims import read_claims
+    from srbench.analysis.explain import Subject, explain
     from srbench.base.errors import InputError, JobError, UnavailableError, UsageError
-    from srbench.claims import read_claims
-    from srbench.explain import Subject, explain
 
     unexplained = 0
     for claim in read_claims(file):

@@ -13,7 +13,7 @@ import click
 from srbench.cli.options import FOLDER, NAMES, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.comparison import Difference, Place
+    from srbench.analysis.compare import Difference, Place
 
 
 HEADINGS = ("data set", "A", "B", "n", "A − B", "95 % interval", "better:equal:worse", "p", "p (Holm)", "verdict")
@@ -28,8 +28,8 @@ FOOTNOTE = (
 @click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
 @click.option("--metric", default="psnr_y", show_default=True)
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
+    from srbench.analysis.compare import compare_all, rank
     from srbench.base.errors import UsageError
-    from srbench.comparison import compare_all, rank
     from srbench.results.store import load_results
 
     loaded = load_results(results)

@@ -10,7 +10,7 @@ import click
 from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.explain import Reading
+    from srbench.analysis.explain import Reading
 
 
 @srbench_command(
@@ -41,9 +41,9 @@ def command(
     device: str,
     data_root: Path | None,
 ) -> int:
+    from srbench.analysis.claims import Claim, parse_value
+    from srbench.analysis.explain import FAMILIES, Subject, explain, matrix
     from srbench.base.errors import UsageError
-    from srbench.claims import Claim, parse_value
-    from srbench.explain import FAMILIES, Subject, explain, matrix
 
     if metric and metric.partition("_")[0] not in FAMILIES:
         raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")

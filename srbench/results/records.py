@@ -7,9 +7,11 @@ History of the file format:
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from html import escape
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench.base.errors import IncomparableError, InputError
@@ -227,15 +229,43 @@ class Results:
         return iter(self.runs)
 
     def __repr__(self) -> str:
-        from srbench.showing import as_text
-
-        return as_text(self)
+        """One line on what there is, and the means as a table; reports say more, see `srbench report`."""
+        return "\n".join([self._headline(), *([self._means().to_string(index=False)] if self._scored() else [])])
 
     def _repr_html_(self) -> str:
-        """What notebooks show."""
-        from srbench.showing import as_html
+        """What notebooks show: the same, every text in it escaped."""
+        return f"<p>{escape(self._headline())}</p>{self._means().to_html(index=False) if self._scored() else ''}"
 
-        return as_html(self)
+    def _headline(self) -> str:
+        """`<Results: 2 models on 1 data set, 12 images scored, 1 failure>`"""
+        failures = sum(len(run.failures) + bool(run.error) for run in self.runs)
+        datasets = {run.identity.dataset for run in self.runs}
+        parts = [
+            f"{_count(len(self.models), 'model')} on {_count(len(datasets), 'data set')}",
+            f"{_count(self._scored(), 'image')} scored",
+            *([_count(failures, "failure")] if failures else []),
+            *([f"in {self.folder}"] if self.folder else []),
+        ]
+        return f"<Results: {', '.join(parts)}>"
+
+    def _scored(self) -> int:
+        return sum(len(run.rows) - len(run.failures) for run in self.runs)
+
+    def _means(self) -> pd.DataFrame:
+        """A row a run: data set, scale, model, the mean of each metric, how many images."""
+        import pandas as pd
+
+        def mean(values: Sequence[float]) -> float:
+            return fmean(values) if values else math.nan
+
+        return pd.DataFrame(
+            {
+                **{name: getattr(run.identity, name) for name in ("dataset", "scale", "model")},
+                **{metric: round(mean(run.values(metric)), 4) for metric in self.metrics},
+                "images": len(run.rows),
+            }
+            for run in self.runs
+        )
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -293,6 +323,10 @@ class Results:
         for run in self.runs:
             key = (run.identity.dataset, run.identity.scale)
             refuse_differences(first.setdefault(key, run).identity, run.identity, OWN, "Keep them in separate folders.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

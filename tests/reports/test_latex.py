@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports import latex, published, terminal
-from srbench.claims import read_claims
+from srbench.analysis.claims import read_claims
 from srbench.cli import main
 from srbench.results.records import Results, Run
 from srbench.results.summary import summarise

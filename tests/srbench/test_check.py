@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from srbench.analysis.check.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
+from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError, InputError, UsageError
-from srbench.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
-from srbench.check import Verdict, compare
 from srbench.cli import main
 from srbench.results.records import Results, Row, Run
-from srbench.tolerances import Tolerances
 from tests.made_results import failed_run, made_run, saved
 
 SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
+from srbench.analysis.compare import compare, holm, rank, wilcoxon_p
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
-from srbench.comparison import compare, holm, rank, wilcoxon_p
 from srbench.results.records import Results
 from tests.made_results import made_run, saved
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srbench.analysis.claims import parse_value, read_claims
+from srbench.analysis.explain import Subject, matrix
 from srbench.base.errors import InputError
-from srbench.claims import parse_value, read_claims
 from srbench.cli import main
-from srbench.explain import Subject, matrix
 from srbench.images.files import write_image
 
 CLAIM = '[[claim]]\nmodel = "bicubic"\ndataset = "{folder}"\nscale = 4\nvalue = "{value}"\n'

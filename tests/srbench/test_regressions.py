@@ -17,19 +17,19 @@ import torch
 from PIL import Image as pil
 
 import srbench
+from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, write_baseline
+from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.crops import side_by_side
+from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
+from srbench.analysis.check.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
 from srbench.base.errors import IncomparableError, InputError
-from srbench.baseline import Baseline, baseline_of, read_baseline, write_baseline
-from srbench.check import Verdict, compare
 from srbench.cli import main
-from srbench.crops import side_by_side
 from srbench.datasets import folder as dataset_folder
 from srbench.datasets import open_dataset
 from srbench.images.files import write_image
 from srbench.images.resize import CUBIC, imresize
 from srbench.metrics.conventions import CONVENTIONS
 from srbench.results.records import Results
-from srbench.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
-from srbench.verdicts import as_annotations, as_junit, as_markdown
 from tests.made_results import made_run, made_speed, saved
 
 if TYPE_CHECKING:

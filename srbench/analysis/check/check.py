@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from srbench.analysis.check.baseline import Baseline, Key, baseline_of, key
+from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError
-from srbench.baseline import Baseline, Key, baseline_of, key
 from srbench.results.records import Results, Row, Run, refuse_differences
 from srbench.results.summary import heading
-from srbench.tolerances import Tolerances
 
 SAME_PIXELS = 0.1
 """Share of the tolerance that is left to a metric on unchanged pixels: it may run on another device, in float32."""

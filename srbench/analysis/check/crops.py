@@ -13,7 +13,7 @@ from srbench.images.files import read_image, to_rgb, write_image
 from srbench.results.store import run_path, saved_image
 
 if TYPE_CHECKING:
-    from srbench.check import Verdict
+    from srbench.analysis.check.check import Verdict
     from srbench.images.files import Image
     from srbench.results.records import Results, Run
 
@@ -30,8 +30,8 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
 
     Images that were not saved, or whose data set is not here, are left out.
     """
-    from srbench.baseline import key
-    from srbench.check import worst
+    from srbench.analysis.check.baseline import key
+    from srbench.analysis.check.check import worst
 
     runs = {key(run): run for run in results}
     found = worst(verdict.failures, len(verdict.failures))

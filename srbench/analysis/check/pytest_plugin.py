@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from srbench.check import Verdict
+    from srbench.analysis.check.check import Verdict
     from srbench.models.spec import Upscaler
 
     Check = Callable[..., Verdict]
@@ -43,10 +43,10 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         **options: Any,
     ) -> Verdict:
         from srbench import evaluate
-        from srbench.baseline import Baseline, read_baseline, write_baseline
-        from srbench.check import compare
-        from srbench.tolerances import read_tolerances
-        from srbench.verdicts import as_text
+        from srbench.analysis.check.baseline import Baseline, read_baseline, write_baseline
+        from srbench.analysis.check.check import compare
+        from srbench.analysis.check.formats import as_text
+        from srbench.analysis.check.tolerances import read_tolerances
 
         results = evaluate(model, datasets, **options)
         path = Path(baseline)

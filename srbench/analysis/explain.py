@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.analysis.claims import Claim
 from srbench.base.errors import InputError
-from srbench.claims import Claim
 from srbench.datasets import open_dataset
 from srbench.images.degrade import DEGRADATIONS
 from srbench.images.files import read_image

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from srbench.baseline import Baseline, Key
-from srbench.check import FAILING, Finding, Kind, Verdict, worst
+from srbench.analysis.check.baseline import Baseline, Key
+from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
 
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""

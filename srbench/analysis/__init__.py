@@ -1,0 +1,1 @@
+"""What scores say: comparisons, regressions, which convention gives a number, claims of papers."""
