@@ -29,7 +29,7 @@ def make_command(
     limit: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Make a study in FOLDER of the images that `srbench run --save-images` kept in RESULTS."""
-    from srbench.study.make import make_study
+    from srbench.apps.study.make import make_study
 
     study = make_study(results, folder, models, mode, crop=crop, limit=limit, root=data_root)
     click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
@@ -41,7 +41,7 @@ def make_command(
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 def serve_command(folder: Path, host: str, port: int) -> None:
     """Serve the rating page of the study in FOLDER until interrupted. Several people can answer at once."""
-    from srbench.study.serve import serve
+    from srbench.apps.study.serve import serve
 
     click.echo(f"http://{host}:{port}/ – answers go to {folder / 'answers.sqlite'}; Ctrl-C ends", err=True)
     serve(folder, host, port)
@@ -55,8 +55,8 @@ def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
     """Score the models of the study in FOLDER by the answers so far."""
     from tabulate import tabulate
 
+    from srbench.apps.study.score import score_study, study_rows
     from srbench.results.store import write_study
-    from srbench.study.score import score_study, study_rows
 
     study, scores = score_study(folder)
     name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)

@@ -13,9 +13,9 @@ import click
 from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
+    from srbench.apps.upscale.pixels import Enlarger
     from srbench.models.spec import ModelSpec
     from srbench.models.values import Hints
-    from srbench.upscale.pixels import Enlarger
 
 
 @srbench_command(
@@ -43,10 +43,10 @@ def command(
     source: Path, target: Path, ref: str, hints: Hints, scale: float | None, tile: str,
     precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,
 ) -> int:  # fmt: skip
+    from srbench.apps.upscale.pixels import Enlarger
     from srbench.base.errors import UsageError
     from srbench.models import find_model
     from srbench.models.inference import prepare, select_device
-    from srbench.upscale.pixels import Enlarger
 
     if sheet and (source.is_dir() or sheet.suffix.lower() != ".png"):
         raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
@@ -67,9 +67,9 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
 
 
 def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
+    from srbench.apps.upscale import video
+    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, write_picture
     from srbench.base.errors import UsageError
-    from srbench.upscale import video
-    from srbench.upscale.pictures import check_target, enlarge, read_picture, write_picture
 
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the input; give another OUTPUT")
@@ -86,7 +86,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         picture = enlarge(lr, enlarger, progress)
     write_picture(target, picture)
     if sheet:
-        from srbench.upscale.sheet import write_sheet
+        from srbench.apps.upscale.sheet import write_sheet
 
         write_sheet(sheet, lr.colour, picture.colour, name)
     click.echo(f"{target}: {picture.colour.shape[1]}x{picture.colour.shape[0]}", err=True)
@@ -94,8 +94,8 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
+    from srbench.apps.upscale.folders import plan_folder, upscale_folder
     from srbench.models.spec import weights_digest
-    from srbench.upscale.folders import plan_folder, upscale_folder
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
     made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}

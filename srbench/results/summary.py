@@ -71,7 +71,7 @@ class Heading:
 
 
 STUDIED = {"elo": Heading("elo", "Elo by raters", 0, True), "mos": Heading("mos", "MOS by raters", 2, True)}
-"""What people said, as columns beside the metrics; see `srbench.study`."""
+"""What people said, as columns beside the metrics; see `srbench.apps.study`."""
 
 OTHER_WEIGHTS = "raters saw other weights of the model. Make a new study: srbench study make"
 

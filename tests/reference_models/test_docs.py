@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image as pil
 
+from srbench.apps.study.answers import Answers
+from srbench.apps.study.make import read_study
 from srbench.cli import cli, main
 from srbench.datasets.samples import files
 from srbench.models import find_model
-from srbench.study.answers import Answers
-from srbench.study.make import read_study
 from tests.documented import NOT_RUN, PAGES, ROOT, Command, commands, python
 from tests.reference_models.test_weights import small
 from tests.srbench.test_upscale import write_video

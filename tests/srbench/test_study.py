@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from srbench.study.answers import Answers
-from srbench.study.make import Study, read_study
-from srbench.study.score import ELO, bradley_terry, score_study
-from srbench.study.serve import chosen, shown, sides
+from srbench.apps.study.answers import Answers
+from srbench.apps.study.make import Study, read_study
+from srbench.apps.study.score import ELO, bradley_terry, score_study
+from srbench.apps.study.serve import chosen, shown, sides
 from tests.conftest import Srbench
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +44,7 @@ def study(results: Path, srbench: Srbench, tmp_path: Path) -> Path:
 @pytest.fixture
 def client(study: Path) -> Any:
     pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
-    from srbench.study.serve import make_app
+    from srbench.apps.study.serve import make_app
 
     return make_app(study).test_client()
 
@@ -213,7 +213,7 @@ def served(study: Path) -> Iterator[str]:
     pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
     from werkzeug.serving import make_server
 
-    from srbench.study.serve import make_app
+    from srbench.apps.study.serve import make_app
 
     server = make_server("127.0.0.1", 0, make_app(study), threaded=True)
     thread = threading.Thread(target=server.serve_forever)

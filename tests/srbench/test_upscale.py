@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image as pil
 from PIL import ImageCms
 
+from srbench.apps.upscale.pixels import resized, upscaled
+from srbench.apps.upscale.sheet import detailed, views
 from srbench.base.registry import entries
 from srbench.images.files import read_image, write_image
 from srbench.images.resize import imresize
@@ -24,8 +26,6 @@ from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import ModelSpec
-from srbench.upscale.pixels import resized, upscaled
-from srbench.upscale.sheet import detailed, views
 from tests.conftest import Srbench
 
 Photograph = Callable[..., np.ndarray]

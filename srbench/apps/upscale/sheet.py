@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageDraw, ImageFont
 
+from srbench.apps.upscale.pixels import Pixels, resized
 from srbench.images.files import atomic_file, to_rgb
-from srbench.upscale.pixels import Pixels, resized
 
 PIECES = 3
 SIDE = 48

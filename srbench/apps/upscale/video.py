@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.errors import InputError, UnavailableError
-from srbench.upscale.pixels import Enlarger
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

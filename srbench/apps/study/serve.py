@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from srbench.apps.study.answers import Answers
+from srbench.apps.study.make import IMAGES, Question, Study, read_study
 from srbench.base.errors import UnavailableError
-from srbench.study.answers import Answers
-from srbench.study.make import IMAGES, Question, Study, read_study
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -31,7 +31,7 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
     except ImportError:
         raise UnavailableError("the rating page needs Flask: pip install 'srbench[study]'") from None
     study, answers = read_study(folder), Answers(folder)
-    static = Path(str(resources.files("srbench.study"))) / "static"
+    static = Path(str(resources.files("srbench.apps.study"))) / "static"
     app = Flask(__name__, static_folder=str(static), static_url_path="/static")
     app.config |= {"MAX_CONTENT_LENGTH": 4096, "TRUSTED_HOSTS": list(hosts) or None}
 

@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
+from srbench.apps.upscale.pixels import Enlarger, Pixels, Progress
 from srbench.base.errors import InputError
 from srbench.images.files import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
-from srbench.upscale.pixels import Enlarger, Pixels, Progress
 
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from srbench.apps.study.answers import Answers
+from srbench.apps.study.make import Question, Study, read_study
 from srbench.base.errors import InputError
 from srbench.results.records import StudyRow
-from srbench.study.answers import Answers
-from srbench.study.make import Question, Study, read_study
 
 ELO = 400.0 / math.log(10.0)
 RESAMPLES = 1000

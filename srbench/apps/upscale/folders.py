@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
+from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.images.files import SUFFIXES
-from srbench.upscale.pictures import Picture, enlarge, read_picture, write_picture
-from srbench.upscale.pixels import Enlarger
 
 NOTE = ".srbench-upscale.json"
 """What made the pictures of a folder: so that a second run with another model does not take them for its own."""
