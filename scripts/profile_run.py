@@ -21,7 +21,6 @@ from typing import Any
 from tabulate import tabulate
 
 import srbench.benchmark.run
-import srbench.benchmark.walk
 import srbench.datasets.folder
 from srbench.benchmark.plan import Plan, Request, plan
 from srbench.benchmark.progress import NoProgress
@@ -70,7 +69,7 @@ def watched(made: Plan) -> Stages:
     stages.watch("forward", Inference, "upscale_together")
     stages.watch("views", Convention, "views")
     stages.watch("other scoring", Scorer, "__call__")
-    stages.watch("save images", srbench.benchmark.walk, "write_image")
+    stages.watch("save images", srbench.benchmark.run, "write_image")
     for name in ("__enter__", "append", "finish"):
         stages.watch("store", RunWriter, name)
     for name, function in made.scorer._functions.items():

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from srbench.benchmark.distributed import shares
 from srbench.benchmark.plan import Request, plan
-from srbench.benchmark.scaleout import shares
 from srbench.images.files import write_image
 from srbench.results.records import Identity, Row, Run
 from srbench.results.statistics import mean_interval

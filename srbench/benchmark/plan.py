@@ -79,7 +79,7 @@ class Job:
 class Plan:
     """The jobs, in the order of models; `skipped` says of each model left out why.
 
-    `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.scaleout`).
+    `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
     request: Request

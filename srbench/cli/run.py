@@ -20,8 +20,8 @@ from srbench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from srbench.benchmark.distributed import Ranks
     from srbench.benchmark.plan import Plan, Request
-    from srbench.benchmark.ranks import Ranks
 
 BATCH = "Images in a row that are of one size and go through the model together."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
@@ -55,8 +55,8 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 @data_root_option
 def command(**options: Any) -> int:
+    from srbench.benchmark.distributed import ElsewhereError, joined
     from srbench.benchmark.plan import Request
-    from srbench.benchmark.ranks import ElsewhereError, joined
 
     with joined() as ranks:
         request = Request(**{**options, "device": ranks.device(options["device"])})
@@ -70,9 +70,9 @@ def command(**options: Any) -> int:
 
 def _run(request: Request, ranks: Ranks) -> int:
     """The run of one process. Whether it went well is told by rank 0: a launcher stops all when one says it did not."""
+    from srbench.benchmark.distributed import run_together, share
     from srbench.benchmark.plan import plan
     from srbench.benchmark.progress import print_results, progress_for_terminal
-    from srbench.benchmark.scaleout import run_together, share
 
     progress = progress_for_terminal(ranks.rank)
     made = ranks.together(lambda: plan(request))

@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.errors import UsageError
-from srbench.benchmark.ranks import ALONE, Ranks, ranks_of
-from srbench.benchmark.scaleout import shares
+from srbench.benchmark.distributed import ALONE, Ranks, ranks_of, shares
 from srbench.datasets.folder import open_folder
 from srbench.results.journals import journal_paths
 from srbench.results.records import Row, Run
