@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
-from srbench.datasets import open_dataset
 from srbench.images.files import read_image, to_rgb, write_image
-from srbench.results.store import run_path, saved_image
+from srbench.results.saved import dataset_of, sr_path
 from srbench.results.summary import in_order
 
 if TYPE_CHECKING:
@@ -75,32 +74,26 @@ def make_gallery(results: Results, out: Path) -> Gallery:
             gallery.missing.append(f"{name} ×{scale}: no saved images. Make them: srbench run --save-images")
             continue
         try:
-            identity = saved[0].identity
-            dataset = open_dataset(
-                saved[0].source, identity.scale, identity.degradation, unverified=identity.unverified
-            )
-            gallery.pictures += _pictures(results, saved, dataset, out)
+            gallery.pictures += _pictures(results, saved, dataset_of(saved[0], results.data_root), out)
         except SrbenchError as error:
             gallery.missing.append(f"{name} ×{scale}: {error}")
     return gallery
 
 
 def _has_images(results: Results, run: Run) -> bool:
-    return results.folder is not None and any(_sr_path(results, run, row.image).is_file() for row in run.rows)
-
-
-def _sr_path(results: Results, run: Run, image: str) -> Path:
-    assert results.folder is not None
-    return saved_image(run_path(results.folder, run.identity), image)
+    folder = results.folder
+    return folder is not None and any(sr_path(folder, run, row.image).is_file() for row in run.rows)
 
 
 def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[Picture]:
+    folder = results.folder
+    assert folder is not None  # or there would be no saved images
     scored = {row.image for run in runs for row in run.rows}
     wanted = [index for index, image in enumerate(dataset.ids) if image in scored]
 
     def make(index: int) -> Picture:
         image = dataset.ids[index]
-        paths = {run.identity.model: _sr_path(results, run, image) for run in runs}
+        paths = {run.identity.model: sr_path(folder, run, image) for run in runs}
         there = {model: path for model, path in paths.items() if path.is_file()}
         return _picture(runs[0], image, dataset[index].reference, there, out)
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from srbench.datasets import open_dataset
-from srbench.images.files import read_image, to_rgb
+from srbench.images.files import to_rgb
 from srbench.results.records import Results, Run
-from srbench.results.store import load_results, run_path, saved_image
+from srbench.results.saved import dataset_of, read_sr
+from srbench.results.store import load_results
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
@@ -30,11 +30,9 @@ def main(folder: str, dataset: str, image: str, crop: str, target: str) -> None:
     runs = by_psnr(results, dataset)
     if not runs:
         raise SystemExit(f"{folder}: no results on {dataset}")
-    samples = open_dataset(runs[0].source, runs[0].identity.scale)
+    samples = dataset_of(runs[0])
     hr = to_rgb(samples[samples.ids.index(image)].reference)
-    pictures = {
-        caption(run, image): read_image(saved_image(run_path(Path(folder), run.identity), image)) for run in runs
-    }
+    pictures = {caption(run, image): read_sr(Path(folder), run, image) for run in runs}
     pictures[f"HR\n{image}, {dataset} ×{runs[0].identity.scale}"] = hr
     crops = {title: to_rgb(picture)[top : top + height, left : left + width] for title, picture in pictures.items()}
     draw(crops, Path(target))

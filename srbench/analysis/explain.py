@@ -12,14 +12,14 @@ from srbench.analysis.claims import Claim
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.images.degrade import DEGRADATIONS
-from srbench.images.files import read_image
 from srbench.images.tensors import image_tensor
 from srbench.metrics import resolve
 from srbench.metrics.conventions import CONVENTIONS, quantise
 from srbench.metrics.scorer import Scorer
 from srbench.models import find_model
 from srbench.models.inference import prepare, select_device
-from srbench.results.store import load_results, run_path, saved_image
+from srbench.results.saved import dataset_of, read_sr
+from srbench.results.store import load_results
 from srbench.results.summary import heading
 
 if TYPE_CHECKING:
@@ -130,15 +130,9 @@ def _saved_run(subject: Subject) -> Run:
 def _saved(subject: Subject, run: Run) -> Iterator[tuple[Tensor, Image]]:
     """SR and HR of every image, SR as it was saved."""
     assert subject.results is not None
-    identity = run.identity
-    dataset = open_dataset(
-        run.source, identity.scale, identity.degradation, subject.root, unverified=identity.unverified
-    )
+    dataset = dataset_of(run, subject.root)
     for index, image in enumerate(dataset.ids):
-        path = saved_image(run_path(subject.results, identity), image)
-        if not path.is_file():
-            raise InputError(f"{path}: no saved image. Make it: srbench run --save-images, or leave RESULTS out")
-        yield image_tensor(read_image(path), "cpu"), dataset[index].reference
+        yield image_tensor(read_sr(subject.results, run, image), "cpu"), dataset[index].reference
 
 
 @dataclass(frozen=True)

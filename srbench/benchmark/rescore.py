@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from srbench.base.errors import IncomparableError, JobError
-from srbench.datasets import open_dataset
+from srbench.base.errors import InputError, JobError
 from srbench.datasets.folder import short_digest
-from srbench.datasets.sample import Dataset, Sample
-from srbench.images.files import read_image
+from srbench.datasets.sample import Sample
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
-from srbench.results.store import RunWriter, load_results, run_path, saved_image
+from srbench.results.saved import dataset_of, read_sr
+from srbench.results.store import RunWriter, load_results, run_path
+
+if TYPE_CHECKING:
+    from srbench.images.files import Image
 
 
 def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:
@@ -32,15 +35,15 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
         title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
         try:
             rescore_run(folder, run, scorer, root)
-        except JobError as error:
+        except (JobError, InputError) as error:
             left_out[title] = str(error)
     return left_out
 
 
 def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
-    """Score one run's saved images; raises `JobError` where they are missing or have changed since."""
+    """Score one run's saved images; raises `InputError` where they are missing, `JobError` where they have changed."""
     path = run_path(folder, run.identity)
-    dataset = _same_dataset(run, root)
+    dataset = dataset_of(run, root)
     position = {id: index for index, id in enumerate(dataset.ids)}
     begun = replace(run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),))
     with RunWriter(path, begun) as writer:
@@ -48,25 +51,15 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
             names = [name for name in scorer.metrics if name not in row.scores]
             if names and not row.error:
                 sample = dataset[position[row.image]]
-                writer.append(_rescore_row(row, saved_image(path, row.image), sample, scorer, names))
+                writer.append(_rescore_row(row, read_sr(folder, run, row.image), sample, scorer, names))
         return writer.finish(dataset.ids, run.error)
 
 
-def _rescore_row(row: Row, picture: Path, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
-    if not picture.is_file():
-        raise JobError(f"no saved image {picture}. Make it: srbench run --save-images")
-    sr, scale = read_image(picture), sample.reference.shape[0] // sample.lr.shape[0]
+def _rescore_row(row: Row, sr: Image, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
     if short_digest(sr) != row.sr:
-        raise JobError(f"{picture} is not the image that was scored. Make it anew: srbench run --save-images --force")
-    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))
-
-
-def _same_dataset(run: Run, root: Path | None) -> Dataset:
-    identity = run.identity
-    dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
-    if dataset.fingerprint != identity.fingerprint:
-        raise IncomparableError(
-            f"{identity.dataset}: its images are not those that were scored "
-            f"(fingerprint {dataset.fingerprint[:6]}, was {identity.fingerprint[:6]})"
+        raise JobError(
+            f"the saved {row.image}.png is not the image that was scored. Make it anew: "
+            f"srbench run --save-images --force"
         )
-    return dataset
+    scale = sample.reference.shape[0] // sample.lr.shape[0]
+    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))

@@ -73,7 +73,10 @@ def open_dataset(
 
 def _not_found(ref: str, home: Path) -> UsageError | InputError:
     if ref in STANDARD_SETS:
-        return InputError(f"{ref} is not here: no images in {home / 'HR'}. Get it: srbench data prepare {ref}")
+        where = home / "HR"
+        return InputError(
+            f"{ref} is not here: no images in {where}. Get it: srbench data prepare {ref}; or --data-root"
+        )
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
     return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

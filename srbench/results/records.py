@@ -218,12 +218,14 @@ class Results:
     """Every run, timing and rating of a results folder: what reports, checks and comparisons read.
 
     `folder` is where they were read from, and where saved SR images lie; None for results made in memory.
+    `data_root` is where the data sets behind them are, None for the usual place.
     """
 
     runs: tuple[Run, ...]
     speeds: tuple[SpeedRow, ...] = ()
     folder: Path | None = None
     studies: tuple[StudyRow, ...] = ()
+    data_root: Path | None = None
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)

@@ -33,18 +33,17 @@ from srbench.results.records import (
     run_to_json,
 )
 
-
-def saved_image(run: Path, id: str) -> Path:
-    """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
-    return run.with_suffix("") / f"{id}.png"
-
-
 SPEED_FOLDER = "_speed"
 STUDY_FOLDER = "_study"
 
 
 def run_path(out: Path, identity: Identity) -> Path:
     return out / identity.dataset / f"x{identity.scale}" / f"{identity.model}.json"
+
+
+def saved_image(run: Path, id: str) -> Path:
+    """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
+    return run.with_suffix("") / f"{id}.png"
 
 
 def read_run(path: Path) -> Run | None:
@@ -213,8 +212,8 @@ def read_studies(out: Path) -> list[StudyRow]:
     return [StudyRow(**row) for path in paths for row in _load_json(path)["scores"]]
 
 
-def load_results(folder: Path | str) -> Results:
-    """Everything in a results folder, unfinished runs included.
+def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
+    """Everything in a results folder, unfinished runs included; `data_root` is where their data sets are.
 
     Raises `InputError` for a folder without results, or with a file that is not one.
     """
@@ -223,7 +222,7 @@ def load_results(folder: Path | str) -> Results:
     runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    return Results(tuple(runs), tuple(read_speeds(folder)), folder, tuple(read_studies(folder)))
+    return Results(tuple(runs), tuple(read_speeds(folder)), folder, tuple(read_studies(folder)), data_root)
 
 
 def _usual_order(home: Path) -> tuple[int, str, str]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
-from srbench.datasets import open_dataset
-from srbench.images.files import read_image, to_rgb, write_image
-from srbench.results.store import run_path, saved_image
+from srbench.images.files import to_rgb, write_image
+from srbench.results.saved import dataset_of, read_sr
 
 if TYPE_CHECKING:
     from srbench.analysis.check.check import Verdict
@@ -50,11 +49,10 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
 def _strip(results: Results, run: Run, image: str, root: Path | None) -> Image | None:
     if results.folder is None:
         return None
-    path = saved_image(run_path(results.folder, run.identity), image)
     try:
-        identity = run.identity
-        dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
-        hr, sr = to_rgb(dataset[dataset.ids.index(image)].reference), to_rgb(read_image(path))
+        dataset = dataset_of(run, root)
+        hr = to_rgb(dataset[dataset.ids.index(image)].reference)
+        sr = to_rgb(read_sr(results.folder, run, image))
     except (SrbenchError, ValueError):  # not saved, no such set here, no such image in it
         return None
     return side_by_side(hr, sr) if hr.shape == sr.shape else None

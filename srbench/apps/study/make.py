@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from srbench.base.errors import InputError, UsageError
-from srbench.datasets import open_dataset
-from srbench.images.files import atomic_file, read_image, to_rgb, write_image
+from srbench.images.files import atomic_file, to_rgb, write_image
 from srbench.results.records import Run
-from srbench.results.store import load_results, run_path, saved_image
+from srbench.results.saved import dataset_of, read_sr
+from srbench.results.store import load_results
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
@@ -122,15 +122,11 @@ def _pictures(
     results: Path, runs: Sequence[Run], limit: int | None, root: Path | None
 ) -> Iterator[tuple[str, dict[str, Image]]]:
     """Each image's id with HR, under the empty name, and the SR of every model."""
-    identity = runs[0].identity
-    dataset = open_dataset(runs[0].source, identity.scale, identity.degradation, root)
+    dataset = dataset_of(runs[0], root)
     for index, id in list(enumerate(dataset.ids))[:limit]:
         pictures = {"": to_rgb(dataset[index].reference)}
         for run in runs:
-            path = saved_image(run_path(results, run.identity), id)
-            if not path.is_file():
-                raise InputError(f"{path}: no saved image. Make it: srbench run --save-images")
-            pictures[run.identity.model] = to_rgb(read_image(path))
+            pictures[run.identity.model] = to_rgb(read_sr(results, run, id))
         yield id, pictures
 
 

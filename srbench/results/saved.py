@@ -1,0 +1,45 @@
+"""What lies behind a run: its data set, opened again as it was scored, and its saved SR images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.base.errors import IncomparableError, InputError
+from srbench.datasets import open_dataset
+from srbench.images.files import read_image
+from srbench.results.store import run_path, saved_image
+
+if TYPE_CHECKING:
+    from srbench.datasets.sample import Dataset
+    from srbench.images.files import Image
+    from srbench.results.records import Run
+
+
+def dataset_of(run: Run, root: Path | None = None) -> Dataset:
+    """The data set of a run, at its scale and degradation, verified or not as it was then; `root` is the data root.
+
+    Raises `UsageError` or `InputError` where it is not here, and `IncomparableError` where its pixels are no longer
+    those that were scored.
+    """
+    identity = run.identity
+    dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
+    if dataset.fingerprint != identity.fingerprint:
+        raise IncomparableError(
+            f"{identity.dataset}: its images are not those that were scored "
+            f"(fingerprint {dataset.fingerprint[:6]}, was {identity.fingerprint[:6]})"
+        )
+    return dataset
+
+
+def sr_path(folder: Path, run: Run, id: str) -> Path:
+    """Where the SR image of a run in a results folder is kept, whether it was saved or not."""
+    return saved_image(run_path(folder, run.identity), id)
+
+
+def read_sr(folder: Path, run: Run, id: str) -> Image:
+    """The saved SR image, uint8 `(h, w, 3)`; raises `InputError` where it was not saved."""
+    path = sr_path(folder, run, id)
+    if not path.is_file():
+        raise InputError(f"{path}: no saved image. Make it: srbench run --save-images")
+    return read_image(path)
