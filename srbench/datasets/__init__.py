@@ -10,8 +10,8 @@ from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import entries, load, unknown
 from srbench.datasets.folder import open_folder
 from srbench.datasets.samples import open_samples
-from srbench.datasets.standard.gate import vouch
 from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.datasets.standard.verify import vouch
 
 if TYPE_CHECKING:
     from srbench.datasets.sample import Dataset

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
+from srbench.datasets.folder import FileDataset
 from srbench.datasets.standard.pixels import Index, Known, Match
 from srbench.datasets.standard.sketch import psnr_from, sketch
 from srbench.datasets.standard.table import STANDARD_SETS
@@ -154,3 +155,35 @@ def _names(matches: Iterable[Match]) -> str:
     return " or ".join(
         f"{match.known.set} {match.known.id}" + (f" ({match.variant})" if match.variant else "") for match in matches
     )
+
+
+def vouch(dataset: FileDataset, home: Path, *, unverified: bool = False) -> FileDataset:
+    """The data set, held against the standard set of its name: with the set's own fingerprint, or marked `unverified`.
+
+    A copy cropped to multiples of 4 gives at x4 the HR of the original, so it has the original's fingerprint there.
+    Raises `InputError` for a set that does not verify, unless `unverified` allows it.
+    """
+    try:
+        verification = verify(dataset.name, home)
+        if verification.fits(dataset.scale):
+            known = verification.index.sets[dataset.name]
+            return replace(dataset, originals={id: known[id].sha256 for id in dataset.ids})
+        problem = _explained(verification, dataset.scale)
+    except InputError as error:
+        problem = str(error).rstrip(".")
+    if not unverified:
+        raise InputError(f"{problem}.\nSee: srbench data verify {dataset.name}. To score it as it is: --unverified")
+    return replace(dataset, unverified=True)
+
+
+def _explained(verification: Verification, scale: int) -> str:
+    misfits = verification.misfits(scale)
+    more = f" ({len(misfits)} such images)" if len(misfits) > 1 else ""
+    return f"{verification.folder} is not {verification.set} at x{scale}: {worded(misfits[0])}{more}"
+
+
+def worded(finding: Finding) -> str:
+    """One finding in a few words, its image first."""
+    if finding.status in ("cropped", "as-rgb"):
+        return f"{finding.id} is {finding.detail}"
+    return f"{finding.id} is {finding.status}" + (f", {finding.detail}" if finding.detail else "")

@@ -1,4 +1,4 @@
-"""A folder held against the set that it is named after, and the gate that a run passes."""
+"""A folder held against the set that it is named after, and what a run does with the answer."""
 
 from __future__ import annotations
 
