@@ -48,3 +48,8 @@ class UnavailableError(SrbenchError):
     """Something optional is missing: weights that cannot be fetched, a package that is not installed."""
 
     exit_status = 2
+
+
+def first_line(error: BaseException, most: int = 160) -> str:
+    """What a foreign error says, in one line of at most `most` characters; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]

@@ -21,7 +21,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
+from srbench.base.errors import InputError, JobError, SrbenchError, UsageError, first_line
 from srbench.benchmark.progress import Notes
 from srbench.benchmark.run import by_model, run, run_jobs
 from srbench.results.store import RunWriter, discard, read_run, run_path
@@ -174,7 +174,7 @@ def _meet(ranks: Ranks) -> None:
     try:
         dist.init_process_group("gloo", rank=ranks.rank, world_size=ranks.size, timeout=_timeout())
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise JobError(f"rank {ranks.rank} of {ranks.size} did not meet the others at {where}: {reason}") from error
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from srbench.base.errors import JobError, UnavailableError, UsageError
+from srbench.base.errors import JobError, UnavailableError, UsageError, first_line
 from srbench.base.registry import entries, load, package_of
 from srbench.models.spec import Backend
 from srbench.models.wrap import Scaled
@@ -102,7 +102,7 @@ def _example(upscaler: nn.Module, network: nn.Module, device: torch.device) -> T
         with torch.no_grad():
             upscaler(torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0)).to(device))
     except Exception as error:
-        raise JobError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+        raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
     finally:
         hook.remove()
     return seen[0]

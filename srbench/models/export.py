@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError, JobError, UnavailableError
+from srbench.base.errors import InputError, JobError, UnavailableError, first_line
 from srbench.models.values import USUAL
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor
     except ImportError as error:
         raise UnavailableError(f"{format} needs {error.name}: pip install 'srbench[onnx]'") from error
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0][:160]
+        reason = first_line(error)
         raise InputError(
             f"{name} cannot be written as {format} ({type(error).__name__}: {reason}). Every step of its forward pass "
             f"must be a torch operation"
@@ -159,7 +159,7 @@ def _largest_difference(module: nn.Module, exported: Callable[[Tensor], Tensor])
             with torch.no_grad():
                 ours, theirs = module(lr), exported(lr)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0][:160]
+            reason = first_line(error)
             raise JobError(f"the exported file fails on {shape[3]}x{shape[2]} pixels: {reason}") from error
         if ours.shape != theirs.shape:
             return float("inf")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from srbench.base.errors import JobError, UsageError
+from srbench.base.errors import JobError, UsageError, first_line
 from srbench.images.tensors import to_tensor
 from srbench.models.backends import accelerated
-from srbench.models.tiles import in_tiles, overlap_of
+from srbench.models.tiles import in_tiles, overlap_of, until_it_fits
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from srbench.images.files import Image
     from srbench.models.spec import ModelSpec, Upscaler
-
-SMALLEST_AUTO_TILE = 64
 
 
 def select_device(name: str) -> torch.device:
@@ -34,7 +32,7 @@ def select_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device, dtype=torch.float64)  # metrics are computed in float64, on the model's device
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"device {name!r} cannot be used ({reason}). Use --device cpu, or cuda:N") from error
     return device
 
@@ -99,7 +97,7 @@ class Inference:
             sr, tile, seam = self._tiled(x)
             synchronise(self.device)
         except Exception as error:
-            raise JobError(f"{type(error).__name__}: {_first_line(error)}") from error
+            raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
         seconds = time.perf_counter() - start
         check_sr(sr, x, self.upscaler.scale)
         return Upscaled(sr, seconds, tile, seam)
@@ -112,15 +110,10 @@ class Inference:
         return self._in_tiles(x, int(self.tile))
 
     def _smaller_until_it_fits(self, x: Tensor) -> tuple[Tensor, int | None, float]:
-        tile: int | None = None
-        while True:
-            try:
-                return (self(x), None, 0.0) if tile is None else self._in_tiles(x, tile)
-            except Exception as error:
-                tile = (tile or max(x.shape[-2:])) // 2
-                if not is_out_of_memory(error) or tile < SMALLEST_AUTO_TILE:
-                    raise
-            _release_memory()
+        def attempt(side: int | None) -> tuple[Tensor, int | None, float]:
+            return (self(x), None, 0.0) if side is None else self._in_tiles(x, side)
+
+        return until_it_fits(attempt, None, max(x.shape[-2:]))
 
     def _in_tiles(self, x: Tensor, tile: int) -> tuple[Tensor, int, float]:
         sr, seam = in_tiles(self, x, tile, self.upscaler.scale, self.overlap)
@@ -158,7 +151,7 @@ def prepare(
     except (UsageError, JobError):
         raise
     except Exception as error:
-        raise JobError(f"{type(error).__name__}: {_first_line(error)}") from error
+        raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     upscaler = accelerated(upscaler, backend, device, precision)
@@ -206,20 +199,3 @@ def synchronise(device: torch.device) -> None:
 
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-
-
-def _release_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -17,7 +17,7 @@ from functools import cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, first_line
 from srbench.models.values import UNIT, USUAL, Channels, Hints, Range, Values
 from srbench.models.wrap import Revalued, combined
 
@@ -123,7 +123,7 @@ def _scores(upscaler: Upscaler, values: Values) -> list[float]:
         with torch.inference_mode():
             return [_psnr(ranged(lr), hr) for lr, hr, _ in pieces(upscaler.scale)]
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
+        reason = first_line(error)
         raise InputError(
             f"it fails on {SIDE}x{SIDE} pixels ({type(error).__name__}: {reason}), so what values it takes cannot be "
             f"told. Give --model-range and --model-channels"

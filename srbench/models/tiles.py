@@ -6,8 +6,9 @@ of NaN goes in, and what comes out tells which pixels saw it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,10 @@ MOST_OVERLAP = 48
 """LR pixels. Residual networks of 16 blocks reach less far and come out exact; ESRGAN's 23 reach further than a tile is
 wide, with next to no weight: for such the error at the seams is told instead."""
 
+SMALLEST_AUTO_TILE = 64
 PROBE_ROWS = 32
+
+T = TypeVar("T")
 
 
 def overlap_of(upscale: Callable[[Tensor], Tensor], scale: int, device: torch.device) -> int:
@@ -44,10 +48,63 @@ def _reach(sr: Tensor, scale: int, middle: int) -> int:
     return int((columns - middle).abs().max()) if len(columns) else MOST_OVERLAP
 
 
+@dataclass(frozen=True)
+class Tile:
+    """One tile of an image: rows and columns, first to last, of LR without and with context."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    above: int
+    below: int
+    before: int
+    after: int
+    scale: int
+
+    @property
+    def context(self) -> tuple[slice, slice]:
+        """The rows and columns of LR that the model sees."""
+        return slice(self.above, self.below), slice(self.before, self.after)
+
+    @property
+    def own(self) -> tuple[slice, slice]:
+        """The rows and columns to keep of what the model makes of it."""
+        return (
+            slice((self.top - self.above) * self.scale, (self.bottom - self.above) * self.scale),
+            slice((self.left - self.before) * self.scale, (self.right - self.before) * self.scale),
+        )
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Where they belong in SR."""
+        return (
+            slice(self.top * self.scale, self.bottom * self.scale),
+            slice(self.left * self.scale, self.right * self.scale),
+        )
+
+
+def tiles_of(height: int, width: int, side: int, scale: int, overlap: int = MOST_OVERLAP) -> list[Tile]:
+    """The tiles of `side` LR pixels that cover an image of `height` x `width`, row by row, with context around each."""
+    return [
+        Tile(*rows[:2], *columns[:2], *rows[2:], *columns[2:], scale)
+        for rows in _spans(height, side, overlap)
+        for columns in _spans(width, side, overlap)
+    ]
+
+
+def _spans(size: int, side: int, overlap: int) -> list[tuple[int, int, int, int]]:
+    """Start and end of each tile of an axis, without and with its context."""
+    return [
+        (start, min(start + side, size), max(start - overlap, 0), min(start + side + overlap, size))
+        for start in range(0, size, side)
+    ]
+
+
 def in_tiles(
-    upscale: Callable[[Tensor], Tensor], x: Tensor, tile: int, scale: int, overlap: int = MOST_OVERLAP
+    upscale: Callable[[Tensor], Tensor], x: Tensor, side: int, scale: int, overlap: int = MOST_OVERLAP
 ) -> tuple[Tensor, float]:
-    """Upscale `(n, c, h, w)` by tiles of `tile` LR pixels. Returns SR, and the error at the seams.
+    """Upscale `(n, c, h, w)` by tiles of `side` LR pixels. Returns SR, and the error at the seams.
 
     The error is the largest difference, in 8-bit levels, between what two neighbours make of the last LR pixel before
     the cut: 0 where tiles equal the whole.
@@ -55,21 +112,18 @@ def in_tiles(
     height, width = x.shape[-2:]
     sr: Tensor | None = None
     seam = 0.0
-    for top, bottom, above, below in spans(height, tile, overlap):
-        for left, right, before, after in spans(width, tile, overlap):
-            part = upscale(x[..., above:below, before:after])
-            if sr is None:
-                sr = part.new_empty((*x.shape[:2], height * scale, width * scale))
-            rows, columns = slice(top * scale, bottom * scale), slice(left * scale, right * scale)
-            own_rows = slice((top - above) * scale, (bottom - above) * scale)
-            own_columns = slice((left - before) * scale, (right - before) * scale)
-            sr[..., rows, columns] = part[..., own_rows, own_columns]
-            if left:
-                theirs = sr[..., rows, _last_before(left, 0, scale)]
-                seam = max(seam, _difference(part[..., own_rows, _last_before(left, before, scale)], theirs))
-            if top:
-                theirs = sr[..., _last_before(top, 0, scale), columns]
-                seam = max(seam, _difference(part[..., _last_before(top, above, scale), own_columns], theirs))
+    for tile in tiles_of(height, width, side, scale, overlap):
+        part = upscale(x[(..., *tile.context)])
+        if sr is None:
+            sr = part.new_empty((*x.shape[:2], height * scale, width * scale))
+        (rows, columns), (own_rows, own_columns) = tile.place, tile.own
+        sr[..., rows, columns] = part[..., own_rows, own_columns]
+        if tile.left:
+            theirs = sr[..., rows, _last_before(tile.left, 0, scale)]
+            seam = max(seam, _difference(part[..., own_rows, _last_before(tile.left, tile.before, scale)], theirs))
+        if tile.top:
+            theirs = sr[..., _last_before(tile.top, 0, scale), columns]
+            seam = max(seam, _difference(part[..., _last_before(tile.top, tile.above, scale), own_columns], theirs))
     assert sr is not None
     return sr, seam
 
@@ -83,8 +137,26 @@ def _difference(a: Tensor, b: Tensor) -> float:
     return 255.0 * float((a.float() - b.float()).abs().max())
 
 
-def spans(size: int, tile: int, overlap: int = MOST_OVERLAP) -> Iterator[tuple[int, int, int, int]]:
-    """Start and end of each tile of an axis, without and with its context."""
-    for start in range(0, size, tile):
-        end = min(start + tile, size)
-        yield start, end, max(start - overlap, 0), min(end + overlap, size)
+def until_it_fits(attempt: Callable[[int | None], T], side: int | None, largest: int) -> T:
+    """What `attempt(side)` returns, with half the side again each time that memory runs out.
+
+    `side` is in LR pixels, and None for the whole image, whose longer side is `largest`. Errors other than running out
+    of memory are the attempt's own, and so is running out of it at `SMALLEST_AUTO_TILE`.
+    """
+    import torch
+
+    while True:
+        try:
+            return attempt(side)
+        except Exception as error:
+            side = (side or largest) // 2
+            if not is_out_of_memory(error) or side < SMALLEST_AUTO_TILE:
+                raise
+        if torch.cuda.is_available():  # outside of `except`, where the error still holds on to what was computed
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)

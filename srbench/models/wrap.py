@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, first_line
 from srbench.models.values import Values
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: t
         with torch.inference_mode():
             height, width = function(lr).shape[-2:]
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
+        reason = first_line(error)
         raise InputError(f"{what}: its scale cannot be told, it fails on 32x32 pixels ({reason})") from error
     if height != width or height % PROBE or height < PROBE:
         raise InputError(f"{what}: makes {width}x{height} of {PROBE}x{PROBE} pixels, which is no whole scale")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.base.errors import JobError, UsageError
+from srbench.base.errors import JobError, UsageError, first_line
 from srbench.images.files import to_rgb
 from srbench.images.resize import CUBIC, matrix
-from srbench.models.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
-from srbench.models.tiles import spans
+from srbench.models.inference import Inference, check_sr
+from srbench.models.tiles import tiles_of, until_it_fits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,16 +59,17 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     """SR of a picture by tiles, whatever its size; `Inference.tile` is `none`, a number, or `auto`, which is
     `AUTO_TILE` and half of it again while memory runs out.
     """
-    size = _first_tile(inference.tile, lr)
-    while True:
-        try:
-            return _by_tiles(inference, lr, size, progress)
-        except JobError:
-            raise
-        except Exception as error:
-            if not is_out_of_memory(error) or inference.tile != "auto" or size // 2 < SMALLEST_AUTO_TILE:
-                raise JobError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
-            size //= 2
+    side = _first_tile(inference.tile, lr)
+
+    def attempt(side: int | None) -> Pixels:
+        return _by_tiles(inference, lr, side or max(lr.shape[:2]), progress)
+
+    try:
+        return until_it_fits(attempt, side, max(lr.shape[:2])) if inference.tile == "auto" else attempt(side)
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def _first_tile(tile: str, lr: Pixels) -> int:
@@ -81,22 +82,15 @@ def _first_tile(tile: str, lr: Pixels) -> int:
     return int(tile)
 
 
-def _by_tiles(inference: Inference, lr: Pixels, size: int, progress: Progress | None) -> Pixels:
+def _by_tiles(inference: Inference, lr: Pixels, side: int, progress: Progress | None) -> Pixels:
     scale = inference.upscaler.scale
     height, width = lr.shape[:2]
     sr = np.empty((height * scale, width * scale, *lr.shape[2:]), lr.dtype)
-    done, expected = 0, -(-height // size) * -(-width // size)
-    overlap = inference.overlap if size < max(height, width) else 0
-    for top, bottom, above, below in spans(height, size, overlap):
-        for left, right, before, after in spans(width, size, overlap):
-            part = lr[above:below, before:after]
-            made = _tile(inference, part)
-            rows = slice((top - above) * scale, (bottom - above) * scale)
-            columns = slice((left - before) * scale, (right - before) * scale)
-            sr[top * scale : bottom * scale, left * scale : right * scale] = made[rows, columns]
-            done += 1
-            if progress:
-                progress(done, expected)
+    tiles = tiles_of(height, width, side, scale, inference.overlap if side < max(height, width) else 0)
+    for done, tile in enumerate(tiles, 1):
+        sr[tile.place] = _tile(inference, lr[tile.context])[tile.own]
+        if progress:
+            progress(done, len(tiles))
     return sr
 
 

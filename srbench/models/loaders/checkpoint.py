@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, first_line
 from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)})") from error
+        raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error)})") from error
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
             f"({_culprit(error)}). If you trust it, convert it: python -c {shlex.quote(_conversion(path))}"
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path}: not a weights file, or a damaged one ({_first_line(error)[:120]})") from error
+        raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error, 120)})") from error
     tensors = unwrapped(content)
     if not tensors:
         raise InputError(f"{path}: holds no dictionary of tensors; looked under {', '.join(WRAPPERS)}")
@@ -160,10 +160,6 @@ def generator_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefix = next((prefix for prefix in GENERATORS if any(name.startswith(prefix) for name in tensors)), "")
     inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return without_prefixes(inside)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def is_program(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, first_line
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import measured_scale
 
@@ -81,7 +81,7 @@ def open_session(path: Path, device: str, provider: str = "") -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[found])
     except Exception as error:  # onnxruntime's errors share no base class
-        raise InputError(f"onnxruntime: {(str(error).splitlines() or [''])[0][:160]}") from error
+        raise InputError(f"onnxruntime: {first_line(error)}") from error
 
 
 def _threads() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, first_line
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import parameters_of
 
@@ -64,7 +64,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     except UnsupportedModelError:
         return None
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        raise InputError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}") from error
+        raise InputError(f"{type(error).__name__}: {first_line(error, 120)}") from error
     architecture = descriptor.architecture.name
     if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3:
         raise InputError(f"{architecture} is not a model from an RGB image to an RGB image")

@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, first_line
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import measured_scale
 
@@ -68,4 +68,4 @@ def open_program(path: Path, device: torch.device | str) -> Any:
                 return torch.export.load(path).module().to(device)
             return torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except Exception as error:
-        raise InputError(f"torch: {(str(error).strip().splitlines() or [''])[0][:160]}") from error
+        raise InputError(f"torch: {first_line(error)}") from error
