@@ -13,19 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from srbench.analysis.compare import compare, rank
+    from srbench.base.assets import Asset
     from srbench.base.errors import SrbenchError
     from srbench.benchmark.evaluate import evaluate
+    from srbench.datasets.sample import Dataset, Sample
     from srbench.images.degrade import degrade
     from srbench.images.files import read_image, write_image
+    from srbench.metrics.metric import Metric
     from srbench.metrics.scorer import measure
     from srbench.models import list_models, load_model
+    from srbench.models.spec import Backend, ModelSpec
     from srbench.results.records import Results
     from srbench.results.store import load_results
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Asset",
+    "Backend",
+    "Dataset",
+    "Metric",
+    "ModelSpec",
     "Results",
+    "Sample",
     "SrbenchError",
     "compare",
     "degrade",
@@ -40,7 +50,13 @@ __all__ = [
 ]
 
 _HOME = {
+    "Asset": "base.assets",
+    "Backend": "models.spec",
+    "Dataset": "datasets.sample",
+    "Metric": "metrics.metric",
+    "ModelSpec": "models.spec",
     "Results": "results.records",
+    "Sample": "datasets.sample",
     "SrbenchError": "base.errors",
     "compare": "analysis.compare",
     "degrade": "images.degrade",

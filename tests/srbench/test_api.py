@@ -16,8 +16,8 @@ from srbench.results.store import load_results
 
 def test_public_names_are_these_and_resolve() -> None:
     assert srbench.__all__ == [
-        "Results", "SrbenchError", "compare", "degrade", "evaluate", "list_models", "load_model", "load_results",
-        "measure", "rank", "read_image", "write_image",
+        "Asset", "Backend", "Dataset", "Metric", "ModelSpec", "Results", "Sample", "SrbenchError", "compare", "degrade",
+        "evaluate", "list_models", "load_model", "load_results", "measure", "rank", "read_image", "write_image",
     ]  # fmt: skip
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     for name in srbench.__all__:

@@ -79,6 +79,21 @@ def test_a_plugin_adds_a_model_and_a_metric(folder: Path, plugin: Path) -> None:
     assert re.search(r"^blurry +srbench-example-plugin 1\.2\.3 ", listed.stdout, re.MULTILINE)
 
 
+def test_the_worked_example_gets_its_row(tmp_path: Path) -> None:
+    """CONTRIBUTING's model, from an empty file to a row in the table, as it is written there."""
+    text = (HERE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (source := tmp_path / "sharp").mkdir()
+    for name, language in (("sharp.py", "python"), ("pyproject.toml", "toml")):
+        (block,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        (source / name).write_text(block)
+    (line,) = re.findall(r"^srbench (run --models sharp.*)$", text, re.MULTILINE)
+    site = install(source, tmp_path / "site")
+    done = call(*SRBENCH, *line.split(), "--no-speed", "--out", tmp_path / "results", PYTHONPATH=str(site))
+    assert done.returncode == 0, done.stderr
+    means = {run.identity.model: sum(run.values("psnr_y")) / 6 for run in load_results(tmp_path / "results")}
+    assert means["sharp"] > means["bicubic"]
+
+
 def test_two_packages_of_one_name_are_refused(plugin: Path, tmp_path: Path) -> None:
     source = shutil.copytree(HERE / "plugin", tmp_path / "rival")
     text = (source / "pyproject.toml").read_text().replace("srbench-example-plugin", "rival-plugin")
