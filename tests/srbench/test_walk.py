@@ -108,7 +108,8 @@ def test_batches_give_the_scores_of_single_images(alike: Path, register: Registe
     seen.clear()
     together = carry_out(replace(wanted, batch=2, out=alike.parent / "together"))
     assert seen == [2, 1, 1, 2, 1]
-    assert stripped(Results(together.runs[1:])) == stripped(Results(single.runs[1:]))
+    resized = [Results(tuple(run for run in made if run.identity.model == "bicubic")) for made in (single, together)]
+    assert stripped(resized[0]) == stripped(resized[1]) and len(stripped(resized[0])) == 7
     for one, other in zip(stripped(together), stripped(single), strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-3)  # some pixels on the other side of a half
         assert replace(one, scores={}, sr="") == replace(other, scores={}, sr="")
