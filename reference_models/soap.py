@@ -7,6 +7,7 @@ factor is the correlation of all that a filter sees. Libraries split the taps of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,8 +23,13 @@ class Soap(torch.optim.Optimizer):
     """Learns the eigenvectors of the gradients' correlations, and keeps Adam's squares along them.
 
     Parameters are float tensors of any shape; of two dimensions and more, the first counts as outputs and all others as
-    inputs. Two choices of our own: the very first step counts, where the paper only gathers, and squares and
-    correlations share one decay.
+    inputs. Their first gradient only makes the basis, as in the paper: turned into a basis of its own it is diagonal,
+    and all the rest of it rounding, which Adam would raise to full steps. Vectors are moved by it.
+
+    Two choices of our own. Squares and correlations share one decay. And rounding has no say where the gradients have
+    said nothing yet, as after one step of a layer with fewer outputs than inputs and taps: directions that hardly stand
+    out (`_little`) stay as they are, at first along the axes. A solver would pick any, others on another processor or
+    in another memory format, and Adam's steps depend on the pick.
 
     lr       what an element moves at most in the learnt basis, as Adam's
     betas    decay of the mean, and of the squares and correlations
@@ -64,7 +70,9 @@ def _update(grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tenso
         state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
         for side in sides:
             state[f"correlation{side}"] = _correlation(gradient, side)
-            state[f"basis{side}"] = torch.linalg.eigh(state[f"correlation{side}"]).eigenvectors
+            state[f"basis{side}"] = _eigenvectors(state[f"correlation{side}"])
+        if sides:
+            return torch.zeros_like(gradient)
 
     beta1, beta2 = group["betas"]
     state["step"] += 1
@@ -85,6 +93,19 @@ def _correlation(gradient: Tensor, side: int) -> Tensor:
     return gradient @ gradient.T if side == 0 else gradient.T @ gradient
 
 
+def _eigenvectors(correlation: Tensor) -> Tensor:
+    """Those that stand out, largest first; then the axes, as far as they are orthogonal to them."""
+    values, vectors = torch.linalg.eigh(correlation)
+    known = vectors[:, values > _little(values[-1])].flip(1)
+    axes = torch.eye(len(correlation), dtype=correlation.dtype, device=correlation.device)
+    return torch.linalg.qr(torch.cat([known, axes], dim=1)).Q
+
+
+def _little(largest: Tensor) -> Tensor:
+    """Below this an eigenvalue says little: half the digits of the largest, 3e-4 of it in float32."""
+    return largest * math.sqrt(torch.finfo(largest.dtype).eps)
+
+
 def _turned(matrix: Tensor, state: dict[str, Any], sides: list[int], *, back: bool = False) -> Tensor:
     """The matrix in the learnt basis; or, `back`, one in that basis as it was."""
     for side in sides:
@@ -96,9 +117,12 @@ def _turned(matrix: Tensor, state: dict[str, Any], sides: list[int], *, back: bo
 def _follow(state: dict[str, Any], side: int) -> None:
     """Turn the basis after the correlations by one power iteration; largest first, and the squares go along."""
     correlation, basis = _forget_the_tiny(state[f"correlation{side}"]), state[f"basis{side}"]
-    order = (basis * (correlation @ basis)).sum(dim=0).argsort(descending=True)
+    moved = correlation @ basis
+    values = (basis * moved).sum(dim=0)
+    order = values.argsort(descending=True)
+    moved += basis * _little(values.max())  # where rounding decides, nothing turns
     state["square"] = state["square"].index_select(side, order)
-    state[f"basis{side}"] = torch.linalg.qr(correlation @ basis[:, order]).Q
+    state[f"basis{side}"] = torch.linalg.qr(moved[:, order]).Q
 
 
 def _forget_the_tiny(average: Tensor) -> Tensor:

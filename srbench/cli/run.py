@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from srbench.benchmark.distributed import Ranks
     from srbench.benchmark.plan import Plan, Request
 
-BATCH = "Images in a row that are of one size and go through the model together."
+BATCH = "Images in a row that are of one size and go through the model together; moves SR by rounding."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
 NO_SETS = "the test sets found, else samples"
 

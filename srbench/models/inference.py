@@ -80,6 +80,8 @@ class Inference:
     def upscale_together(self, images: Sequence[Image]) -> list[Upscaled]:
         """SR of images of one size, in one batch; the seconds are shared out evenly. Raises `JobError` as `upscale`.
 
+        SR is that of the single images within rounding: a processor may order a network's sums by the batch.
+
         Never in tiles of its own accord: a batch may run out of memory where its images, alone, do not.
         """
         import torch

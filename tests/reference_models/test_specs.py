@@ -53,6 +53,7 @@ def test_any_size_and_any_batch(name: str, scale: int) -> None:
             assert sr.shape == (2, 3, height * scale, width * scale)
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_images_of_a_batch_do_not_touch_each_other(name: str, scale: int) -> None:
     upscaler = find_model(name).build(scale, CPU)

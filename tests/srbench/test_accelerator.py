@@ -65,6 +65,7 @@ def test_laws_hold_on_both_paths() -> None:
     assert 0.0 < float(fast_ssim(flat, flat * 0)) < 1e-3
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_views_have_the_same_bits(name: str, photograph: Photograph, monkeypatch: pytest.MonkeyPatch) -> None:
     convention = CONVENTIONS[name]
@@ -79,6 +80,7 @@ def test_views_have_the_same_bits(name: str, photograph: Photograph, monkeypatch
             assert all(a.dtype == torch.float64 and torch.equal(a, b) for a, b in zip(fast, plain, strict=True))
 
 
+@pytest.mark.numbers
 def test_every_level_and_every_tie_is_rounded_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     levels = torch.arange(-4.0, 260.0, 0.125) / 255.0  # float32: some ties survive the division, some do not
     sr = torch.stack([levels, levels.nextafter(levels + 1), levels.nextafter(levels - 1)])[None, :, None]

@@ -67,6 +67,7 @@ def test_sr_is_clamped_and_rounded_once() -> None:
     assert quantise(levels).tolist() == list(range(256))
 
 
+@pytest.mark.numbers
 def test_float_and_uint8_sr_give_the_same_views(photograph: Photograph) -> None:
     sr, hr = image_tensor(photograph(20, 20), "cpu"), image_tensor(photograph(20, 20, seed=1), "cpu")
     for name, chosen in CONVENTIONS.items():

@@ -27,6 +27,7 @@ SELFEXSR_X4 = {
 
 
 @pytest.mark.data
+@pytest.mark.numbers
 @pytest.mark.parametrize("name", SELFEXSR_X4)
 def test_legacy_is_bit_exact(data_root: Path, name: str) -> None:
     lr = degrade(read_image(data_root / name), 4, "matlab-legacy")

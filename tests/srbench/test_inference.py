@@ -42,6 +42,7 @@ def wide(scale: int = 2) -> torch.nn.Module:
     return net.requires_grad_(False)
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("tile", [16, 40, 64, 1000])
 @pytest.mark.parametrize("size", [(100, 70), (64, 64), (1, 90)])
 def test_tiles_equal_the_whole(photograph: Photograph, tile: int, size: tuple[int, int]) -> None:
@@ -96,6 +97,7 @@ def test_auto_tiles_when_memory_runs_out(photograph: Photograph) -> None:
         Inference(Small(), CPU, tile="none").upscale(lr)
 
 
+@pytest.mark.numbers
 def test_a_batch_equals_its_images(photograph: Photograph) -> None:
     images = [photograph(20, 30, seed=seed) for seed in range(3)]
     inference = Inference(Net(), CPU)

@@ -1,4 +1,4 @@
-"""Overlap and batches change nothing but the time: rows, order, errors, what a stop leaves behind."""
+"""Overlap changes nothing but the time, and batches nothing but rounding: rows, order, errors, a stop."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Noisy(Toy):
         return super().__call__(lr) + torch.randn(1) * 0.1
 
 
+@pytest.mark.numbers
 @pytest.mark.parametrize("workers", [1, 3])
 def test_rows_are_those_of_a_walk_without_threads(folder: Path, register: Register, workers: int) -> None:
     register("models", "toy", Noisy().spec)
@@ -84,7 +85,9 @@ def alike(tmp_path: Path, photograph: Photograph) -> Path:
     return tmp_path / "alike"
 
 
+@pytest.mark.numbers
 def test_batches_give_the_scores_of_single_images(alike: Path, register: Register) -> None:
+    """Within rounding for a network, whose sums a processor orders by the batch; to the bit for a resize."""
     seen: list[int] = []
 
     def build(scale: int, device: torch.device) -> Toy:
@@ -99,13 +102,17 @@ def test_batches_give_the_scores_of_single_images(alike: Path, register: Registe
         return Net()
 
     register("models", "net", ModelSpec("net", (4,), build))
-    wanted = request(alike, models=("net",), metrics=("psnr_y", "ssim_y", "psnr_rgb"))
+    wanted = request(alike, models=("net", "bicubic"), metrics=("psnr_y", "ssim_y", "psnr_rgb"))
     single = carry_out(replace(wanted, out=alike.parent / "single"))
     assert seen == [1] * 7
     seen.clear()
     together = carry_out(replace(wanted, batch=2, out=alike.parent / "together"))
     assert seen == [2, 1, 1, 2, 1]
-    assert stripped(together) == stripped(single)
+    resized = [Results(tuple(run for run in made if run.identity.model == "bicubic")) for made in (single, together)]
+    assert stripped(resized[0]) == stripped(resized[1]) and len(stripped(resized[0])) == 7
+    for one, other in zip(stripped(together), stripped(single), strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-3)  # some pixels on the other side of a half
+        assert replace(one, scores={}, sr="") == replace(other, scores={}, sr="")
     assert together.runs[0].environments[0]["batch"] == 2
 
 

@@ -62,11 +62,13 @@ def test_nearest_repeats_pixels() -> None:
     torch.testing.assert_close(imresize(x, 3, kernel=BOX), x.repeat_interleave(3, 0).repeat_interleave(3, 1))
 
 
+@pytest.mark.numbers
 def test_images_of_a_batch_are_independent() -> None:
     x = noise(2, 3, 16, 20)
     torch.testing.assert_close(imresize(x, 0.25)[1], imresize(x[1], 0.25), rtol=0, atol=0)
 
 
+@pytest.mark.numbers
 def test_the_dense_product_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an accelerator computes, checked on the CPU: a dense product rounds to the same 8-bit values."""
     x = noise(3, 48, 60)

@@ -262,7 +262,7 @@ def test_what_fails_on_one_fails_on_all_and_is_said_once(launch: Launch) -> None
 
 @pytest.mark.slow
 def test_scores_are_the_same_by_one_two_and_three_processes(tmp_path: Path) -> None:
-    """Bit for bit, rows, digests of pixels and all, as torchrun starts them."""
+    """To the bit, rows, digests of pixels and all, as torchrun starts them: one processor, one thread each."""
     command = ["-m", "srbench", "run", "--models", "bicubic,srcnn", "--datasets", "samples", "--no-speed"]
     command += ["--metrics", "psnr_y,ssim_y", "--device", "cpu"]
     made = []
