@@ -103,7 +103,7 @@ def _eigenvectors(correlation: Tensor) -> Tensor:
 
 def _little(largest: Tensor) -> Tensor:
     """Below this an eigenvalue says little: half the digits of the largest, 3e-4 of it in float32."""
-    return largest * math.sqrt(torch.finfo(largest.dtype).eps)
+    return largest.mul(math.sqrt(torch.finfo(largest.dtype).eps))
 
 
 def _turned(matrix: Tensor, state: dict[str, Any], sides: list[int], *, back: bool = False) -> Tensor:

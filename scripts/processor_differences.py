@@ -38,18 +38,18 @@ def _scores(models: list[str], dataset: str, threads: int, batch: int) -> Iterat
     import torch
 
     from srbench.datasets import open_dataset
-    from srbench.inference import prepare
+    from srbench.metrics.scorer import Scorer
     from srbench.models import find_model
-    from srbench.scoring import Scorer
+    from srbench.models.inference import prepare
 
     torch.set_num_threads(threads)
     scorer = Scorer(METRICS)
     for model in models:
         inference = prepare(find_model(model), 4, torch.device("cpu"))
-        for sample in open_dataset(dataset, 4):
+        samples = open_dataset(dataset, 4)
+        for sample in (samples[index] for index in range(len(samples))):
             sr = inference.upscale_together([sample.lr] * batch)[-1].sr
-            assert sample.hr is not None
-            yield f"{model} {sample.id}", scorer(sr, sample.hr, 4)
+            yield f"{model} {sample.id}", scorer(sr, sample.reference, 4)
 
 
 def main() -> None:
