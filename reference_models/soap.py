@@ -7,7 +7,6 @@ factor is the correlation of all that a filter sees. Libraries split the taps of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -103,7 +102,8 @@ def _eigenvectors(correlation: Tensor) -> Tensor:
 
 def _little(largest: Tensor) -> Tensor:
     """Below this an eigenvalue says little: half the digits of the largest, 3e-4 of it in float32."""
-    return largest.mul(math.sqrt(torch.finfo(largest.dtype).eps))
+    share: float = torch.finfo(largest.dtype).eps ** 0.5
+    return largest * share
 
 
 def _turned(matrix: Tensor, state: dict[str, Any], sides: list[int], *, back: bool = False) -> Tensor:
