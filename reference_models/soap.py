@@ -97,7 +97,8 @@ def _eigenvectors(correlation: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(correlation)
     known = vectors[:, values > _little(values[-1])].flip(1)
     axes = torch.eye(len(correlation), dtype=correlation.dtype, device=correlation.device)
-    return torch.linalg.qr(torch.cat([known, axes], dim=1)).Q
+    basis: Tensor = torch.linalg.qr(torch.cat([known, axes], dim=1)).Q
+    return basis
 
 
 def _little(largest: Tensor) -> Tensor:
