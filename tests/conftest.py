@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -14,11 +16,59 @@ from srbench.base import registry
 from srbench.cli import main
 from srbench.images.files import write_image
 
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Loops are compiled once for all tests and their processes, whose cache folders are their own."""
     if cache := getattr(config, "cache", None):  # not with -p no:cacheprovider
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.mkdir("numba")))
+
+
+BEYOND_INSTALLING = ("CUDA", "no processor to spare", "Linux's /proc")
+"""Words in the reason of a skip that no package helps against: what the machine is, not what is on it."""
+
+GIVEN = {"the standard sets": "SRBENCH_DATA", "alexnet_features": "SRBENCH_WEIGHTS"}
+"""What is only looked for where a variable is set, by words in the reason of a skip."""
+
+
+def may_skip(reason: str) -> bool:
+    """Whether a test may be skipped for a reason where `SRBENCH_NO_SKIPS` says that nothing is missing."""
+    absent = [what for what, variable in GIVEN.items() if not os.environ.get(variable)]
+    return any(words in reason for words in (*BEYOND_INSTALLING, *absent))
+
+
+def _held_to_account(report: Report) -> Report:
+    """A skip for something that could be here, as a failure where `SRBENCH_NO_SKIPS` is set."""
+    if os.environ.get("SRBENCH_NO_SKIPS") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = _reason(report)
+        if not may_skip(reason):
+            report.outcome = "failed"
+            report.longrepr = f"skipped ({reason}), while SRBENCH_NO_SKIPS says that nothing is missing here"
+    return report
+
+
+def _reason(report: Report) -> str:
+    told = report.longrepr
+    return (str(told[2]) if isinstance(told, tuple) else str(told)).removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _held_to_account((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _held_to_account((yield))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of a run: what was skipped, and why."""
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        reasons = Counter(_reason(report) for report in reporter.stats.get("skipped", ()))
+        told = "; ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items()))
+        reporter.write_line(f"skipped: {told or 'nothing'}")
 
 
 @pytest.fixture(autouse=True)

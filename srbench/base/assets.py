@@ -48,10 +48,14 @@ def locate(asset: Asset) -> Path:
     """
     if asset.url.startswith(PACKAGE):
         return _packaged(asset)
-    for folder in (weights_folder(), cache_folder()):
-        if folder and (folder / asset.filename).is_file():
-            return _checked(folder / asset.filename, asset)
-    return _fetch(asset)
+    path = on_disk(asset)
+    return _checked(path, asset) if path else _fetch(asset)
+
+
+def on_disk(asset: Asset) -> Path | None:
+    """Where a file that does not come with a package is: in `$SRBENCH_WEIGHTS`, else in the cache, else nowhere."""
+    folders = (weights_folder(), cache_folder())
+    return next((folder / asset.filename for folder in folders if folder and (folder / asset.filename).is_file()), None)
 
 
 def digest(path: Path) -> str:

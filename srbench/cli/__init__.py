@@ -35,7 +35,12 @@ BUILT_IN = {
     "degrade": "Make LR images from HR images.",
     "data": "List, prepare, verify and audit data sets.",
     "list": "List models, data sets, metrics, conventions and more.",
+    "doctor": "Say what is installed and what is missing, for a bug report.",
 }
+
+
+NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""A group without a command shows its help: click before 8.2 prints it and returns 0, a later one raises this."""
 
 
 class LazyGroup(click.Group):
@@ -91,8 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted. What was computed is kept; the same command goes on from there", 130)
+    except NO_ARGUMENTS as error:
+        click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
-        return _complain(f"{error.format_message().rstrip('.')}. See: {_help_of(error)}", 2)
+        return _complain(f"{_sentence(error.format_message())} See: {_help_of(error)}", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -110,6 +118,10 @@ def _complain(message: str, status: int) -> int:
         traceback.print_exc()
     click.echo(f"srbench: {message}", err=True)
     return status
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def _help_of(error: click.ClickException) -> str:

@@ -39,7 +39,7 @@ def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
     return click.command(cls=Command, **settings)
 
 
-class CommaList(click.ParamType[tuple[Any, ...]]):
+class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
     """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused."""
 
     def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…") -> None:

@@ -57,11 +57,26 @@ def device_name(device: str) -> str:
 
 @cache
 def cpu_name() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "sve": "SVE"}
+"""What decides which kernels a convolution runs in, by Linux's name for it."""
+
+
+def instruction_sets() -> str:
+    """Which of `INSTRUCTIONS` the processor has: `AVX2, AVX-512`; `unknown` where the system does not tell."""
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return ", ".join(name for flag, name in INSTRUCTIONS.items() if flag in flags) or ("none" if flags else "unknown")
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first processor in Linux's /proc/cpuinfo; empty on other systems and other processors."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")
 
 
 def _threads() -> int:

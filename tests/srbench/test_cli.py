@@ -33,6 +33,13 @@ def test_unknown_command(srbench: Srbench) -> None:
     assert srbench.err == "srbench: unknown command 'mesure'. Did you mean measure? See: srbench --help\n"
 
 
+@pytest.mark.parametrize("words", [(), ("data",)])
+def test_a_group_without_a_command_shows_its_help(srbench: Srbench, words: tuple[str, ...]) -> None:
+    assert srbench(*words) == 0
+    assert srbench.out.startswith(f"{' '.join(('Usage: srbench', *words))} [OPTIONS] COMMAND")
+    assert srbench.err == ""
+
+
 def test_measure_two_images(srbench: Srbench, folder: Path) -> None:
     image = folder / "HR" / "a.png"
     assert srbench("measure", image, image, "--format", "json") == 0
