@@ -143,6 +143,8 @@ def _write_thumbnail(path: Path, image: Image) -> None:
 def _put(source: Path, target: Path) -> None:
     """Link a file, or copy it where it cannot be linked: hundreds of images need not lie on the disk twice."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):  # it is linked already, or the report goes where the images lie
+        return
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)
