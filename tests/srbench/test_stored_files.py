@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_a_name_in_a_file_is_no_path(results: Path, field: str, name: str) -> No
     (problem,) = load_results(results).damaged
     assert "nearest.json" in problem and f"$.identity.{field}" in problem
     with pytest.raises(InputError, match="would be a path"):
-        run_path(results, made_run("x", SCORES, **{"model" if field == "model" else "dataset": name}).identity)  # type: ignore[arg-type]
+        run_path(results, replace(made_run("x", SCORES).identity, **{field: name}))  # type: ignore[arg-type]
 
 
 def test_an_image_id_is_no_path(results: Path) -> None:
@@ -72,34 +73,46 @@ def test_a_run_that_lies_elsewhere_than_it_says_is_refused(results: Path, field:
     assert "nearest.json: says that its" in problem
 
 
-def test_a_report_beside_the_images_keeps_them(folder: Path, srbench: Srbench) -> None:
-    """The page's pictures of a model called HR, and a report into the folder that the SR images lie in."""
+def with_images(folder: Path, srbench: Srbench, models: str) -> Path:
+    """A finished run with its SR images."""
     out = folder.parent / "results"
-    models = "HR=nearest,bicubic"
-    assert srbench("run", "--models", models, "--datasets", folder, "--metrics", "psnr_y", "--no-speed",
-                   "--save-images", "--out", out) == 0  # fmt: skip
+    command = ["run", "--models", models, "--datasets", folder, "--metrics", "psnr_y", "--no-speed"]
+    assert srbench(*command, "--save-images", "--out", out) == 0
+    return out
+
+
+def test_a_report_among_the_images_it_shows_keeps_them(folder: Path, srbench: Srbench) -> None:
+    out = with_images(folder, srbench, "nearest,bicubic")
     (out / "images").mkdir()
     (out / "images/tiny").symlink_to(out / "tiny")
     before = {path: path.read_bytes() for path in out.glob("tiny/x4/*/*.png")}
     assert len(before) == 6
-    srbench("report", out, "--format", "html", "--out", out)
+    assert srbench("report", out, "--format", "html", "--out", out) == 0
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_model_called_hr_is_not_shown_as_hr(folder: Path, srbench: Srbench) -> None:
+    out, report = with_images(folder, srbench, "HR=nearest,bicubic"), folder.parent / "report"
+    assert srbench("report", out, "--format", "html", "--out", report) == 0
+    sr, hr = (out / "tiny/x4/HR/a.png").read_bytes(), report / "images/tiny/x4/HR/a.png"
+    assert hr.read_bytes() != sr and sr in [path.read_bytes() for path in report.rglob("a.png")]
+
+
+RUN, SPEED, STUDY = "Set5/x4/nearest.json", "_speed/x4/nearest.json", "_study/elo.json"
 DAMAGES: dict[str, tuple[str, Change, str]] = {
-    "type": ("Set5/x4/nearest.json", lambda d: put(d, "images", 0, "made", "x"), "`int`, got `str` - at `$.images[0].made`"),
-    "made": ("Set5/x4/nearest.json", lambda d: put(d, "images", 0, "made", 7), "environment 7 of 1"),
-    "twice": ("Set5/x4/nearest.json", lambda d: put(d, "images", 1, "image", "img000"), "'img000' stands in it 2 times"),
-    "nan": ("Set5/x4/nearest.json", lambda d: put(d, "images", 0, "scores", "psnr_y", "nan"), "$.images[0].scores"),
-    "huge": ("Set5/x4/nearest.json", lambda d: put(d, "images", 0, "scores", "psnr_y", 1e300), "$.images[0].scores"),
-    "unstated": ("Set5/x4/nearest.json", lambda d: put(d, "metrics", {}), "convention `$.metrics` does not name"),
-    "unknown": ("Set5/x4/nearest.json", lambda d: put(d, "identity", "lens", 1), "unknown field `lens` - at `$.identity`"),
-    "versions": ("Set5/x4/nearest.json", lambda d: put(d, "environments", 0, "versions", 3), "$.environments[0].versions"),
-    "later": ("Set5/x4/nearest.json", lambda d: put(d, "schema", 2), "schema 2; this srbench reads schema 1. Upgrade"),
-    "speed": ("_speed/x4/nearest.json", lambda d: d["speeds"][0].pop("params"), "field `params` - at `$.speeds[0]`"),
-    "still": ("_speed/x4/nearest.json", lambda d: put(d, "speeds", 0, "p50_ms", 0), "$.speeds[0].p50_ms"),
-    "study": ("_study/elo.json", lambda d: put(d, "scores", 0, "value", {}), "`float`, got `object` - at `$.scores[0].value`"),
-}  # fmt: skip
+    "type": (RUN, lambda d: put(d, "images", 0, "made", "x"), "`int`, got `str` - at `$.images[0].made`"),
+    "made": (RUN, lambda d: put(d, "images", 0, "made", 7), "environment 7 of 1"),
+    "twice": (RUN, lambda d: put(d, "images", 1, "image", "img000"), "'img000' stands in it 2 times"),
+    "nan": (RUN, lambda d: put(d, "images", 0, "scores", "psnr_y", "nan"), "$.images[0].scores"),
+    "huge": (RUN, lambda d: put(d, "images", 0, "scores", "psnr_y", 1e300), "$.images[0].scores"),
+    "unstated": (RUN, lambda d: put(d, "metrics", {}), "convention `$.metrics` does not name"),
+    "unknown": (RUN, lambda d: put(d, "identity", "lens", 1), "unknown field `lens` - at `$.identity`"),
+    "versions": (RUN, lambda d: put(d, "environments", 0, "versions", 3), "$.environments[0].versions"),
+    "later": (RUN, lambda d: put(d, "schema", 2), "schema 2; this srbench reads schema 1. Upgrade"),
+    "speed": (SPEED, lambda d: d["speeds"][0].pop("params"), "field `params` - at `$.speeds[0]`"),
+    "still": (SPEED, lambda d: put(d, "speeds", 0, "p50_ms", 0), "$.speeds[0].p50_ms"),
+    "study": (STUDY, lambda d: put(d, "scores", 0, "value", {}), "`float`, got `object` - at `$.scores[0].value`"),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -147,7 +160,18 @@ def test_damaged_journals_are_named_with_the_line(results: Path, srbench: Srbenc
 
 def test_force_makes_a_damaged_run_again(folder: Path, srbench: Srbench) -> None:
     out = folder.parent / "results"
-    command = ["run", "--models", "nearest,bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--out", out]
+    command = [
+        "run",
+        "--models",
+        "nearest,bicubic",
+        "--datasets",
+        folder,
+        "--metrics",
+        "psnr_y",
+        "--no-speed",
+        "--out",
+        out,
+    ]
     assert srbench(*command) == 0
     (out / "tiny/x4/nearest.json").write_text("{")
     assert srbench(*command) == 1
