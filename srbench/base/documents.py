@@ -7,7 +7,8 @@ that the schema does not have are refused, and a name in them is a name, never a
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -33,6 +34,7 @@ Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 Scale = Annotated[int, Meta(ge=1, le=1024)]
 Side = Annotated[int, Meta(ge=1, le=1 << 31)]
 Amount = Annotated[float, Meta(ge=0.0, le=1e18)]
+Tolerance = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0, le=1e18)]
 Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
 
@@ -61,12 +63,38 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def read_toml(path: Path, kind: type[T], what: str, inside: Sequence[str] = (), *, optional: bool = False) -> T:
+    """As `read_document`, of TOML that the user writes: the table that `inside` leads to, where the file has it.
+
+    Where it has not, the file as a whole; with `optional`, an empty table.
+    """
+    try:
+        whole: Any = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not {what}: not TOML ({error})") from None
+    table = whole
+    for name in inside:
+        table = table.get(name) if isinstance(table, dict) else None
+    if table is None:
+        table = {} if optional else whole
+    return _checked(lambda: table, lambda raw: msgspec.convert(raw, kind), f"{path}: not {what}", "Mend it")
+
+
 def parse(content: bytes, kind: type[T], where: str, remedy: str = DAMAGED) -> T:
     """A document out of its JSON; `where` begins the message of the `InputError` for what does not fit the schema."""
+    return _checked(
+        lambda: msgspec.json.decode(content), lambda raw: msgspec.json.decode(content, type=kind), where, remedy
+    )
+
+
+def _checked(read: Callable[[], Any], convert: Callable[[Any], T], where: str, remedy: str) -> T:
     try:
-        raw = msgspec.json.decode(content)
-        _refuse_other_schema(raw, kind, where)
-        made = msgspec.json.decode(content, type=kind)
+        raw = read()
+        version = raw.get("schema", SCHEMA) if isinstance(raw, dict) else SCHEMA
+        if isinstance(version, int) and version != SCHEMA:
+            path = where.partition(": not ")[0]
+            raise InputError(f"{path}: schema {version}; this srbench reads schema {SCHEMA}. Upgrade srbench")
+        made = convert(raw)
         _refuse_unknown(raw, made)
     except RecursionError:
         raise InputError(f"{where} (nested too deeply). {remedy}") from None
@@ -78,15 +106,6 @@ def parse(content: bytes, kind: type[T], where: str, remedy: str = DAMAGED) -> T
 def is_name(text: str) -> bool:
     """Whether a text may be the name of a file or folder: see `Name`."""
     return bool(text) and text not in (".", "..") and not set(text) & {"/", "\\", "\0"}
-
-
-def _refuse_other_schema(raw: Any, kind: type, where: str) -> None:
-    versioned = "schema" in {field.name for field in fields(kind)}
-    found = raw.get("schema", SCHEMA) if versioned and isinstance(raw, dict) else SCHEMA
-    if found != SCHEMA and isinstance(found, int):
-        raise InputError(
-            f"{where.partition(': not ')[0]}: schema {found}; this srbench reads schema {SCHEMA}. Upgrade srbench"
-        )
 
 
 def _refuse_unknown(raw: Any, made: object, at: str = "$") -> None:
