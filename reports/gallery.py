@@ -107,7 +107,7 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
     write_image(out / home / "HR" / f"{image}.png", hr)
     _write_thumbnail(out / home / "thumbnails" / f"{image}.webp", hr)
     for model, path in paths.items():
-        _put(path, out / home / model / f"{image}.png")
+        _put(path, out / home / _folder(model) / f"{image}.png")
     crop, disagreement = most_disagreement([read_image(path) for path in paths.values()], hr)
     return Picture(
         dataset=identity.dataset,
@@ -117,10 +117,15 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
         height=hr.shape[0],
         hr=(home / "HR" / f"{image}.png").as_posix(),
         thumbnail=(home / "thumbnails" / f"{image}.webp").as_posix(),
-        sr={model: (home / model / f"{image}.png").as_posix() for model in paths},
+        sr={model: (home / _folder(model) / f"{image}.png").as_posix() for model in paths},
         crop=crop,
         disagreement=round(disagreement, 3),
     )
+
+
+def _folder(model: str) -> str:
+    """Where a model's pictures go: never among HR or thumbnails, whatever it is called."""
+    return f"{model}-model" if model.casefold() in ("hr", "thumbnails") else model
 
 
 def _write_thumbnail(path: Path, image: Image) -> None:
@@ -136,6 +141,8 @@ def _write_thumbnail(path: Path, image: Image) -> None:
 def _put(source: Path, target: Path) -> None:
     """Link a file, or copy it where it cannot be linked: hundreds of images need not lie on the disk twice."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):  # it is linked already, or the report goes where the images lie
+        return
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)

@@ -58,4 +58,4 @@ def _same(published: str, ours: str, taken: dict[str, str]) -> bool:
         meant = resolve(published)
     except UsageError:
         return False
-    return (meant.metric.name, meant.convention.name) == (ours.partition("@")[0], taken[ours])
+    return (meant.metric.name, meant.convention.name) == (ours.partition("@")[0], taken.get(ours))

@@ -13,11 +13,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from srbench.base.documents import Scale, read_toml
 from srbench.base.errors import InputError
 
 
@@ -53,22 +52,34 @@ def parse_value(text: str | float) -> tuple[float, int]:
         raise InputError(f"{text!r} is not a number as a table prints it, such as 28.42 or .8104") from None
 
 
+@dataclass(frozen=True)
+class StoredClaim:
+    """A claim as it stands in the file: a value that is written as text keeps its trailing zero."""
+
+    model: str
+    dataset: str
+    scale: Scale
+    value: float | int | str
+    metric: str = ""
+    source: str = ""
+
+    @property
+    def claim(self) -> Claim:
+        value, digits = parse_value(self.value)
+        return Claim(self.model, self.dataset, self.scale, value, digits, self.metric, self.source)
+
+
+@dataclass(frozen=True)
+class ClaimsFile:
+    claim: tuple[StoredClaim, ...]
+
+
 def read_claims(path: Path) -> list[Claim]:
     """The claims of a file; raises `InputError` where it is missing, or a claim lacks a field or has an unknown one."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    stored = read_toml(path, ClaimsFile, "a list of claims, TOML with [[claim]] tables")
     try:
-        items = tomllib.loads(path.read_text(encoding="utf-8"))["claim"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
-        raise InputError(f"{path}: not a list of claims: expected TOML with [[claim]] tables ({error})") from None
-    return [_claim(item, f"{path}: claim {number}") for number, item in enumerate(items, start=1)]
-
-
-def _claim(item: dict[str, Any], where: str) -> Claim:
-    known = {field.name for field in fields(Claim)} - {"digits"}
-    if unknown := sorted(set(item) - known):
-        raise InputError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if missing := [name for name in ("model", "dataset", "scale", "value") if name not in item]:
-        raise InputError(f"{where}: has no {missing[0]}")
-    value, digits = parse_value(item["value"])
-    return Claim(**{**item, "value": value, "digits": digits})
+        return [item.claim for item in stored.claim]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

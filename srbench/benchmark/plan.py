@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
 from srbench.metrics import DEFAULT
@@ -108,6 +108,10 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     for spec in specs:
         for scale in request.scales:
             _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+    if not made.jobs:
+        reasons = [f"{name}: {reason}" for name, reason in made.skipped.items()]
+        more = f" (and {len(reasons) - 1} more left out)" if len(reasons) > 1 else ""
+        raise UsageError(f"nothing can be run: {reasons[0]}{more}")
     _refuse_mixtures(made)
     return made
 
@@ -136,7 +140,10 @@ def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tupl
         return
     for ref, dataset in datasets:
         identity = _identity(made.request, spec, weights, dataset, scale)
-        made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
+        try:
+            made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
+        except InputError as error:  # what is stored is damaged
+            made.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
 
 
 def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset, scale: int) -> Identity:

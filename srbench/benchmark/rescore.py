@@ -31,6 +31,7 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     scorer = Scorer(metrics, select_device(device))
     left_out = dict(scorer.unavailable)
     results = load_results(folder)
+    left_out |= {problem.partition(": ")[0]: f"left out: {problem.partition(': ')[2]}" for problem in results.damaged}
     for run in results.runs:
         title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, CommaList, data_root_option, srbench_command
+from srbench.cli.options import FOLDER, CommaList, data_root_option, read_results, srbench_command
 
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline
@@ -58,15 +58,16 @@ def command(
     from srbench.analysis.check.crops import write_crops
     from srbench.analysis.check.formats import as_text
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
-    from srbench.base.errors import UsageError
-    from srbench.results.store import load_results
+    from srbench.base.errors import InputError, UsageError
 
-    loaded = load_results(results)
+    loaded = read_results(results)
     if calibrate:
-        click.echo(as_toml(noise_floors(loaded, [load_results(folder) for folder in calibrate])))
+        click.echo(as_toml(noise_floors(loaded, [read_results(folder) for folder in calibrate])))
         return 0
     if baseline is None:
         raise UsageError("check needs --baseline FILE; make one with --update")
+    if update and loaded.damaged:
+        raise InputError("a baseline of the rest would no longer watch what was left out. Mend it, or move it away")
     if update:
         write_baseline(baseline, baseline_of(loaded))
         click.echo(f"{baseline}: {len(loaded.runs)} runs, {sum(len(run.rows) for run in loaded.runs)} images")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import FOLDER, data_root_option, device_option, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
 
 
 @srbench_command(
@@ -23,6 +23,8 @@ def command(file: Path, results: Path | None, device: str, data_root: Path | Non
     from srbench.analysis.explain import Subject, explain
     from srbench.base.errors import InputError, JobError, UnavailableError, UsageError
 
+    if results:
+        read_results(results)  # names what is damaged
     unexplained = 0
     for claim in read_claims(file):
         click.echo(f"{claim.model} on {claim.dataset} x{claim.scale}, {claim.source or 'no source'}: ", nl=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, srbench_command
+from srbench.cli.options import FOLDER, NAMES, read_results, srbench_command
 
 if TYPE_CHECKING:
     from srbench.analysis.compare import Difference, Place
@@ -30,9 +30,8 @@ FOOTNOTE = (
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
     from srbench.analysis.compare import compare_all, rank
     from srbench.base.errors import UsageError
-    from srbench.results.store import load_results
 
-    loaded = load_results(results)
+    loaded = read_results(results)
     chosen = tuple(dict.fromkeys(models or loaded.models))
     if len(chosen) < 2:
         raise UsageError(f"comparing takes two models, got {', '.join(chosen)}. Use --models A,B")

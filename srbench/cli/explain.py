@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, srbench_command
+from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, read_results, srbench_command
 
 if TYPE_CHECKING:
     from srbench.analysis.explain import Reading
@@ -47,8 +47,10 @@ def command(
 
     if metric and metric.partition("_")[0] not in FAMILIES:
         raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")
+    folder = results or (Path(value) if whole and value else None)
+    if folder:
+        read_results(folder)  # names what is damaged
     if whole:
-        folder = results or (Path(value) if value else None)
         families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
         _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))
         return 0

@@ -6,17 +6,26 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from srbench.models.spec import PRECISIONS
 
+if TYPE_CHECKING:
+    from srbench.results.records import Results
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+DAMAGED = "srbench.damaged"
+
+
 class Command(click.Command):
-    """A command that also takes `--debug` and `--offline`, which travel as environment variables."""
+    """A command that also takes `--debug` and `--offline`, which travel as environment variables.
+
+    Its exit status is 1 at least where it had to leave out damaged files, see `read_results`.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -24,6 +33,27 @@ class Command(click.Command):
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
         ]
+
+    def invoke(self, context: click.Context) -> Any:
+        status = super().invoke(context)
+        return (status or 1) if context.meta.get(DAMAGED) else status
+
+
+def read_results(folder: Path, data_root: Path | None = None) -> Results:
+    """Everything in a results folder; damaged files are left out, named on stderr, and make the exit status 1."""
+    from srbench.results.store import load_results
+
+    results = load_results(folder, data_root)
+    tell_damaged(results)
+    return results
+
+
+def tell_damaged(results: Results) -> None:
+    """Name the files of a results folder that are left out, and have the exit status say so."""
+    for problem in results.damaged:
+        click.echo(f"srbench: left out: {problem}", err=True)
+    if results.damaged:
+        click.get_current_context().meta[DAMAGED] = True
 
 
 def _switch(flag: str, variable: str, help: str) -> click.Option:

@@ -10,7 +10,7 @@ import click
 
 from srbench.base.errors import UsageError
 from srbench.base.registry import entries, load
-from srbench.cli.options import FOLDER, NAMES, data_root_option, srbench_command
+from srbench.cli.options import FOLDER, NAMES, data_root_option, read_results, srbench_command
 
 
 @srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
@@ -23,13 +23,11 @@ from srbench.cli.options import FOLDER, NAMES, data_root_option, srbench_command
 def command(
     results: Path, formats: tuple[str, ...], out: Path, data_root: Path | None, **layout: tuple[str, ...] | None
 ) -> int:
-    from srbench.results.store import load_results
-
     names = list(entries("reports")) if "all" in formats else list(dict.fromkeys(formats))
     writers = {name: load("reports", name) for name in names}
     options = {name: value for name, value in layout.items() if value}
     _refuse_unused(options, writers)
-    loaded = load_results(results, data_root)
+    loaded = read_results(results, data_root)
     for write in writers.values():
         for path in write(loaded, out, **_accepted(write, options)):
             click.echo(path)

@@ -17,6 +17,7 @@ from srbench.cli.options import (
     device_option,
     model_options,
     srbench_command,
+    tell_damaged,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _run(request: Request, ranks: Ranks) -> int:
         return 0
     results = results.only(job.identity for job in made.jobs)
     print_results(results, request.metrics)
+    tell_damaged(results)
     named_but_missing = made.skipped and "all" not in request.models
     return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option
+from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option, read_results
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +31,7 @@ def make_command(
     """Make a study in FOLDER of the images that `srbench run --save-images` kept in RESULTS."""
     from srbench.apps.study.make import make_study
 
+    read_results(results)  # names what is damaged
     study = make_study(results, folder, models, mode, crop=crop, limit=limit, root=data_root)
     click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
 

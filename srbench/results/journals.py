@@ -7,7 +7,6 @@ they count as one.
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,8 +14,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from srbench.base.documents import parse, read_bytes
 from srbench.base.errors import InputError, UsageError
-from srbench.results.records import Row, Run, row_from_json, run_from_json
+from srbench.results.documents import RunDocument, StoredRow, refuse_unfit
+from srbench.results.records import Row, Run
+
+REMEDY = "Delete it to score its images again, or give --force"
 
 
 def journal_path(path: Path, shard: int | None = None) -> Path:
@@ -28,7 +31,8 @@ def journal_paths(path: Path) -> list[Path]:
     """The journals beside a run, that of rank 0 or of a process alone first."""
     own = journal_path(path)
     shards = own.parent.glob(f"{glob.escape(own.name)}-*")
-    return [own, *sorted(shards, key=lambda shard: int(shard.name.rpartition("-")[2]))]
+    ranks = {int(rank): shard for shard in shards if (rank := shard.name.rpartition("-")[2]).isdecimal()}
+    return [own, *(ranks[rank] for rank in sorted(ranks))]
 
 
 @contextmanager
@@ -51,30 +55,37 @@ def locked(journal: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def read_journal(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
-    """Header and rows of a journal, up to the first line that a kill has torn; None where there is no header."""
-    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []  # what follows the last newline is torn
+def read_journal(path: Path) -> tuple[Run | None, list[Row]]:
+    """The run that a journal began, without rows, and its rows, up to the line that a kill has torn.
+
+    None where there is no header. Raises `InputError` naming the line that is damaged otherwise.
+    """
+    lines = read_bytes(path).split(b"\n")[:-1] if path.exists() else []  # what follows the last newline is torn
     if not lines:
         return None, []
+    started = parse(lines[0], RunDocument, f"{path}: not a journal of srbench", REMEDY).run
+    rows = [
+        parse(line, StoredRow, f"{path}: not a journal of srbench: line {number}", REMEDY).row
+        for number, line in enumerate(lines[1:], start=2)
+    ]
     try:
-        header, *rows = [json.loads(line) for line in lines]
-        return header, [row_from_json(row) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged ({error}). Delete it to score its images again") from error
+        refuse_unfit(rows, started.metrics, len(started.environments))
+    except ValueError as error:
+        raise InputError(f"{path}: not a journal of srbench ({error}). {REMEDY}") from None
+    return started, rows
 
 
 def with_journals(run: Run | None, journals: Iterable[Path]) -> Run | None:
     """A run, if there is one yet, with what journals add to it; None where there is nothing at all."""
     rows = {row.image: row for row in run.rows} if run else {}
     for journal in journals:
-        header, found = read_journal(journal)
-        if header is None:
+        started, found = read_journal(journal)
+        if started is None:
             continue
-        started = run_from_json({**header, "images": []})
         environments, places = _joined(run.environments if run else (), started.environments)
         metrics = {**(run.metrics if run else {}), **started.metrics}
         run = replace(run or started, metrics=metrics, environments=environments)
-        add_rows(rows, (replace(row, made=places[row.made]) for row in found))
+        add_rows(rows, (replace(row, made=places[row.made] if places else 0) for row in found))
     return replace(run, rows=tuple(rows.values())) if run else None
 
 

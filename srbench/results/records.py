@@ -1,7 +1,7 @@
 """A run and what it says: identity, environment, one row of scores an image, signatures, frames.
 
-History of the file format:
-1   the first: identity, environments, metrics, unavailable, images
+The fields of `Identity`, `Row`, `SpeedRow` and `StudyRow` are also those of stored files, and their types what these
+are held to; see `srbench.results.documents`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from html import escape
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
-from srbench.base.errors import IncomparableError, InputError
+from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
+from srbench.base.errors import IncomparableError
 from srbench.metrics.conventions import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,11 @@ class Identity:
     the name of a standard one and is not known to be it.
     """
 
-    model: str
+    model: Name
     weights: str
-    dataset: str
+    dataset: Name
     fingerprint: str
-    scale: int
+    scale: Scale
     degradation: str
     precision: str = "fp32"
     backend: str = "eager"
@@ -99,16 +98,16 @@ class Row:
     into the run's environments.
     """
 
-    image: str
+    image: Name
     scores: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: Amount = 0.0
     hr: str = ""
     lr: str = ""
     sr: str = ""
-    tile: int | None = None
-    seam: float = 0.0
+    tile: Count | None = None
+    seam: Amount = 0.0
     error: str = ""
-    made: int = 0
+    made: Count = 0
 
     def merged(self, later: Row) -> Row:
         """This row with the scores of a later one; where SR has changed, the later row alone.
@@ -173,23 +172,23 @@ class SpeedRow:
     `energy_j` is the whole GPU's, in joules an image, where NVML counts it.
     """
 
-    model: str
-    scale: int
+    model: Name
+    scale: Scale
     device: str
     precision: str
     backend: str
-    width: int
-    height: int
-    batch: int
-    p50_ms: float
-    p95_ms: float
-    output_mp_per_s: float
-    peak_memory_mib: float | None
-    gmacs: float | None
-    params: int
-    first_ms: float = 0.0
-    repeats: int = 0
-    energy_j: float | None = None
+    width: Side
+    height: Side
+    batch: Side
+    p50_ms: Positive
+    p95_ms: Positive
+    output_mp_per_s: Positive
+    peak_memory_mib: Amount | None
+    gmacs: Amount | None
+    params: Count
+    first_ms: Amount = 0.0
+    repeats: Count = 0
+    energy_j: Amount | None = None
 
 
 @dataclass(frozen=True)
@@ -200,16 +199,16 @@ class StudyRow:
     the digest of the model that they saw.
     """
 
-    metric: str
-    dataset: str
-    scale: int
-    model: str
-    value: float
-    low: float
-    high: float
-    images: int
-    answers: int
-    raters: int
+    metric: Name
+    dataset: Name
+    scale: Scale
+    model: Name
+    value: Number
+    low: Number
+    high: Number
+    images: Count
+    answers: Count
+    raters: Count
     weights: str = ""
 
 
@@ -218,6 +217,7 @@ class Results:
     """Every run, timing and rating of a results folder: what reports, checks and comparisons read.
 
     `folder` is where they were read from, and where saved SR images lie; None for results made in memory.
+    `damaged` says of each file that was left out what is wrong with it.
     `data_root` is where the data sets behind them are, None for the usual place.
     """
 
@@ -225,6 +225,7 @@ class Results:
     speeds: tuple[SpeedRow, ...] = ()
     folder: Path | None = None
     studies: tuple[StudyRow, ...] = ()
+    damaged: tuple[str, ...] = ()
     data_root: Path | None = None
 
     def __iter__(self) -> Iterator[Run]:
@@ -246,6 +247,7 @@ class Results:
             f"{_count(len(self.models), 'model')} on {_count(len(datasets), 'data set')}",
             f"{_count(self._scored(), 'image')} scored",
             *([_count(failures, "failure")] if failures else []),
+            *([f"{_count(len(self.damaged), 'damaged file')} left out"] if self.damaged else []),
             *([f"in {self.folder}"] if self.folder else []),
         ]
         return f"<Results: {', '.join(parts)}>"
@@ -329,49 +331,6 @@ class Results:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def run_to_json(run: Run) -> dict[str, Any]:
-    """The document that the store writes; infinities become the string "Infinity", which JSON lacks."""
-    return {
-        "schema": SCHEMA,
-        "identity": asdict(run.identity),
-        "source": run.source,
-        "metrics": dict(run.metrics),
-        "signatures": {metric: run.signature(metric) for metric in run.metrics},
-        "unavailable": dict(run.unavailable),
-        "error": run.error,
-        **({"remark": run.remark} if run.remark else {}),
-        "environments": list(run.environments),
-        "images": [row_to_json(row) for row in run.rows],
-    }
-
-
-def run_from_json(document: Mapping[str, Any]) -> Run:
-    """The run behind a document; raises `InputError` for a schema that this version does not know."""
-    if document.get("schema") != SCHEMA:
-        raise InputError(f"schema {document.get('schema')!r}; this srbench reads schema {SCHEMA}. Upgrade srbench")
-    return Run(
-        identity=Identity(**document["identity"]),
-        metrics=document["metrics"],
-        rows=tuple(row_from_json(row) for row in document["images"]),
-        environments=tuple(document["environments"]),
-        unavailable=document["unavailable"],
-        source=document["source"],
-        error=document["error"],
-        remark=document.get("remark", ""),
-    )
-
-
-def row_to_json(row: Row) -> dict[str, Any]:
-    """A row without its empty fields."""
-    document = {key: value for key, value in asdict(row).items() if value not in ("", None, 0)}
-    document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
-    return document
-
-
-def row_from_json(document: Mapping[str, Any]) -> Row:
-    return Row(**{**document, "scores": {name: float(value) for name, value in document["scores"].items()}})
 
 
 class Report(Protocol):

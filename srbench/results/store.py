@@ -10,40 +10,42 @@ Processes that share a run out write a journal each (`srbench.results.journals`)
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
+from srbench.base.documents import SCHEMA, is_name, read_document
 from srbench.base.errors import InputError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
+from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
-from srbench.results.records import (
-    Identity,
-    Results,
-    Row,
-    Run,
-    SpeedRow,
-    StudyRow,
-    refuse_differences,
-    row_to_json,
-    run_from_json,
-    run_to_json,
-)
+from srbench.results.records import Identity, Results, Row, Run, SpeedRow, StudyRow, refuse_differences
 
 SPEED_FOLDER = "_speed"
 STUDY_FOLDER = "_study"
+REMEDY = "Delete it, or give --force, to make it again"
 
 
 def run_path(out: Path, identity: Identity) -> Path:
-    return out / identity.dataset / f"x{identity.scale}" / f"{identity.model}.json"
+    """Where a run is kept; raises `InputError` for a model or data set whose name cannot be a file's."""
+    if identity.dataset in (SPEED_FOLDER, STUDY_FOLDER):
+        raise InputError(f"a data set cannot be called {identity.dataset}: results are kept there. Rename its folder")
+    return out / _name(identity.dataset) / f"x{identity.scale}" / f"{_name(identity.model)}.json"
 
 
 def saved_image(run: Path, id: str) -> Path:
     """Where the SR image of a run is kept: in a folder beside the run's file, named as the model."""
-    return run.with_suffix("") / f"{id}.png"
+    return run.with_suffix("") / f"{_name(id)}.png"
+
+
+def _name(text: str) -> str:
+    """A name that goes into a path; raises `InputError` for one that would lead elsewhere."""
+    if not is_name(text):
+        raise InputError(f"{text!r} cannot be the name of a model, data set or image: it would be a path")
+    return text
 
 
 def read_run(path: Path) -> Run | None:
@@ -52,7 +54,12 @@ def read_run(path: Path) -> Run | None:
 
 
 def _read(path: Path, journals: Iterable[Path]) -> Run | None:
-    return with_journals(_read_document(path), journals)
+    run = with_journals(_read_document(path), journals)
+    if run is not None:
+        one, home = run.identity, path.parent
+        places = {"data set": (one.dataset, home.parent.name), "scale": (f"x{one.scale}", home.name)}
+        _refuse_elsewhere(path, {**places, "model": (one.model, path.stem)})
+    return run
 
 
 def discard(path: Path) -> None:
@@ -160,30 +167,35 @@ def _continued(before: Run | None, wanted: Run) -> Run:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document in one step, one list item a line, so that diffs are readable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lists = {key: value for key, value in document.items() if isinstance(value, list)}
-    text = json.dumps({**document, **{key: f"<{key}>" for key in lists}}, indent=1, allow_nan=False)
-    for key, items in lists.items():
-        lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in items)
-        text = text.replace(f'"<{key}>"', f"[\n  {lines}\n ]" if items else "[]")
+    fields = ",\n ".join(f"{json.dumps(name)}: {_indented(value)}" for name, value in document.items())
     with atomic_file(path) as file:
-        file.write(text.encode() + b"\n")
+        file.write(f"{{\n {fields}\n}}\n".encode())
+
+
+def _indented(value: object) -> str:
+    if not isinstance(value, list) or not value:
+        return json.dumps(value, indent=1, allow_nan=False).replace("\n", "\n ")
+    lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
+    return f"[\n  {lines}\n ]"
 
 
 def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
     """Keep the timings of one model at one scale, replacing earlier ones; `weights` is the sha256 of its weights."""
-    document = {"schema": 1, "weights": weights, "speeds": [asdict(row) for row in rows]}
+    document = {"schema": SCHEMA, "weights": weights, "speeds": [asdict(row) for row in rows]}
     write_json(_speed_path(out, rows[0].model, rows[0].scale), document)
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:
-    """Whether the timings kept are of these weights, on this kind of device, in this precision and backend."""
-    path = _speed_path(out, identity.model, identity.scale)
-    if not path.is_file():
+    """Whether the timings kept are of these weights, on this kind of device, in this precision and backend.
+
+    Damaged ones are not, and are made anew.
+    """
+    try:
+        document = _read_speeds(_speed_path(out, identity.model, identity.scale))
+    except InputError:
         return False
-    document = _load_json(path)
     wanted = (identity.weights, _kind(device), identity.precision, identity.backend)
-    weights, rows = document["weights"], document["speeds"]
-    return all((weights, _kind(row["device"]), row["precision"], row["backend"]) == wanted for row in rows)
+    return all((document.weights, _kind(row.device), row.precision, row.backend) == wanted for row in document.speeds)
 
 
 def _kind(device: str) -> str:
@@ -191,38 +203,64 @@ def _kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def read_speeds(out: Path) -> list[SpeedRow]:
-    paths = sorted((out / SPEED_FOLDER).glob("x*/*.json"))
-    return [SpeedRow(**row) for path in paths for row in _load_json(path)["speeds"]]
+def _read_speeds(path: Path) -> SpeedDocument:
+    document = read_document(path, SpeedDocument, "timings of srbench", REMEDY)
+    for row in document.speeds:
+        _refuse_elsewhere(path, {"scale": (f"x{row.scale}", path.parent.name), "model": (row.model, path.stem)})
+    return document
 
 
 def _speed_path(out: Path, model: str, scale: int) -> Path:
-    return out / SPEED_FOLDER / f"x{scale}" / f"{model}.json"
+    return out / SPEED_FOLDER / f"x{scale}" / f"{_name(model)}.json"
 
 
 def write_study(out: Path, rows: Sequence[StudyRow]) -> Path:
     """Keep what people said, beside the runs it is about; it replaces an earlier study of the same kind."""
     path = out / STUDY_FOLDER / f"{rows[0].metric}.json"
-    write_json(path, {"schema": 1, "scores": [asdict(row) for row in rows]})
+    write_json(path, {"schema": SCHEMA, "scores": [asdict(row) for row in rows]})
     return path
 
 
-def read_studies(out: Path) -> list[StudyRow]:
-    paths = sorted((out / STUDY_FOLDER).glob("*.json"))
-    return [StudyRow(**row) for path in paths for row in _load_json(path)["scores"]]
+def _read_study(path: Path) -> StudyDocument:
+    document = read_document(path, StudyDocument, "scores of a study", "Make it again: srbench study score --into")
+    for row in document.scores:
+        _refuse_elsewhere(path, {"metric": (row.metric, path.stem)})
+    return document
 
 
 def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
     """Everything in a results folder, unfinished runs included; `data_root` is where their data sets are.
 
-    Raises `InputError` for a folder without results, or with a file that is not one.
+    A file that is damaged, or says that it is of another model, data set or scale than its place, is left out, and
+    named in `Results.damaged`. Raises `InputError` for a folder in which nothing can be read.
     """
     folder = Path(folder)
-    homes = [home for home in folder.glob("*/x*/") if home.parent.name != SPEED_FOLDER]
-    runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
+    damaged: list[str] = []
+    runs = [run for home in sorted(_homes(folder, damaged), key=_usual_order) for run in read_folder(home, damaged)]
+    speeds = _readable(sorted((folder / SPEED_FOLDER).glob("x*/*.json")), _read_speeds, damaged)
+    studies = _readable(sorted((folder / STUDY_FOLDER).glob("*.json")), _read_study, damaged)
+    if not runs and damaged:
+        more = f" (and {len(damaged) - 1} more such files)" if len(damaged) > 1 else ""
+        raise InputError(f"{damaged[0]}{more}")
     if not runs:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    return Results(tuple(runs), tuple(read_speeds(folder)), folder, tuple(read_studies(folder)), data_root)
+    timings = tuple(row for document in speeds for row in document.speeds)
+    scores = tuple(row for document in studies for row in document.scores)
+    return Results(tuple(runs), timings, folder, scores, tuple(damaged), data_root)
+
+
+def _homes(folder: Path, damaged: list[str]) -> list[Path]:
+    """The folders that hold runs; one that cannot be looked into is noted."""
+    sets = (path for path in _inside(folder, damaged) if path.name not in (SPEED_FOLDER, STUDY_FOLDER))
+    return [home for path in sets for home in _inside(path, damaged) if home.name.startswith("x")]
+
+
+def _inside(folder: Path, damaged: list[str]) -> list[Path]:
+    try:
+        return [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.exists() else []
+    except OSError as error:
+        damaged.append(f"{folder}: cannot be read ({error.strerror or error})")
+        return []
 
 
 def _usual_order(home: Path) -> tuple[int, str, str]:
@@ -232,32 +270,35 @@ def _usual_order(home: Path) -> tuple[int, str, str]:
     return names.index(dataset) if dataset in names else len(names), dataset, home.name
 
 
-def read_folder(home: Path) -> list[Run]:
-    """The runs of one data set and scale, finished or not."""
+def read_folder(home: Path, damaged: list[str] | None = None) -> list[Run]:
+    """The runs of one data set and scale, finished or not; what cannot be read is left out, and added to `damaged`."""
     paths = {
         path.with_suffix(".json") for suffix in ("json", "journal", "journal-*") for path in home.glob(f"*.{suffix}")
     }
-    return [run for path in sorted(paths) if (run := read_run(path)) is not None]
+    return [run for run in _readable(sorted(paths), read_run, damaged) if run is not None]
+
+
+T = TypeVar("T")
+
+
+def _readable(paths: Iterable[Path], read: Callable[[Path], T], damaged: list[str] | None) -> list[T]:
+    found = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except InputError as error:
+            (damaged if damaged is not None else []).append(str(error))
+    return found
 
 
 def _read_document(path: Path) -> Run | None:
-    return _parsed(path, _load_json(path)) if path.is_file() else None
+    return read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
 
 
-def _load_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: not a result of srbench ({error}). Delete it to make it again") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path}: not a result of srbench. Delete it to make it again")
-    return document
-
-
-def _parsed(path: Path, document: dict[str, Any]) -> Run:
-    try:
-        return run_from_json(document)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a result of srbench ({type(error).__name__}: {error})") from error
+def _refuse_elsewhere(path: Path, places: Mapping[str, tuple[str, str]]) -> None:
+    """Raise `InputError` where a file says that it is of something else than its place does."""
+    for what, (said, place) in places.items():
+        if said != place:
+            raise InputError(
+                f"{path}: says that its {what} is {said!r}, but it lies where {place!r} does. Move it back"
+            )

@@ -69,8 +69,8 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[claim]]\nmodel = 'a'\n", "claim 1: has no dataset"),
-        (CLAIM.format(folder="a", value="28.42") + "vaule = 3\n", "unknown field 'vaule'"),
+        ("[[claim]]\nmodel = 'a'\n", "missing required field `dataset` - at `\\$.claim.0."),
+        (CLAIM.format(folder="a", value="28.42") + "vaule = 3\n", "unknown field `vaule`"),
         (CLAIM.format(folder="a", value="28.4?"), "not a number"),
         ("claim", "not a list of claims"),
         ("[other]", "not a list of claims"),

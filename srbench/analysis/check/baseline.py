@@ -12,19 +12,56 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.images.files import atomic_file
+from srbench.results.documents import refuse_unfit
 from srbench.results.records import Identity, Results, Row, Run, SpeedRow
 
-SCHEMA = 1
 DIGITS = 6
 DIGESTS = ("hr", "lr", "sr")
 
 Key = tuple[str, int, str]
 SpeedKey = tuple[str, int, str, str, str, int, int, int]
 """Model, scale, device, precision, backend, width, height and batch of a timing."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in a baseline file: of each image the scores, infinite ones as words, and the digests of `DIGESTS`."""
+
+    identity: Identity
+    metrics: Mapping[str, str]
+    images: Annotated[Mapping[Name, Mapping[str, Number | str]], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        refuse_unfit(self.run.rows, self.metrics, 0)
+
+    @property
+    def run(self) -> Run:
+        return Run(self.identity, self.metrics, tuple(_row(image, values) for image, values in self.images.items()))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A baseline file as it is stored."""
+
+    schema: int
+    runs: tuple[StoredRun, ...]
+    machine: str = ""
+    speeds: tuple[tuple[str, int, str, str, str, int, int, int, Positive], ...] = ()
+
+
+def _row(image: str, values: Mapping[str, float | str]) -> Row:
+    scores = {name: float(value) for name, value in values.items() if name not in DIGESTS}
+    if unclear := next((name for name, value in scores.items() if math.isnan(value)), None):
+        raise ValueError(f"{unclear} of image {image!r} is not a number")
+    hr, lr, sr = (str(values.get(name, "")) for name in DIGESTS)
+    return Row(image, scores, hr=hr, lr=lr, sr=sr)
 
 
 @dataclass(frozen=True)
@@ -71,23 +108,14 @@ def _speed_key(row: SpeedRow) -> SpeedKey:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """A baseline file; raises `InputError` for one that is missing or is not a baseline."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise InputError(f"{path}: baseline of schema {document['schema']}, expected {SCHEMA}. Upgrade srbench")
-        runs = [_run(item) for item in document["runs"]]
-        speeds = {_as_speed_key(name): float(ms) for *name, ms in document.get("speeds", [])}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such baseline. Make it from results that you trust: add --update") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a baseline of srbench ({type(error).__name__}: {error})") from error
-    return Baseline({key(run): run for run in runs}, speeds, document.get("machine", ""))
-
-
-def _as_speed_key(values: list[Any]) -> SpeedKey:
-    model, scale, device, precision, backend, width, height, batch = values
-    return model, scale, device, precision, backend, width, height, batch
+    """A baseline file; raises `InputError` for one that is missing, is not a baseline, or holds nothing to compare."""
+    if not path.exists():
+        raise InputError(f"{path}: no such baseline. Make it from results that you trust: add --update")
+    document = read_document(path, Document, "a baseline of srbench", "Take it from version control again")
+    if not document.runs:
+        raise InputError(f"{path}: holds no runs, so there is nothing to compare with. Make it anew: add --update")
+    speeds = {row[:8]: row[8] for row in document.speeds}
+    return Baseline({key(stored.run): stored.run for stored in document.runs}, speeds, document.machine)
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -131,13 +159,3 @@ def _image(row: Row) -> dict[str, Any]:
 
 def _rounded(value: float) -> float | str:
     return round(value, DIGITS) if math.isfinite(value) else str(value)
-
-
-def _run(item: Mapping[str, Any]) -> Run:
-    rows = [_row(image, values) for image, values in item["images"].items()]
-    return Run(Identity(**item["identity"]), item["metrics"], tuple(rows))
-
-
-def _row(image: str, values: Mapping[str, Any]) -> Row:
-    scores = {name: float(value) for name, value in values.items() if name not in DIGESTS}
-    return replace(Row(image, scores), **{name: values[name] for name in DIGESTS if name in values})

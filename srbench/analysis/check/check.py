@@ -75,7 +75,8 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        return not self.failures
+        """Whether something was compared, and nothing of it failed."""
+        return self.compared > 0 and not self.failures
 
     def of(self, *kinds: Kind) -> list[Finding]:
         return [finding for finding in self.findings if finding.kind in kinds]

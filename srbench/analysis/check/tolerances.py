@@ -11,12 +11,11 @@ tolerance = { psnr_y = 0.05 }
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from srbench.base.documents import Tolerance, read_toml
 from srbench.base.errors import InputError
 from srbench.results.records import Results
 
@@ -49,6 +48,20 @@ class Tolerances:
         return replace(self, by_metric={**self.by_metric, **by_metric}, by_dataset={} if by_metric else self.by_dataset)
 
 
+@dataclass(frozen=True)
+class OfDataset:
+    tolerance: Mapping[str, Tolerance]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table as it is written; see the head of this file."""
+
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    dataset: Mapping[str, OfDataset] = field(default_factory=dict)
+    speed: Tolerance = SPEED
+
+
 def read_tolerances(path: Path | None) -> Tolerances:
     """The tolerances of a TOML file; of `./pyproject.toml`, where it has a table of ours, for None.
 
@@ -57,37 +70,10 @@ def read_tolerances(path: Path | None) -> Tolerances:
     given = path or Path("pyproject.toml")
     if path is None and not given.is_file():
         return Tolerances()
-    try:
-        document = tomllib.loads(given.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{given}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{given}: not TOML ({error})") from None
-    ours = document.get("tool", {}).get("srbench", {}).get("check")
-    return _parsed(ours if ours is not None else document if path and path.name != "pyproject.toml" else {}, given)
-
-
-def _parsed(table: Mapping[str, Any], path: Path) -> Tolerances:
-    datasets = table.get("dataset", {})
-    if unknown := sorted(set(table) - {"tolerance", "dataset", "speed"}):
-        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: tolerance, dataset, speed")
-    for name, item in datasets.items():
-        if set(item) != {"tolerance"}:
-            raise InputError(
-                f"{path}: dataset.{name} takes one key, tolerance; it has {', '.join(sorted(item)) or 'none'}"
-            )
-    return Tolerances(
-        _numbers(table.get("tolerance", {}), path),
-        {name: _numbers(item["tolerance"], path) for name, item in datasets.items()},
-        _numbers({"speed": table.get("speed", SPEED)}, path)["speed"],
-    )
-
-
-def _numbers(table: Mapping[str, Any], path: Path) -> dict[str, float]:
-    for name, value in table.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-            raise InputError(f"{path}: {name} = {value!r}; expected a number that is not negative")
-    return {name: float(value) for name, value in table.items()}
+    inside, optional = ("tool", "srbench", "check"), given.name == "pyproject.toml"
+    table = read_toml(given, Table, "tolerances of srbench", inside, optional=optional)
+    by_dataset = {name: dict(one.tolerance) for name, one in table.dataset.items()}
+    return Tolerances(dict(table.tolerance), by_dataset, table.speed)
 
 
 def noise_floors(results: Results, reruns: Sequence[Results]) -> dict[str, dict[str, float]]:

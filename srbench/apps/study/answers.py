@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from srbench.base.errors import InputError
+
 FILE = "answers.sqlite"
 TABLES = """
 PRAGMA journal_mode = WAL;
@@ -38,6 +40,8 @@ class Answers:
             database.execute("PRAGMA synchronous = NORMAL")  # safe against kills in WAL mode, and fast
             with database:
                 yield database
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.path}: cannot be used ({error}). Take it from a copy, or move it away") from error
         finally:
             database.close()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from srbench.base.documents import Name, Scale, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.images.files import atomic_file, to_rgb, write_image
 from srbench.results.records import Run
@@ -24,18 +25,19 @@ if TYPE_CHECKING:
 Mode = Literal["pairs", "opinion"]
 FILE = "study.json"
 IMAGES = "images"
+RATINGS = ("1", "2", "3", "4", "5")
 
 
 @dataclass(frozen=True)
 class Question:
     """`models` are two that are compared, or one that is rated; `pictures` maps each to its file's name."""
 
-    id: str
-    dataset: str
-    image: str
-    reference: str
-    pictures: Mapping[str, str]
-    scale: int = 4
+    id: Name
+    dataset: Name
+    image: Name
+    reference: Name
+    pictures: Mapping[Name, Name]
+    scale: Scale = 4
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -50,20 +52,22 @@ class Study:
     questions: tuple[Question, ...]
     weights: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        shown = 2 if self.mode == "pairs" else 1
+        if odd := next((question.id for question in self.questions if len(question.pictures) != shown), None):
+            raise ValueError(f"question {odd!r} does not show {shown} pictures")
+        if len({question.id for question in self.questions}) < len(self.questions):
+            raise ValueError("two questions have one id")
+
     def question(self, id: str) -> Question | None:
         return next((question for question in self.questions if question.id == id), None)
 
 
 def read_study(folder: Path) -> Study:
     """The study in a folder; raises `InputError` where there is none."""
-    try:
-        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        questions = tuple(Question(**row) for row in document["questions"])
-        return Study(document["mode"], questions, document.get("weights", {}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}: holds no study ({error}). Make one: srbench study make RESULTS {folder}"
-        ) from error
+    if not (folder / FILE).exists():
+        raise InputError(f"{folder}: holds no study. Make one: srbench study make RESULTS {folder}")
+    return read_document(folder / FILE, Study, "a study of srbench")
 
 
 def make_study(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.apps.study.answers import Answers
-from srbench.apps.study.make import Question, Study, read_study
+from srbench.apps.study.make import RATINGS, Question, Study, read_study
 from srbench.base.errors import InputError
 from srbench.results.records import StudyRow
 
@@ -68,6 +68,11 @@ def _read(folder: Path) -> tuple[Study, list[Answer]]:
     study, answers = read_study(folder), Answers(folder).all()
     known = {question.id: question for question in study.questions}
     given = [(rater, known[id], choice) for rater, id, choice in answers if id in known]
+    for rater, question, choice in given:
+        if choice not in ((*question.models, "same") if study.mode == "pairs" else RATINGS):
+            raise InputError(
+                f"{folder}: rater {rater[:6]} answered {choice!r}, which question {question.id} does not offer"
+            )
     if not given:
         raise InputError(f"{folder}: nobody has answered yet. Ask people: srbench study serve {folder}")
     return study, given

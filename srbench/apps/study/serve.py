@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.apps.study.answers import Answers
-from srbench.apps.study.make import IMAGES, Question, Study, read_study
+from srbench.apps.study.make import IMAGES, RATINGS, Question, Study, read_study
 from srbench.base.errors import UnavailableError
 
 if TYPE_CHECKING:
     from flask import Flask
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-RATINGS = ("1", "2", "3", "4", "5")
 SIDES = ("left", "right", "same")
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 

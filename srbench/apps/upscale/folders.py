@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.apps.upscale.pixels import Enlarger
+from srbench.base.documents import read_document
 from srbench.base.errors import InputError, SrbenchError, UsageError
-from srbench.images.files import SUFFIXES
+from srbench.images.files import SUFFIXES, atomic_file
 
 NOTE = ".srbench-upscale.json"
 """What made the pictures of a folder: so that a second run with another model does not take them for its own."""
@@ -31,7 +32,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
         pairs[out] = path
     if not pairs:
         raise InputError(f"{source}: no images in it")
-    _sign(target, made_by, force=force)
+    _sign(target, made_by, pairs, force=force)
     return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
 
 
@@ -44,14 +45,34 @@ def _images_below(source: Path, target: Path) -> Iterator[Path]:
             yield path
 
 
-def _sign(target: Path, made_by: Mapping[str, object], *, force: bool) -> None:
+def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], *, force: bool) -> None:
+    """Note what makes the pictures of a folder, before the first of them.
+
+    Forced to take another model, the pictures of the last are removed first: whenever this is interrupted, the folder
+    holds pictures of the one that the note names, and no others.
+    """
     note = target / NOTE
-    if note.is_file() and not force:
-        before = json.loads(note.read_text(encoding="utf-8"))
-        if before != made_by:
-            raise UsageError(f"{target} holds pictures of {_text(before)}, not of {_text(made_by)}. Use --force")
+    there = [out for out in outputs if out.is_file()]
+    before = _noted(note, force=force or not there)
+    if before not in (None, made_by) and there and not force:
+        raise UsageError(f"{target} holds pictures of {_text(before or {})}, not of {_text(made_by)}. Use --force")
+    for out in there if force and before != made_by else ():
+        out.unlink()
     target.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(dict(made_by)) + "\n", encoding="utf-8")
+    with atomic_file(note) as file:
+        file.write((json.dumps(dict(made_by)) + "\n").encode())
+
+
+def _noted(note: Path, *, force: bool) -> Mapping[str, object] | None:
+    """What a folder's pictures were made by; None where that is not known. Raises `InputError` for a damaged note."""
+    if not note.exists():
+        return None
+    try:
+        return read_document(note, dict[str, str | float | bool | None], "a note of srbench upscale")
+    except InputError as error:
+        if force:
+            return None
+        raise InputError(f"{error}, or do all pictures again: --force") from None
 
 
 def _text(made_by: Mapping[str, object]) -> str:

@@ -14,6 +14,7 @@ from srbench.base import registry
 from srbench.base.assets import digest
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.models.loaders.onnx import external_files
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
@@ -61,6 +62,6 @@ def _identified(spec: ModelSpec, path: Path, hints: Hints) -> ModelSpec:
 
 
 def _digest(path: Path) -> str:
-    """sha256 of a weights file, and of the `.data` file in which ONNX keeps large weights."""
-    data = path.with_name(path.name + ".data")
-    return combined([digest(path), digest(data)]) if data.is_file() else digest(path)
+    """sha256 of a weights file; of an ONNX graph that keeps weights in other files, of all of them together."""
+    others = external_files(path) if path.suffix.lower() == ".onnx" else []
+    return combined([digest(path), *map(digest, others)]) if others else digest(path)

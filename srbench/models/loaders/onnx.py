@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     if not checkpoint.is_onnx:
         return None
     path = checkpoint.path
+    external_files(path)  # what it must not read is refused before onnxruntime reads it
     session = open_session(path, "cpu")
     _check(path, session)
     scale = checkpoint.hints.scale or measured_scale(OnnxUpscaler(session, 0), path)
@@ -58,6 +60,42 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
 
     ours = VALUES in session.get_modelmeta().custom_metadata_map
     return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime", probe=not ours)
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files in which an ONNX graph keeps weights, sorted: they make the model as much as the graph does.
+
+    Raises `InputError` for a damaged graph, and for one that names a file that is missing or outside its own folder,
+    and `UnavailableError` without the package onnx.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise UnavailableError("onnx is not installed: pip install 'srbench[onnx]'") from None
+    try:
+        graph = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's errors share no base class
+        raise InputError(f"{path}: not an ONNX graph, or a damaged one ({type(error).__name__})") from error
+    home = path.resolve().parent
+    found = {entry.value for tensor in _tensors(graph) for entry in tensor.external_data if entry.key == "location"}
+    files = {name: (home / name).resolve() for name in found}
+    for name, file in files.items():
+        if not file.is_relative_to(home):
+            raise InputError(f"{path}: keeps weights in {name!r}, outside its own folder. Move them beside it")
+        if not file.is_file():
+            raise InputError(f"{path}: keeps weights in {name!r}, which is not beside it")
+    return sorted(files.values())
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor at any depth of a protobuf message: initialisers, attributes, subgraphs, functions."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "DESCRIPTOR") else value:
+                yield from _tensors(part)
 
 
 def open_session(path: Path, device: str, provider: str = "") -> Any:

@@ -1,0 +1,119 @@
+"""The files of a results folder, as they are stored: the schemas that they are held to, and runs out of and into them.
+
+History of the file format:
+1   the first: identity, environments, metrics, unavailable, images
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from srbench.base.documents import SCHEMA, Number
+from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
+
+
+@dataclass(frozen=True)
+class StoredRow(Row):
+    """A row whose infinite scores are words, since JSON has no infinity."""
+
+    scores: Mapping[str, Number | Literal["inf", "-inf"]] = field(default_factory=dict)  # type: ignore[assignment]
+
+    @property
+    def row(self) -> Row:
+        return Row(**{**vars(self), "scores": {name: float(value) for name, value in self.scores.items()}})
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """One run: `<out>/<dataset>/x<scale>/<model>.json`, and without images the first line of its journals."""
+
+    schema: int
+    identity: Identity
+    source: str
+    metrics: Mapping[str, str]
+    unavailable: Mapping[str, str]
+    error: str
+    environments: tuple[Mapping[str, Any], ...]
+    images: tuple[StoredRow, ...]
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_unfit(self.images, self.metrics, len(self.environments))
+        names = Counter(row.image for row in self.images)
+        if twice := next((name for name, times in names.items() if times > 1), None):
+            raise ValueError(f"image {twice!r} stands in it {names[twice]} times - at `$.images`")
+        for index, environment in enumerate(self.environments):
+            versions = environment.get("versions", {})
+            if not isinstance(versions, dict) or not all(isinstance(version, str) for version in versions.values()):
+                raise ValueError(f"Expected the versions of packages - at `$.environments[{index}].versions`")
+
+    @property
+    def run(self) -> Run:
+        return Run(
+            identity=self.identity,
+            metrics=self.metrics,
+            rows=tuple(row.row for row in self.images),
+            environments=self.environments,
+            unavailable=self.unavailable,
+            source=self.source,
+            error=self.error,
+            remark=self.remark,
+        )
+
+
+def refuse_unfit(rows: Iterable[Row], metrics: Mapping[str, str], environments: int) -> None:
+    """Raise `ValueError` for a row with a score under no known convention, or made in no known environment."""
+    for row in rows:
+        if unstated := next((name for name in row.scores if name not in metrics), None):
+            raise ValueError(
+                f"image {row.image!r} has a score {unstated!r}, whose convention `$.metrics` does not name"
+            )
+        if row.made >= max(environments, 1):
+            raise ValueError(f"image {row.image!r} was made in environment {row.made} of {environments}")
+
+
+@dataclass(frozen=True)
+class SpeedDocument:
+    """The timings of one model at one scale: `<out>/_speed/x<scale>/<model>.json`."""
+
+    schema: int
+    weights: str
+    speeds: Annotated[tuple[SpeedRow, ...], Meta(min_length=1)]
+
+
+@dataclass(frozen=True)
+class StudyDocument:
+    """What people said of models: `<out>/_study/<metric>.json`."""
+
+    schema: int
+    scores: Annotated[tuple[StudyRow, ...], Meta(min_length=1)]
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """The document that the store writes, in the order in which its fields are read; see `RunDocument`."""
+    return {
+        "schema": SCHEMA,
+        "identity": asdict(run.identity),
+        "source": run.source,
+        "metrics": dict(run.metrics),
+        "signatures": {metric: run.signature(metric) for metric in run.metrics},
+        "unavailable": dict(run.unavailable),
+        "error": run.error,
+        **({"remark": run.remark} if run.remark else {}),
+        "environments": list(run.environments),
+        "images": [row_to_json(row) for row in run.rows],
+    }
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    """A row without its empty fields."""
+    document = {key: value for key, value in asdict(row).items() if value not in ("", None, 0)}
+    document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
+    return document
