@@ -59,6 +59,7 @@ def command(
     from srbench.analysis.check.formats import as_text
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import UsageError
+    from srbench.base.outputs import refuse_overwriting
     from srbench.results.store import load_results
 
     loaded = load_results(results)
@@ -67,6 +68,10 @@ def command(
         return 0
     if baseline is None:
         raise UsageError("check needs --baseline FILE; make one with --update")
+    outputs = [*([baseline] if update else []), *([junit] if junit else [])]
+    refuse_overwriting(
+        outputs, [*results.rglob("*.json"), *([config] if config else []), *([] if update else [baseline])]
+    )
     if update:
         write_baseline(baseline, baseline_of(loaded))
         click.echo(f"{baseline}: {len(loaded.runs)} runs, {sum(len(run.rows) for run in loaded.runs)} images")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from srbench.base.errors import InputError, UsageError
+from srbench.base.outputs import refuse_overwriting
 from srbench.datasets import open_dataset
 from srbench.images.files import atomic_file, read_image, to_rgb, write_image
 from srbench.results.records import Run
@@ -80,8 +81,9 @@ def make_study(
 
     Pictures are cut to the `crop` pixels square in which the models differ most. `limit` is the number of images of
     each data set. Raises `InputError` where SR images were not saved, and `UsageError` for fewer than two models, or
-    a folder that holds a study.
+    a folder that holds a study, or the results.
     """
+    refuse_overwriting([folder], [results])
     if (folder / FILE).exists():
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
     questions: list[Question] = []

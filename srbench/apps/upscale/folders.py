@@ -10,6 +10,7 @@ from pathlib import Path
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.errors import InputError, SrbenchError, UsageError
+from srbench.base.outputs import refuse_overwriting
 from srbench.images.files import SUFFIXES
 
 NOTE = ".srbench-upscale.json"
@@ -20,7 +21,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
     """What is still to be done: input by output. Outputs are PNG, or TIFF where the input is.
 
     Raises `InputError` where there are no images or two would have one output, and `UsageError` where the target
-    holds pictures of another model, scale or weights.
+    holds pictures of another model, scale or weights, or an output is an input.
     """
     pairs: dict[Path, Path] = {}
     for path in _images_below(source, target):
@@ -31,6 +32,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
         pairs[out] = path
     if not pairs:
         raise InputError(f"{source}: no images in it")
+    refuse_overwriting(pairs, pairs.values())
     _sign(target, made_by, force=force)
     return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
 
