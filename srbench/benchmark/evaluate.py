@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import NoProgress
 from srbench.benchmark.run import run
 from srbench.models import find_model
+from srbench.models.callables import evaluating, state_digest
 from srbench.models.spec import ModelSpec
-from srbench.models.wrap import Scaled
+from srbench.models.wrap import Scaled, safe_name
 
 if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
@@ -30,18 +32,26 @@ def evaluate(
     device: str = "auto",
     limit: int | None = None,
     out: Path | str | None = None,
+    name: str = "",
+    force: bool = False,
 ) -> Results:
     """Score a model on data sets.
 
     `model` is a registered name or any callable that takes `(1, 3, h, w)` floats in [0, 1] to `(1, 3, h * scale,
-    w * scale)`; `datasets` are names or folders. With `out`, results are kept in that folder, and images that it
-    already holds scores for are not scored again; a callable is then told apart by its class name only.
+    w * scale)`; `datasets` are names or folders. Networks in a callable are in evaluation mode meanwhile, and no
+    gradients are computed; each module gets its mode back.
+
+    With `out`, results are kept in that folder under `name` (the function's or class's, where none is given), and
+    images that it already holds scores for are not scored again. A callable is known by a digest of its weights and
+    code: another one under the same name is refused, unless `force` says to score everything anew.
 
     Returns `Results`: `.frame()` is a table of every score, `.runs[0].values("psnr_y")` the scores of one run. A model
-    that fails on an image is recorded in `run.failures`. Raises `UsageError` and `InputError` for bad requests.
+    that fails on an image is recorded in `run.failures`. Raises `UsageError` and `InputError` for bad requests, and
+    `IncomparableError` where `out` holds results of another model or data set by the same name.
     """
     spec = find_model(model) if isinstance(model, str) else spec_of(model, scale)
-    with nullcontext(out) if out is not None else TemporaryDirectory() as folder:
+    spec = replace(spec, name=name or spec.name)
+    with evaluating(model), nullcontext(out) if out is not None else TemporaryDirectory() as folder:
         request = Request(
             models=(spec.name,),
             datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),
@@ -50,6 +60,7 @@ def evaluate(
             degradation=degradation,
             device=device,
             limit=limit,
+            force=force,
             speed=False,
             out=Path(folder),
         )
@@ -59,7 +70,8 @@ def evaluate(
 
 def spec_of(upscaler: Upscaler, scale: int) -> ModelSpec:
     """A spec around an upscaler that exists already; it stays on whatever device it is."""
-    name = getattr(upscaler, "__name__", type(upscaler).__name__)
+    name = safe_name(getattr(upscaler, "__name__", type(upscaler).__name__))
+    digest = state_digest(upscaler)
     if not hasattr(upscaler, "scale"):
         upscaler = Scaled(upscaler, scale)
-    return ModelSpec(name, (scale,), lambda scale, device: upscaler)
+    return ModelSpec(name, (scale,), lambda scale, device: upscaler, digest=lambda scale: digest)

@@ -3,63 +3,84 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srbench.base.errors import InputError
+from srbench.datasets.pairing import RULE, pair
 from srbench.images.files import list_images, read_image
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer, matched
 from srbench.models.inference import select_device
 
-APPENDED = re.compile(r"(_SRF_\d+.*|[_-]?x\d+.*|_(SR|HR|sr|hr|out))$")
-"""What upscalers and data sets append to a name: `baby_SRF_4_HR`, `babyx4`, `baby_x4_srresnet`, `baby_out`."""
-
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores by image, their means, and the metrics that could not be loaded, with the reason."""
+    """Scores by image, their means, the metrics that could not be loaded, and what was not scored, with the reasons."""
 
     rows: dict[str, dict[str, float]]
     means: dict[str, float]
     unavailable: dict[str, str]
+    failed: tuple[str, ...] = ()
 
 
-def pair_up(sr: Path, hr: Path) -> dict[str, tuple[Path, Path]]:
-    """SR and HR files by image id: two files are one pair; in two folders, files pair by name.
+@dataclass(frozen=True)
+class FilePairs:
+    """SR and HR files by image id; `alone` says of each file without a partner that it has none."""
 
-    Raises `InputError` for a file beside a folder, for an SR without HR or the reverse, naming the first.
+    pairs: Mapping[str, tuple[Path, Path]]
+    alone: tuple[str, ...] = field(default=())
+
+
+def pair_up(sr: Path, hr: Path, suffix: str | None = None) -> FilePairs:
+    """Two files are one pair; files of two folders pair by name, see `srbench.datasets.pairing`.
+
+    Raises `InputError` for a file beside a folder, for folders in which nothing pairs, and where several SR belong to
+    one HR; `suffix` is what the right one has behind the name of HR.
     """
     if sr.is_dir() != hr.is_dir():
         raise InputError(f"{sr} and {hr}: one is a folder, the other is not. Give two images or two folders")
     if not sr.is_dir():
-        return {hr.stem: (sr, hr)}
-    references = list_images(hr)
-    if not references:
-        raise InputError(f"{hr}: no images in it")
-    named = {_known(id, references): path for id, path in list_images(sr).items()}
-    for here, there, side in ((references, named, sr), (named, references, hr)):
-        if lonely := sorted(set(here) - set(there)):
-            raise InputError(f"{side}: nothing for {lonely[0]} ({len(lonely)} of {len(here)} images have no partner)")
-    return {id: (named[id], path) for id, path in references.items()}
+        return FilePairs({hr.stem: (sr, hr)})
+    references, made = list_images(hr), list_images(sr)
+    for folder, images in ((hr, references), (sr, made)):
+        if not images:
+            raise InputError(f"{folder}: no images in it")
+    found = pair(made, references, suffix, "--suffix")
+    if not found.found:
+        wanted, there = next(iter(references.values())).name, next(iter(made.values())).name
+        rule = RULE if suffix is None else f"With --suffix {suffix!r} only {Path(wanted).stem}{suffix} would"
+        raise InputError(f"{sr}: nothing in it belongs to an image of {hr}: {there} is there, {wanted} wanted. {rule}")
+    others = [path.name for path in found.files_alone] if suffix is None else []
+    alone = (*_told(found.images_alone, "HR without SR"), *_told(others, "SR without HR"))
+    return FilePairs({id: (path, references[id]) for id, path in found.found.items()}, alone)
 
 
-def _known(id: str, references: Mapping[str, Path]) -> str:
-    """The HR that an SR belongs to: of its own name, else of its name without what was appended."""
-    return id if id in references else APPENDED.sub("", id)
+def _told(names: Sequence[str], what: str) -> Iterable[str]:
+    """One line for all that have no partner."""
+    if names:
+        yield f"{what}: {', '.join(names[:3])}{', …' * (len(names) > 3)} ({len(names)}). {RULE}"
 
 
 def measure_pairs(pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str], scale: int, device: str) -> Measured:
-    """Score each pair. Raises `InputError` naming the file for an unreadable image or sizes that do not match."""
+    """Score each pair; an image that cannot be read, or sizes that do not match, are noted and the others are scored.
+
+    Raises `InputError` where no pair can be scored.
+    """
     scorer = Scorer(metrics, select_device(device))
-    rows = {}
+    rows, failed = {}, []
     for id, (sr_path, hr_path) in pairs.items():
-        sr, hr = read_image(sr_path), read_image(hr_path)
+        try:
+            sr, hr = read_image(sr_path), read_image(hr_path)
+        except InputError as error:
+            failed.append(str(error))
+            continue
         try:
             rows[id] = scorer(image_tensor(sr, "cpu"), matched(sr, hr, scale), scale)
         except InputError as error:
-            raise InputError(f"{sr_path} and {hr_path}: {error}") from None
+            failed.append(f"{sr_path} and {hr_path}: {error}")
+    if not rows:
+        raise InputError(failed[0] + (f" ({len(failed)} such pairs)" if len(failed) > 1 else ""))
     means = {name: math.fsum(row[name] for row in rows.values()) / len(rows) for name in scorer.metrics}
-    return Measured(rows, means, scorer.unavailable)
+    return Measured(rows, means, scorer.unavailable, tuple(failed))

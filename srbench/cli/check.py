@@ -59,6 +59,7 @@ def command(
     from srbench.analysis.check.formats import as_text
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
+    from srbench.base.outputs import refuse_overwriting
 
     loaded = read_results(results)
     if calibrate:
@@ -68,6 +69,10 @@ def command(
         raise UsageError("check needs --baseline FILE; make one with --update")
     if update and loaded.damaged:
         raise InputError("a baseline of the rest would no longer watch what was left out. Mend it, or move it away")
+    outputs = [*([baseline] if update else []), *([junit] if junit else [])]
+    refuse_overwriting(
+        outputs, [*results.rglob("*.json"), *([config] if config else []), *([] if update else [baseline])]
+    )
     if update:
         write_baseline(baseline, baseline_of(loaded))
         click.echo(f"{baseline}: {len(loaded.runs)} runs, {sum(len(run.rows) for run in loaded.runs)} images")

@@ -153,12 +153,14 @@ def _print_origins(name: str, home: Path) -> None:
 @data_root_option
 def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Path, data_root: Path | None) -> int:
     """Find test images inside training folders: whole, turned, regraded, cropped. Exit status 1 if there are any."""
+    from srbench.base.outputs import refuse_overwriting
     from srbench.datasets import data_root as find_root
     from srbench.datasets.leaks.audit import audit, pictures_of, test_pictures
     from srbench.datasets.leaks.contact_sheet import write_sheet
 
     tests = test_pictures(against, find_root(data_root))
     training = pictures_of(folders)
+    refuse_overwriting([sheet], [*training, *tests])
     leaks = audit(training, tests, _remark if sys.stderr.isatty() else lambda text: None)
     for leak in leaks:
         click.echo(str(leak))

@@ -16,6 +16,7 @@ from srbench.cli.options import EXISTING, degradation_option, srbench_command
 @degradation_option
 def command(source: Path, target: Path, scale: int, degradation: str) -> None:
     from srbench.base.errors import InputError
+    from srbench.base.outputs import refuse_overwriting
     from srbench.images.degrade import degrade
     from srbench.images.files import LOSSLESS, list_images, read_image, write_image
 
@@ -28,6 +29,7 @@ def command(source: Path, target: Path, scale: int, degradation: str) -> None:
         images = {single: source}
         if single.suffix.lower() not in LOSSLESS:
             raise InputError(f"{single}: LR must be stored without loss; write {single.with_suffix('.png').name}")
+    refuse_overwriting(images, images.values())
     for out, path in images.items():
         write_image(out, degrade(read_image(path), scale, degradation))
     click.echo(f"{len(images)} LR image{'s' * (len(images) > 1)}, {degradation} x{scale}, in {target}", err=True)

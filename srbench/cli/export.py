@@ -32,9 +32,11 @@ def command(
     hints: Hints,
 ) -> None:
     from srbench.base.errors import UsageError
-    from srbench.models import find_model
+    from srbench.base.outputs import refuse_overwriting
+    from srbench.models import files_of, find_model
     from srbench.models.export import export
 
+    refuse_overwriting([out], files_of(ref))
     spec = find_model(ref, hints)
     chosen = scale or (4 if 4 in spec.scales else max(spec.scales))
     if chosen not in spec.scales:

@@ -15,22 +15,29 @@ from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 
 @srbench_command(
     help="Score SR against HR: two images, or two folders whose images are paired by name.\n\n"
-    "Names may differ by what upscalers append: baby_SRF_4.png and babyx4.png pair with baby.png."
+    "Names may differ by what upscalers append: baby_SRF_4.png and babyx4.png pair with baby.png. Where several belong "
+    "to one HR, --suffix says which."
 )
 @click.argument("sr", type=EXISTING)
 @click.argument("hr", type=EXISTING)
 @click.option("--metrics", type=NAMES, default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION.")
 @click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border cropped.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--suffix", metavar="TEXT", help="What SR's names have behind those of HR, _x4 for instance.")
 @device_option
-def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, device: str) -> int:
+def command(
+    sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, suffix: str | None, device: str
+) -> int:
     from srbench.benchmark.measure_files import measure_pairs, pair_up
 
-    measured = measure_pairs(pair_up(sr, hr), metrics, scale, device)
+    found = pair_up(sr, hr, suffix)
+    measured = measure_pairs(found.pairs, metrics, scale, device)
     for name, reason in measured.unavailable.items():
         click.echo(f"srbench: {name} n/a: {reason}", err=True)
+    for reason in (*found.alone, *measured.failed):
+        click.echo(f"srbench: not scored: {reason}", err=True)
     WRITERS[style](measured.rows, measured.means, metrics)
-    return int(bool(measured.unavailable))
+    return int(bool(measured.unavailable or found.alone or measured.failed))
 
 
 Rows = dict[str, dict[str, float]]

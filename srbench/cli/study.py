@@ -57,8 +57,11 @@ def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
     from tabulate import tabulate
 
     from srbench.apps.study.score import score_study, study_rows
+    from srbench.base.outputs import refuse_overwriting
     from srbench.results.store import write_study
 
+    if table:
+        refuse_overwriting([table], folder.rglob("*"))
     study, scores = score_study(folder)
     name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)
     rows = [

@@ -70,9 +70,9 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
     from srbench.apps.upscale import video
     from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, write_picture
     from srbench.base.errors import UsageError
+    from srbench.base.outputs import refuse_overwriting
 
-    if target.exists() and target.samefile(source):
-        raise UsageError(f"{target}: is the input; give another OUTPUT")
+    refuse_overwriting([target, *([sheet] if sheet else [])], [source])
     if source.suffix.lower() in video.SUFFIXES:
         if sheet:
             raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError
 from srbench.datasets.digests import FileDigest, file_digests
+from srbench.datasets.pairing import RULE, pair
 from srbench.datasets.sample import Sample
 from srbench.datasets.standard.pixels import pixel_digest
 from srbench.images.degrade import FILES, degrade, mod_crop
@@ -116,7 +118,8 @@ def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> F
     """A folder as a data set: `FOLDER/HR/*.png`, or images straight inside it.
 
     For the degradation `files`, LR is in `FOLDER/LR_bicubic/X4`, `FOLDER/LR/X4` or `FOLDER/LR`, named as HR or with the
-    scale (`ID.png`, `IDx4.png`). Where there is LR and no HR, images are upscaled and timed, and nothing is scored.
+    scale (`ID.png`, `IDx4.png`; the rule is that of `srbench.datasets.pairing`). Where there is LR and no HR, images
+    are upscaled and timed, and nothing is scored.
 
     Raises `InputError` where there are no images, or, for `files`, where an HR has no LR, or an LR no HR.
     """
@@ -145,17 +148,33 @@ def _without_hr(folder: Path, lr_home: Path, scale: int, degradation: str, name:
         raise InputError(f"{folder}: has LR and no HR. To upscale and time it, without scores: --degradation files")
     if not lr:
         raise InputError(f"{lr_home}: no images in it")
-    return FileDataset(name, {}, scale, degradation, {id.removesuffix(f"x{scale}"): lr[id] for id in lr})
+    found: dict[str, Path] = {}
+    for id, path in lr.items():
+        bare = id.removesuffix(f"x{scale}")
+        if bare in found:
+            raise InputError(f"{lr_home}: {found[bare].name} and {path.name} both belong to {bare}. Move one away")
+        found[bare] = path
+    return FileDataset(name, {}, scale, degradation, found)
 
 
 def _paired(lr: Mapping[str, Path], hr: Mapping[str, Path], scale: int, home: Path) -> dict[str, Path]:
-    """LR files named `ID.png` or `IDx4.png`, by HR id."""
-    found = {id if id in hr else id.removesuffix(f"x{scale}"): path for id, path in lr.items()}
-    if missing := sorted(set(hr) - set(found)):
-        raise InputError(f"{home}: no LR for {missing[0]} ({len(missing)} missing); expected {missing[0]}x{scale}.png")
-    if extra := sorted(set(found) - set(hr)):
-        raise InputError(f"{home}: LR without HR: {found[extra[0]].name} ({len(extra)} such)")
-    return {id: found[id] for id in hr}
+    """LR files by HR id, without those that are marked for another scale; see `srbench.datasets.pairing`."""
+    mine = {id: path for id, path in lr.items() if id in hr or (_scale_of(id) or scale) == scale}
+    pairs = pair(mine, hr)
+    if pairs.images_alone:
+        missing, there = pairs.images_alone, f"; there is {next(iter(lr.values())).name}" if lr else ""
+        raise InputError(
+            f"{home}: no LR for {missing[0]} ({len(missing)} missing); expected {missing[0]}x{scale}.png{there}. {RULE}"
+        )
+    if extra := pairs.files_alone:
+        raise InputError(f"{home}: LR without HR: {extra[0].name} ({len(extra)} such). {RULE}")
+    return dict(pairs.found)
+
+
+def _scale_of(id: str) -> int:
+    """The scale that a file's name ends in, as `babyx4` and `baby_x4` do; 0 for none."""
+    found = re.search(r"x(\d+)$", id)
+    return int(found[1]) if found else 0
 
 
 def _size(image: Image) -> str:

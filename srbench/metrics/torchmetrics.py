@@ -12,12 +12,13 @@ torchmetrics is an optional package: pip install 'srbench[torchmetrics]'.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.metrics import resolve
 from srbench.metrics.conventions import quantise
 
@@ -30,11 +31,24 @@ if TYPE_CHECKING:
     from srbench.metrics.metric import ScoreFunction
 
 
+ROUNDING = 1e-3
+"""Widths of the range by which HR may lie outside it: a quarter of an 8-bit level, as normalising back leaves."""
+
+OVERSHOOT = (0.5, 0.01)
+"""SR is clamped, with a warning where more than one value in a hundred is outside by more than half of the width: an
+untrained network may do that, and so does one that returns another range."""
+
+ELSEWHERE = (2.0, 0.5)
+"""SR is refused where more than half of its values are outside by more than two widths."""
+
+
 class Score(_Metric):
     """The mean over images of one srbench metric, `NAME` or `NAME@CONVENTION`: what `srbench run` prints.
 
-    `scale` decides how many border pixels most conventions crop. Raises `UsageError` for an unknown name, and, at the
-    first update, `UnavailableError` where a metric's weights cannot be had.
+    `scale` decides how many border pixels most conventions crop. `data_range` is as torchmetrics has it: the values of
+    floats go from 0 to a number, or from the one to the other of a pair, (-1, 1) for instance; SR is clamped into it.
+    Raises `UsageError` for an unknown name or an empty range, and, at the first update, `UnavailableError` where a
+    metric's weights cannot be had.
     """
 
     is_differentiable = False
@@ -42,9 +56,19 @@ class Score(_Metric):
     total: Tensor
     count: Tensor
 
-    def __init__(self, name: str = "psnr_y", scale: int = 4, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        name: str = "psnr_y",
+        scale: int = 4,
+        data_range: float | tuple[float, float] = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.name, self.scale = name, scale
+        low, high = data_range if isinstance(data_range, tuple) else (0.0, data_range)
+        if not low < high:
+            raise UsageError(f"data_range {data_range} is empty; give 1.0, 255.0 or a pair such as (-1.0, 1.0)")
+        self.low, self.high = float(low), float(high)
         self.bound = resolve(name)
         self._functions: dict[torch.device, ScoreFunction] = {}
         self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
@@ -55,14 +79,16 @@ class Score(_Metric):
         return self.bound.metric.higher_is_better
 
     def update(self, sr: Tensor, hr: Tensor) -> None:
-        """Score a batch. Both are `(n, 3, h, w)` or `(n, 1, h, w)` of one size, floats in [0, 1] or uint8.
+        """Score a batch. Both are `(n, 3, h, w)` or `(n, 1, h, w)` of one size, floats in `data_range` or uint8.
 
-        Floats are rounded to 8 bits, as an image file would hold them. Raises `InputError` for other shapes.
+        Floats are rounded to 8 bits, as an image file would hold them. Raises `InputError` for other shapes and types,
+        for what is not finite, for HR outside the range, and for SR far outside; SR a little outside is clamped.
         """
         if sr.ndim != 4 or sr.shape != hr.shape:
             raise InputError(f"SR is {tuple(sr.shape)} and HR {tuple(hr.shape)}; expected (n, 3, h, w) twice")
         convention, metric = self.bound.convention, self.bound.metric
-        views = convention.views(sr.detach(), quantise(hr.detach()), scale=self.scale, channel=metric.channel)
+        sr, hr = self._unit(sr.detach(), "SR"), self._unit(hr.detach(), "HR")
+        views = convention.views(sr, quantise(hr), scale=self.scale, channel=metric.channel)
         scores = self._function(sr.device)(*views)
         self.total += scores.double().sum().to(self.total.device)
         self.count += len(sr)
@@ -70,6 +96,30 @@ class Score(_Metric):
     def compute(self) -> Tensor:
         """The mean of all images since the last reset, float64; not a number where there was none."""
         return self.total / self.count
+
+    def _unit(self, image: Tensor, what: Literal["SR", "HR"]) -> Tensor:
+        """A batch in [0, 1], or uint8 as it is; what lies too far outside the range is refused."""
+        if image.dtype == torch.uint8:
+            return image
+        if not image.is_floating_point():
+            raise InputError(f"{what} is {image.dtype}, expected floats in {self._range}, or uint8")
+        unit = (image.float() if image.element_size() < 4 else image) - self.low
+        unit = unit / (self.high - self.low)
+        if not bool(unit.isfinite().all()):
+            raise InputError(f"{what} holds values that are not finite (NaN or infinity); nothing was scored")
+        told = (
+            f"{what} is from {image.min().item():.4g} to {image.max().item():.4g}, outside {self._range}. If that is "
+            f"its range, tell Score, as torchmetrics has it: data_range=255.0, or data_range=(-1.0, 1.0)"
+        )
+        if _outside(unit, ROUNDING, 0.0) if what == "HR" else _outside(unit, *ELSEWHERE):
+            raise InputError(told)
+        if what == "SR" and _outside(unit, *OVERSHOOT):
+            warnings.warn(f"{told}. It is clamped", stacklevel=2)
+        return unit
+
+    @property
+    def _range(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]"
 
     def _function(self, device: torch.device) -> ScoreFunction:
         if device not in self._functions:
@@ -81,4 +131,9 @@ class Score(_Metric):
         return {**super().__getstate__(), "_functions": {}}
 
     def __hash__(self) -> int:
-        return hash((type(self).__name__, self.name, self.scale, id(self)))
+        return hash((type(self).__name__, self.name, self.scale, self.low, self.high, id(self)))
+
+
+def _outside(unit: Tensor, slack: float, share: float) -> bool:
+    """Whether more than a share of the values is outside [0, 1] by more than `slack`."""
+    return ((unit < -slack) | (unit > 1.0 + slack)).double().mean().item() > share

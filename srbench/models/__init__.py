@@ -62,6 +62,12 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
     return _registered(ref)
 
 
+def files_of(ref: str) -> list[Path]:
+    """The files that a reference names, which nothing may write over; none for registered names and factories."""
+    parts = [Path(part.strip()) for part in dict.fromkeys([ref, *re.split("[+=]", ref)])]
+    return [path for path in parts if path.is_file()]
+
+
 def list_models() -> list[str]:
     """The names of all registered models, sorted; `load_model` takes them, and files and more besides."""
     return sorted(entries("models"))

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from srbench.base.errors import JobError, UsageError, first_line
+from srbench.base.errors import JobError, SrbenchError, UsageError, first_line
 from srbench.images.tensors import to_tensor
 from srbench.models.backends import accelerated
-from srbench.models.tiles import in_tiles, overlap_of, until_it_fits
+from srbench.models.tiles import in_tiles, is_out_of_memory, overlap_of, until_it_fits
+from srbench.models.wrap import one_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -98,8 +99,10 @@ class Inference:
         try:
             sr, tile, seam = self._tiled(x)
             synchronise(self.device)
+        except JobError:
+            raise
         except Exception as error:
-            raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
+            raise JobError(_told(error)) from error
         seconds = time.perf_counter() - start
         check_sr(sr, x, self.upscaler.scale)
         return Upscaled(sr, seconds, tile, seam)
@@ -132,8 +135,8 @@ class Inference:
 
         with torch.inference_mode(), autocast(self.device, self.precision):
             if not self.self_ensemble:
-                return self.upscaler(x)
-            return torch.stack([undo(self.upscaler(do(x))) for do, undo in eight_poses()]).mean(dim=0)
+                return one_tensor(self.upscaler(x))
+            return torch.stack([undo(one_tensor(self.upscaler(do(x)))) for do, undo in eight_poses()]).mean(dim=0)
 
 
 def prepare(
@@ -153,7 +156,7 @@ def prepare(
     except (UsageError, JobError):
         raise
     except Exception as error:
-        raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
+        raise JobError(_told(error)) from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     upscaler = accelerated(upscaler, backend, device, precision)
@@ -201,3 +204,13 @@ def synchronise(device: torch.device) -> None:
 
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _told(error: Exception) -> str:
+    """An error of a model in one line; of memory, with what helps."""
+    if is_out_of_memory(error):
+        return f"out of memory ({type(error).__name__}). Give --tile 128, or a smaller number, or --batch 1"
+    if isinstance(error, SrbenchError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])}" if lines else type(error).__name__

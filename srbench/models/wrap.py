@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import InputError, first_line
+from srbench.base.errors import InputError, JobError, first_line
+from srbench.models.callables import networks_in
 from srbench.models.values import Values
 
 if TYPE_CHECKING:
@@ -59,10 +60,32 @@ def parameters_of(thing: object) -> Iterable[Any]:
 
 
 def settled(made: Any, device: torch.device) -> Any:
-    """A torch module made ready for inference on a device; anything else as it is."""
+    """A torch module made ready for inference on a device; of anything else, the networks in it, where they are."""
     from torch import nn
 
-    return made.eval().requires_grad_(False).to(device) if isinstance(made, nn.Module) else made
+    for network in networks_in(made):
+        network.eval().requires_grad_(False)
+    return made.to(device) if isinstance(made, nn.Module) else made
+
+
+def one_tensor(made: object) -> Tensor:
+    """What a model returned; raises `JobError` unless it is one tensor."""
+    import torch
+
+    if isinstance(made, torch.Tensor):
+        return made
+    raise JobError(
+        f"returned {described(made)}, expected one tensor (n, 3, h, w). Return that from a function of yours"
+    )
+
+
+def described(made: object) -> str:
+    """What somebody returned by mistake, in a few words: `a list of 2`, `a dict of sr, aux`, `None`."""
+    if made is None:
+        return "None"
+    if isinstance(made, Mapping):
+        return f"a {type(made).__name__} of {', '.join(map(str, list(made)[:5]))}"
+    return f"a {type(made).__name__}" + (f" of {len(made)}" if isinstance(made, (list, tuple)) else "")
 
 
 def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: torch.device | str = "cpu") -> int:
@@ -75,7 +98,7 @@ def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: t
     lr = torch.full((1, 3, PROBE, PROBE), 0.5, device=device)
     try:
         with torch.inference_mode():
-            height, width = function(lr).shape[-2:]
+            height, width = one_tensor(function(lr)).shape[-2:]
     except Exception as error:
         reason = first_line(error)
         raise InputError(f"{what}: its scale cannot be told, it fails on 32x32 pixels ({reason})") from error

@@ -65,11 +65,42 @@ def test_measure_two_folders(srbench: Srbench, folder: Path, tmp_path: Path) -> 
     assert "mean" in srbench.out
 
 
+def test_measure_scores_what_it_can(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    hr, sr = folder / "HR", tmp_path / "sr"
+    write_image(sr / "a_x4.png", read_image(hr / "a.png"))
+    write_image(sr / "b_x4.png", read_image(hr / "b.png")[:20])
+    write_image(sr / "stranger.png", read_image(hr / "a.png"))
+    assert srbench("measure", sr, hr, "--format", "csv") == 1
+    assert [row["image"] for row in csv.DictReader(io.StringIO(srbench.out))] == ["a"]
+    assert "not scored: HR without SR: c (1)" in srbench.err
+    assert "not scored: SR without HR: stranger.png (1)" in srbench.err
+    assert f"not scored: {sr / 'b_x4.png'} and {hr / 'b.png'}: SR is 45x20" in srbench.err
+    (sr / "a_x4.png").write_bytes(b"")
+    assert srbench("measure", sr, hr) == 2
+    assert "a_x4.png: not an image that srbench reads" in srbench.err and "(2 such pairs)" in srbench.err
+
+
+def test_measure_takes_none_of_two(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    hr, sr = folder / "HR", tmp_path / "sr"
+    for path in hr.iterdir():
+        for suffix, shift in (("", 90), ("_x4_net", 0)):
+            write_image(sr / f"{path.stem}{suffix}.png", np.roll(read_image(path), shift, axis=0))
+    assert srbench("measure", sr, hr) == 2
+    assert "2 files belong to a: a.png, a_x4_net.png. Say which: --suffix '' or --suffix _x4_net" in srbench.err
+    assert srbench("measure", sr, hr, "--suffix", "_x4_net", "--metrics", "psnr_y", "--format", "json") == 0
+    assert json.loads(srbench.out)["psnr_y"] == "inf"
+    assert srbench("measure", sr, hr, "--suffix", "", "--metrics", "psnr_y", "--format", "json") == 0
+    assert json.loads(srbench.out)["psnr_y"] < 20
+    assert srbench("measure", sr, hr, "--suffix", "_no") == 2
+    assert "With --suffix '_no' only a_no would" in srbench.err
+
+
 def test_measure_refuses_what_does_not_pair(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
     hr = folder / "HR"
     write_image(tmp_path / "sr" / "a.png", read_image(hr / "a.png"))
+    (tmp_path / "sr" / "a.png").rename(tmp_path / "sr" / "other.png")
     assert srbench("measure", tmp_path / "sr", hr) == 2
-    assert "nothing for b (2 of 3 images have no partner)" in srbench.err
+    assert "other.png is there, a.png wanted. A file belongs to the image whose name it has" in srbench.err
     assert srbench("measure", hr / "a.png", hr) == 2
     assert "one is a folder, the other is not" in srbench.err
     assert srbench("measure", hr / "a.png", hr / "b.png") == 2

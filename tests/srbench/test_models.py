@@ -217,7 +217,6 @@ def test_factories(factories: str) -> None:
     ("ref", "message"),
     [
         ("needy", "needs depth; a factory is given scale and device"),
-        ("crop", "makes 31x32 of 32x32 pixels, which is no whole scale"),
         ("NUMBER", "is a int; expected a ModelSpec or a function"),
         ("missing", "has no attribute 'missing'"),
     ],

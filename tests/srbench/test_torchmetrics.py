@@ -48,6 +48,7 @@ def test_a_score_is_what_measure_says(name: str, pairs: Any) -> None:
     assert float(score.compute()) == pytest.approx(expected(sr[:1], hr[:1], name), abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:SR is from")  # of a network that knows nothing yet
 def test_inside_a_training_loop(pairs: Any) -> None:
     _, hr = pairs
     lr = torch.nn.functional.interpolate(hr, scale_factor=0.25, mode="area")
@@ -70,6 +71,57 @@ def test_copies_and_uint8(pairs: Any) -> None:
     for copied in (copy.deepcopy(score), pickle.loads(pickle.dumps(score))):
         copied.update((sr * 255.0).add(0.5).floor().clamp(0, 255).byte(), (hr * 255.0).round().byte())
         assert float(copied.compute()) == pytest.approx(float(score.compute()), abs=1e-12)
+
+
+RANGES: dict[str, tuple[Any, Callable[[torch.Tensor], torch.Tensor]]] = {
+    "0..255": (255.0, lambda x: 255.0 * x),
+    "-1..1": ((-1.0, 1.0), lambda x: 2.0 * x - 1.0),
+    "half": (1.0, lambda x: x.half()),
+    "double": (1, lambda x: x.double()),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_range_of_values_is_told_as_torchmetrics_has_it(name: str, pairs: Any) -> None:
+    given, convert = RANGES[name]
+    score = Score("psnr_y", data_range=given)
+    score.update(*map(convert, pairs))
+    assert float(score.compute()) == pytest.approx(expected(*pairs, "psnr_y"), abs=0.02 if name == "half" else 1e-3)
+
+
+@pytest.mark.parametrize("metric", ["psnr_y", "ssim_y"])
+def test_values_of_another_range_are_refused_and_not_scored(metric: str, pairs: Any) -> None:
+    sr, hr = (x.clamp(0.0, 1.0) for x in pairs)
+    wrong: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        r"SR is from -1 to .*, outside \[0, 1\].*data_range=\(-1.0, 1.0\)": lambda x: 2.0 * x - 1.0,
+        r"SR is from 0 to 255, outside \[0, 1\].*data_range=255.0": lambda x: 255.0 * x,
+        "SR is torch.int64, expected floats": lambda x: (255.0 * x).long(),
+        "SR is torch.bool, expected floats": lambda x: x > 0.5,
+        "SR holds values that are not finite": lambda x: x.where(x < 0.9, torch.nan),
+    }
+    score = Score(metric)
+    for message, convert in wrong.items():
+        with pytest.raises(InputError, match=message.replace("SR", "HR", 1)):
+            score.update(sr, convert(hr))
+        if "-1" not in message:
+            with pytest.raises(InputError, match=message):
+                score.update(convert(sr), hr)
+    with pytest.warns(
+        UserWarning, match="SR is from -1 to .*It is clamped"
+    ):  # a range of its own, or knows nothing yet
+        Score(metric).update(2.0 * sr - 1.0, hr)
+    assert int(score.count) == 0
+    with pytest.raises(UsageError, match="data_range 0 is empty"):
+        Score(data_range=0)
+
+
+def test_a_network_that_overshoots_is_clamped(pairs: Any) -> None:
+    sr, hr = pairs
+    far = sr.clone()
+    far[0, 0, 0, 0] = 40.0
+    score = Score("psnr_y")
+    score.update(far, hr)
+    assert float(score.compute()) == pytest.approx(expected(far, hr, "psnr_y"), abs=1e-9)
 
 
 def test_what_is_refused() -> None:

@@ -111,6 +111,29 @@ def test_16_bits_in_and_out(
         assert "can be written to TIFF only; write sr.tif" in srbench.err
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_in_which_white_is_zero_is_no_negative(dtype: type, srbench: Srbench, tmp_path: Path) -> None:
+    ramp = (np.linspace(0, np.iinfo(dtype).max, 24 * 24).reshape(24, 24)).astype(dtype)
+    tifffile.imwrite(tmp_path / "lr.tif", np.iinfo(dtype).max - ramp, photometric="miniswhite")
+    assert srbench("upscale", tmp_path / "lr.tif", tmp_path / "sr.tif", "--model", "nearest", "--scale", 2) == 0
+    with pil.open(tmp_path / "sr.tif") as picture:
+        assert picture.tag_v2[262] == 1  # type: ignore[attr-defined]
+        assert (np.asarray(picture) == ramp.repeat(2, 0).repeat(2, 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"photometric": "separated"}, "photometric interpretation 5"),
+        ({"photometric": "rgb", "extrasamples": ["assocalpha"]}, "multiplied by alpha"),
+    ],
+)
+def test_16_bits_that_are_not_grey_or_rgb(options: Any, message: str, srbench: Srbench, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "lr.tif", np.zeros((16, 16, 4), np.uint16), **options)
+    assert srbench("upscale", tmp_path / "lr.tif", tmp_path / "sr.tif", "--model", "nearest") == 2
+    assert message in srbench.err
+
+
 def test_any_scale_by_a_final_resize(srbench: Srbench, photograph: Photograph, tmp_path: Path) -> None:
     lr = photograph(30, 41)
     write_image(tmp_path / "lr.png", lr)

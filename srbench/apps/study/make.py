@@ -14,6 +14,7 @@ import numpy as np
 
 from srbench.base.documents import Name, Scale, read_document
 from srbench.base.errors import InputError, UsageError
+from srbench.base.outputs import refuse_overwriting
 from srbench.images.files import atomic_file, to_rgb, write_image
 from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
@@ -84,8 +85,9 @@ def make_study(
 
     Pictures are cut to the `crop` pixels square in which the models differ most. `limit` is the number of images of
     each data set. Raises `InputError` where SR images were not saved, and `UsageError` for fewer than two models, or
-    a folder that holds a study.
+    a folder that holds a study, or the results.
     """
+    refuse_overwriting([folder], [results])
     if (folder / FILE).exists():
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
     questions: list[Question] = []

@@ -11,6 +11,7 @@ from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_
 from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.documents import read_document
 from srbench.base.errors import InputError, SrbenchError, UsageError
+from srbench.base.outputs import refuse_overwriting
 from srbench.images.files import SUFFIXES, atomic_file
 
 NOTE = ".srbench-upscale.json"
@@ -21,7 +22,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
     """What is still to be done: input by output. Outputs are PNG, or TIFF where the input is.
 
     Raises `InputError` where there are no images or two would have one output, and `UsageError` where the target
-    holds pictures of another model, scale or weights.
+    holds pictures of another model, scale or weights, or an output is an input.
     """
     pairs: dict[Path, Path] = {}
     for path in _images_below(source, target):
@@ -32,6 +33,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
         pairs[out] = path
     if not pairs:
         raise InputError(f"{source}: no images in it")
+    refuse_overwriting(pairs, pairs.values())
     _sign(target, made_by, pairs, force=force)
     return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
 

@@ -7,6 +7,7 @@
 | ICC profile                     | copied as it is; the model sees the stored values                         |
 | EXIF                            | kept; orientation is applied to the pixels and its tag dropped            |
 | 16-bit grey PNG, 16-bit TIFF    | upscaled in 16 bits (baselines compute on the 8-bit grid, as MATLAB does) |
+| TIFF in which white is zero     | turned round: what is written says that black is zero                     |
 | 16-bit RGB PNG                  | refused: Pillow would cut it to 8 bits without a word                     |
 | several frames, CMYK, floats    | refused                                                                   |
 """
@@ -30,6 +31,8 @@ from srbench.images.files import FORMATS, SUFFIXES, atomic_file, bits_per_sample
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
 ORIENTATION, TIFF_ICC = 0x0112, 34675
+PHOTOMETRIC, WHITE_IS_ZERO, READ = 262, 0, (1, 2)
+EXTRA_SAMPLES, PREMULTIPLIED = 338, 1
 DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, EXIF_IFD, 0x8825)
 """Description, make, model, software, date, artist, copyright, EXIF and GPS."""
 
@@ -95,6 +98,13 @@ def _read_16_bits(path: Path, picture: pil.Image) -> Picture:
         raise InputError(f"{path}: {pixels.dtype} of shape {pixels.shape}; expected 16-bit grey, RGB or RGBA")
     if picture.getexif().get(ORIENTATION, 1) != 1:
         raise InputError(f"{path}: a 16-bit TIFF that is to be turned; save it upright first")
+    tags = picture.tag_v2  # type: ignore[attr-defined]
+    if (kind := tags.get(PHOTOMETRIC)) not in (WHITE_IS_ZERO, *READ):
+        raise InputError(f"{path}: 16-bit TIFF of photometric interpretation {kind}; convert it to grey or RGB first")
+    if PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
+        raise InputError(f"{path}: its colours are multiplied by alpha; save it with straight alpha first")
+    if kind == WHITE_IS_ZERO:
+        pixels = np.iinfo(np.uint16).max - pixels  # as Pillow does for 8 bits; what is written says that black is zero
     alpha = pixels[..., 3] if pixels.ndim == 3 and pixels.shape[2] == 4 else None
     return Picture(pixels if pixels.ndim == 2 else pixels[..., :3], alpha, icc)
 

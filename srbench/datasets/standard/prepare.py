@@ -11,6 +11,7 @@ from pathlib import Path
 
 from srbench.base import assets
 from srbench.base.errors import InputError, SrbenchError
+from srbench.base.outputs import refuse_replacing
 from srbench.base.registry import unknown
 from srbench.datasets.standard.fetch import discard, fetched
 from srbench.datasets.standard.lr_files import LrPicker
@@ -42,10 +43,11 @@ def prepare(
     replaced. `report` hears of what is worth knowing.
 
     Raises `InputError` where the source lacks an image, `UnavailableError` where nothing can be fetched, and
-    `SrbenchError` where the disk is full; then `root` is as it was.
+    `SrbenchError` where the disk is full; then `root` is as it was. Raises `UsageError` for a source in `root/NAME`.
     """
     row = standard_set(name)
     if source is not None:
+        refuse_replacing(root / name, [source])
         _lay_out(row, root, source, with_lr, report)
         return verify(name, root / name)
     for place in fetched(row, report):

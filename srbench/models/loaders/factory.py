@@ -2,6 +2,8 @@
 
 The object may be a `ModelSpec`, or a function or class that makes an upscaler or a torch module. It is given `scale`
 and `device` where it has parameters of these names. The current folder is looked in first, as by `python -m`.
+
+It is called with torch's random numbers at seed 0, so that a network with made-up weights is the same one each time.
 """
 
 from __future__ import annotations
@@ -10,17 +12,19 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
-from srbench.base.errors import UsageError
+from srbench.base.errors import InputError, UsageError
+from srbench.models.callables import state_digest
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
-from srbench.models.wrap import Scaled, measured_scale, safe_name, settled
+from srbench.models.wrap import Scaled, combined, described, measured_scale, safe_name, settled
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +36,10 @@ SCALES = (2, 3, 4, 8)
 
 
 def open_factory(ref: str, hints: Hints) -> ModelSpec:
-    """The spec of `package.module:factory`; its identity is the sha256 of the module's source file.
+    """The spec of `package.module:factory`; its identity is a digest of the module's source file and of what is made:
+    its weights, wherever they came from.
 
+    A factory that fails, or makes what is no model, does so again when it is to be used, where a run takes note of it.
     Raises `UsageError` for what cannot be imported, is not callable, or cannot be called with `scale` and `device`.
     """
     module_name, _, attribute = ref.partition(":")
@@ -45,14 +51,24 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     if isinstance(thing, ModelSpec):
         return thing
     make = _maker(thing, ref)
-    scales = SCALES if "scale" in inspect.signature(thing).parameters else (_own_scale(make, ref, hints),)
+    scales = SCALES if "scale" in inspect.signature(thing).parameters else _own_scales(make, hints)
 
     def build(scale: int, device: torch.device) -> Upscaler:
         made = settled(make(scale, device), device)
+        if not callable(made):
+            raise InputError(f"the factory returned {described(made)}; expected a network or a function of images")
         return made if hasattr(made, "scale") else Scaled(made, scale)
 
+    @cache
     def digest(scale: int) -> str:
-        return assets.digest(Path(module.__file__)) if module.__file__ else ""
+        import torch
+
+        source = assets.digest(Path(module.__file__)) if module.__file__ else ""
+        try:
+            made = make(scale, torch.device("cpu"))
+        except Exception:  # told when it is built to be used
+            return source
+        return combined([source, state_digest(made)])
 
     spec = ModelSpec(safe_name(ref.replace(":", ".")), scales, build, digest=digest)
     return with_values(spec, hints, digest)
@@ -78,17 +94,27 @@ def _maker(thing: Any, ref: str) -> Callable[[int, torch.device], Any]:
     wanted = {item.name for item in parameters} & {"scale", "device"}
 
     def make(scale: int, device: torch.device) -> Any:
-        return thing(**{name: value for name, value in (("scale", scale), ("device", device)) if name in wanted})
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return thing(**{name: value for name, value in (("scale", scale), ("device", device)) if name in wanted})
 
     return make
 
 
-def _own_scale(make: Callable[[int, torch.device], Any], ref: str, hints: Hints) -> int:
-    """The one scale of a factory that does not ask for it: told by the user, by the model, or by what it returns."""
+def _own_scales(make: Callable[[int, torch.device], Any], hints: Hints) -> tuple[int, ...]:
+    """The one scale of a factory that does not ask for it: told by the user, by the model, or by what it returns.
+
+    All of `SCALES` where the factory or its model fails: whichever is asked for, building it will say why.
+    """
     import torch
 
     if hints.scale:
-        return hints.scale
-    made = settled(make(0, torch.device("cpu")), torch.device("cpu"))
-    scale = getattr(made, "scale", None)
-    return scale if isinstance(scale, int) else measured_scale(made, ref)
+        return (hints.scale,)
+    try:
+        made = settled(make(0, torch.device("cpu")), torch.device("cpu"))
+        scale = getattr(made, "scale", None)
+        return (scale if isinstance(scale, int) else measured_scale(made, "the model"),)
+    except Exception:
+        return SCALES

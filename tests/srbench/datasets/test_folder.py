@@ -47,6 +47,26 @@ def test_a_missing_or_lonely_lr_is_named(pairs: Path) -> None:
         open_folder(pairs, 2, "files")
 
 
+def test_two_lr_for_one_hr_are_an_error(pairs: Path, little: Pictures) -> None:
+    write_image(pairs / "LR/X2/b.png", degrade(little["b"], 2) // 2)
+    with pytest.raises(InputError, match=r"2 files belong to b: b.png, bx2.png. Move all but one of them"):
+        open_folder(pairs, 2, "files")
+    for path in (pairs / "HR").iterdir():
+        path.unlink()
+    (pairs / "HR").rmdir()
+    with pytest.raises(InputError, match=r"b.png and bx2.png both belong to b. Move one away"):
+        open_folder(pairs, 2, "files")
+
+
+def test_lr_of_several_scales_in_one_folder(little: Pictures, tmp_path: Path) -> None:
+    for id, image in little.items():
+        write_image(tmp_path / "HR" / f"{id}_HR.png", image)
+        for scale in (2, 3):
+            write_image(tmp_path / "LR" / f"{id}_x{scale}.png", degrade(image, scale))
+    dataset = open_folder(tmp_path, 3, "files")
+    assert [path.name for path in (dataset.lr or {}).values()] == ["a_x3.png", "b_x3.png", "c_x3.png"]
+
+
 def test_lr_of_another_scale_is_refused(pairs: Path, little: Pictures) -> None:
     write_image(pairs / "LR/X2/ax2.png", degrade(little["a"], 3))
     dataset = open_folder(pairs, 2, "files")

@@ -1,0 +1,142 @@
+"""What is inside a callable that upscales: its networks, and a digest of everything that its output depends on.
+
+People hand over a torch module, a function around one, a bound method, a partial, or an object that holds one. The
+networks in all of these have to be in evaluation mode, and two with different weights must not be taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+NO_STATE = ("_io", "_thread", "contextlib", "io", "logging", "threading", "weakref")
+"""Libraries whose objects change by being used, and change no output."""
+
+DEPTH = 4
+"""How many objects deep is looked: a function around a wrapper around a pipeline around a network."""
+
+
+@contextmanager
+def evaluating(thing: object) -> Iterator[None]:
+    """The networks of a callable in evaluation mode; each of their modules gets its own mode back."""
+    before = [(part, part.training) for network in networks_in(thing) for part in network.modules()]
+    try:
+        for network in networks_in(thing):
+            network.eval()
+        yield
+    finally:
+        for part, mode in before:
+            part.training = mode
+
+
+def networks_in(thing: object) -> list[Any]:
+    """The torch modules that a callable is, holds, or refers to by name; none inside another."""
+    from torch import nn
+
+    found: dict[int, Any] = {}
+    seen: dict[int, Any] = {}  # held, so that no other object takes a number over
+    waiting = [(thing, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen[id(item)] = item
+        if isinstance(item, nn.Module):
+            found[id(item)] = item
+        elif depth < DEPTH:
+            waiting += [(value, depth + 1) for _, value in parts_of(item)]
+    return list(found.values())
+
+
+def parts_of(thing: object) -> list[tuple[str, Any]]:
+    """What a callable is made of, by name: the variables of a function, the object of a method, an object's own."""
+    if isinstance(thing, MethodType):
+        return [("self", thing.__self__), ("function", thing.__func__)]
+    if isinstance(thing, partial):
+        return [("function", thing.func), ("arguments", thing.args), ("keywords", thing.keywords)]
+    if isinstance(thing, FunctionType):
+        return sorted(_variables(thing).items())
+    if isinstance(thing, Mapping):
+        return [(str(key), value) for key, value in thing.items()]
+    if isinstance(thing, (list, tuple)):
+        return [(str(index), value) for index, value in enumerate(thing)]
+    if isinstance(thing, type) or inspect.ismodule(thing) or type(thing).__module__.split(".")[0] in NO_STATE:
+        return []
+    return sorted(vars(thing).items()) if hasattr(thing, "__dict__") else []
+
+
+def _variables(function: FunctionType) -> dict[str, Any]:
+    """The defaults of a function, and the variables outside that it refers to."""
+    own = {"defaults": function.__defaults__, "keyword defaults": function.__kwdefaults__}
+    try:
+        names = inspect.getclosurevars(function)
+    except ValueError:  # a variable that is not set yet
+        return own
+    return {**names.globals, **names.nonlocals, **own}
+
+
+def state_digest(thing: object) -> str:
+    """sha256 (hex) of a callable: its code, the weights and structure of its networks, and plain values it holds.
+
+    What is neither (an open file, a session of another library) counts by its type alone.
+    """
+    sha = hashlib.sha256()
+    for line in _described(thing, "", DEPTH, {}):
+        sha.update(line)
+    return sha.hexdigest()
+
+
+def _described(thing: Any, path: str, depth: int, seen: dict[int, Any]) -> Iterator[bytes]:
+    import numpy as np
+    import torch
+
+    if isinstance(thing, torch.nn.Module):
+        yield from _network(thing, path)
+    elif isinstance(thing, torch.Tensor):
+        yield from _tensor(thing, path)
+    elif isinstance(thing, np.ndarray):
+        yield f"{path}: {thing.dtype} {thing.shape}\n".encode() + thing.tobytes()
+    elif isinstance(thing, PLAIN):
+        yield f"{path}: {thing!r}\n".encode()
+    else:
+        yield f"{path}: {type(thing).__qualname__}\n".encode()
+        if isinstance(thing, FunctionType):
+            yield _code(thing.__code__)
+        if depth and id(thing) not in seen:
+            seen[id(thing)] = thing
+            for name, value in parts_of(thing):
+                yield from _described(value, f"{path}.{name}", depth - 1, seen)
+
+
+def _network(network: Any, path: str) -> Iterator[bytes]:
+    """Its tensors; and of each part the printed form, plain attributes, and the code where it is not torch's."""
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        yield from _tensor(tensor, f"{path}.{name}")
+    for name, part in network.named_modules():
+        kept = {key: value for key, value in sorted(vars(part).items()) if isinstance(value, PLAIN)}
+        own = {key: value for key, value in kept.items() if key != "training" and not key.startswith("_")}
+        yield f"{path}.{name}: {type(part).__qualname__} {part.extra_repr()} {own}\n".encode()
+        forward = type(part).forward
+        if isinstance(forward, FunctionType) and not forward.__module__.startswith("torch."):
+            yield _code(forward.__code__)
+
+
+def _tensor(tensor: Any, path: str) -> Iterator[bytes]:
+    import torch
+
+    yield f"{path}: {tensor.dtype} {tuple(tensor.shape)}\n".encode()
+    if tensor.numel():
+        yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _code(code: CodeType) -> bytes:
+    """The instructions and constants of a function, and of those inside it; not where they stand in a file."""
+    constants = [value for value in code.co_consts if not isinstance(value, CodeType)]
+    inner = b"".join(_code(value) for value in code.co_consts if isinstance(value, CodeType))
+    return code.co_code + repr((constants, code.co_names)).encode() + inner

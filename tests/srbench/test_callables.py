@@ -1,0 +1,208 @@
+"""What people hand over as a model: in evaluation mode, told apart by its weights, and never the end of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from srbench import evaluate, load_model
+from srbench.base.errors import IncomparableError, JobError
+from srbench.models import find_model
+from srbench.models.callables import networks_in, state_digest
+from srbench.models.inference import prepare
+from srbench.models.wrap import settled
+from srbench.results.store import load_results
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(lr * self.factor, scale_factor=4)
+
+
+def normed() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Upsample(scale_factor=4))
+
+
+GLOBAL = normed()
+
+
+def by_global(lr: torch.Tensor) -> torch.Tensor:
+    return GLOBAL(lr)
+
+
+WAYS: dict[str, Callable[[nn.Module], Any]] = {
+    "the network": lambda network: network,
+    "a closure": lambda network: lambda lr: network(lr),
+    "a bound method": lambda network: network.forward,
+    "a partial": lambda network: partial(lambda net, lr: net(lr), network),
+    "a closure around a function": lambda network: (lambda inner: lambda lr: inner(lr))(lambda lr: network(lr)),
+    "a default": lambda network: lambda lr, net=network: net(lr),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_networks_are_scored_in_evaluation_mode_and_get_their_mode_back(way: str, folder: Path) -> None:
+    network = normed()
+    expected = evaluate(network.eval(), str(folder), limit=1).runs[0].values("psnr_y")
+    network.train()
+    network[0].eval()  # a part that was frozen stays so
+    before = network[1].running_mean.clone()
+    found = evaluate(WAYS[way](network), str(folder), limit=1).runs[0].values("psnr_y")
+    assert found == expected
+    assert torch.equal(network[1].running_mean, before)
+    assert [part.training for part in network] == [False, True, True] and network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_failing_model_gets_its_mode_back(folder: Path) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(7)).train()
+    assert evaluate(network, str(folder), limit=1).runs[0].failures
+    assert network.training
+
+
+def test_networks_are_found_where_people_keep_them() -> None:
+    network = normed()
+    holder = SimpleNamespace(stages=[{"upscaler": network}])
+    assert networks_in(by_global) == [GLOBAL]
+    assert networks_in(holder) == [network]
+    assert networks_in(np.mean) == []
+    settled(holder, torch.device("cpu"))
+    assert not network.training and not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_another_network_under_the_same_name_is_not_taken_for_the_one_before(folder: Path, tmp_path: Path) -> None:
+    def score(factor: float, **options: Any) -> float:
+        results = evaluate(Times(factor), str(folder), limit=1, metrics=("psnr_y",), out=tmp_path, **options)
+        return float(results.runs[0].rows[0].scores["psnr_y"])
+
+    first = score(0.2)
+    assert score(0.2) == first
+    with pytest.raises(IncomparableError, match="weights is .* in the results of Times"):
+        score(1.0)
+    assert score(1.0, name="epoch-2") > first + 5
+    assert score(1.0, force=True) > first + 5
+
+
+def test_digests_tell_callables_apart() -> None:
+    def scaled(factor: float) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda lr: lr * factor
+
+    class Holder:
+        def __init__(self, value: Any) -> None:
+            self.value, self.log = value, logging.getLogger("any")
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            return lr * self.value
+
+    different = [
+        scaled(1.0), scaled(2.0), lambda lr: lr + 1, lambda lr: lr + 2, Times(1.0), Times(2.0), Times(1.0).half(),
+        Holder(1), Holder(2), Holder(torch.ones(2)), Holder(np.ones(2)), nn.Upsample(scale_factor=4),
+        nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=4, mode="bicubic"), partial(max, 1), partial(max, 2),
+    ]  # fmt: skip
+    assert len({state_digest(thing) for thing in different}) == len(different)
+    assert state_digest(scaled(2.0)) == state_digest(scaled(2.0))
+    assert state_digest(Holder(1)) == state_digest(Holder(1))
+    network = normed()
+    assert state_digest(network.train()) == state_digest(network.eval())
+    assert state_digest(network.to(torch.bfloat16)) != state_digest(normed())
+
+
+FACTORIES = """
+import torch
+from torch.nn import Conv2d, PixelShuffle, Sequential, Upsample
+from torch.nn.functional import interpolate
+
+class Told:
+    scale = 4
+    def __init__(self, wrap): self.wrap = wrap
+    def __call__(self, lr): return self.wrap(interpolate(lr, scale_factor=4))
+
+def wrong_weights(): Upsample(scale_factor=4).load_state_dict({"head.weight": torch.zeros(1)})
+def end_of_file(): raise EOFError
+def nothing(): return None
+def numbers(): return [1, 2]
+def stages(): return Told(lambda sr: [sr, sr])
+def pair(): return lambda lr: (lr, lr)
+def dictionary(): return Told(lambda sr: {"sr": sr})
+def array(): return Told(lambda sr: sr.numpy())
+def asked(scale): raise RuntimeError("one\\n\\n   two")
+def crop(): return lambda lr: lr[:, :, 1:]
+def memory(): raise MemoryError
+def random(): return Sequential(Conv2d(3, 48, 3, padding=1), PixelShuffle(4))
+def from_file(): return torch.nn.Sequential(Told_(torch.load("k.pt")))
+class Told_(torch.nn.Module):
+    def __init__(self, k): super().__init__(); self.register_buffer("k", k)
+    def forward(self, lr): return interpolate(lr * self.k, scale_factor=4)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of factories in the current folder, under a name of its own."""
+    name = f"nets_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(FACTORIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+FAILING = {
+    "wrong_weights": 'RuntimeError: Error(s) in loading state_dict for Upsample: Unexpected key(s) in state_dict: "h',
+    "end_of_file": "EOFError",
+    "nothing": "the factory returned None; expected a network",
+    "numbers": "the factory returned a list of 2; expected a network",
+    "stages": "returned a list of 2, expected one tensor",
+    "pair": "returned a tuple of 2, expected one tensor",
+    "dictionary": "returned a dict of sr, expected one tensor",
+    "array": "returned a ndarray, expected one tensor",
+    "asked": "RuntimeError: one two",
+    "crop": "returned shape (1, 3, 9, 12), expected (1, 3, 40, 48)",
+    "memory": "out of memory (MemoryError). Give --tile",
+}
+
+
+def test_a_factory_that_fails_is_recorded_and_the_others_finish(nets: str, folder: Path, srbench: Any) -> None:
+    models = ",".join(["bicubic", *(f"{nets}:{name}" for name in FAILING)])
+    options = ("--metrics", "psnr_y", "--limit", 1, "--no-speed", "--out", "res")
+    assert srbench("run", "--models", models, "--datasets", folder, *options) == 1
+    assert "bug of srbench" not in srbench.err
+    found = {run.identity.model: run for run in load_results(Path("res")).runs}
+    assert found["bicubic"].rows[0].scores
+    for name, message in FAILING.items():
+        run = found[f"{nets}.{name}"]
+        assert message in (run.error or run.rows[0].error), name
+        assert f"{nets}.{name}" in srbench.err
+
+
+def test_a_factory_is_known_by_the_weights_that_it_loads(nets: str, folder: Path, srbench: Any) -> None:
+    command = ("run", "--datasets", folder, "--metrics", "psnr_y", "--limit", 1, "--no-speed", "--out", "res")
+    torch.save(torch.tensor(0.5), "k.pt")
+    assert srbench(*command, "--models", f"{nets}:from_file") == 0
+    torch.save(torch.tensor(1.0), "k.pt")
+    assert srbench(*command, "--models", f"{nets}:from_file") == 2
+    assert "weights is" in srbench.err and "--force" in srbench.err
+
+
+def test_made_up_weights_are_the_same_each_time(nets: str) -> None:
+    lr = torch.rand(1, 3, 8, 8)
+    one, other = (load_model(f"{nets}:random", device="cpu")(lr) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_a_failing_factory_says_why_when_loaded(nets: str) -> None:
+    with pytest.raises(JobError, match="expected a network"):
+        prepare(find_model(f"{nets}:nothing"), 4, torch.device("cpu"))

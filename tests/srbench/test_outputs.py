@@ -1,0 +1,129 @@
+"""No command writes over what it reads, by whatever name or link it is reached, and `--force` changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srbench.base.errors import UsageError
+from srbench.base.outputs import refuse_overwriting, refuse_replacing
+from srbench.images.files import write_image
+from tests.conftest import Srbench
+
+MODEL = ("--model", "nearest", "--scale", 2)
+
+
+@pytest.fixture
+def home(tmp_path: Path, photograph: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two pictures in `hr`, and other ways to them; the current folder is theirs."""
+    write_image(tmp_path / "hr" / "a.png", photograph(48, 48))
+    write_image(tmp_path / "hr" / "b.png", photograph(48, 48, seed=1))
+    (tmp_path / "link").symlink_to(tmp_path / "hr")
+    (tmp_path / "soft.png").symlink_to(tmp_path / "hr" / "a.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "hr" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def content(folder: Path) -> dict[str, str]:
+    """The digest of every file, so that nothing new goes unnoticed either."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("degrade", "hr", "hr"),
+        ("degrade", "hr", "hr/../hr/"),
+        ("degrade", "hr", "link"),
+        ("degrade", "link", "hr"),
+        ("degrade", "hr/a.png", "hr"),
+        ("degrade", "hr/a.png", "hr/a.png"),
+        ("degrade", "hr/a.png", "soft.png"),
+        ("degrade", "hr/a.png", "hard.png"),
+        ("degrade", "soft.png", "hr/a.png"),
+        ("upscale", "hr", "hr", *MODEL),
+        ("upscale", "hr", "hr", "--force", *MODEL),
+        ("upscale", "hr", "link", "--force", *MODEL),
+        ("upscale", "link", "hr/.", *MODEL),
+        ("upscale", "hr/a.png", "hr", *MODEL),
+        ("upscale", "hr/a.png", "hard.png", "--force", *MODEL),
+        ("upscale", "hr/a.png", "sr.png", "--compare", "hr/a.png", *MODEL),
+        ("upscale", "hr/a.png", "sr.png", "--compare", "soft.png", *MODEL),
+        ("data", "audit", "--train", "hr", "--against", "hr", "--sheet", "link/b.png"),
+    ],
+)
+def test_an_output_over_an_input_is_refused(command: tuple[object, ...], home: Path, srbench: Srbench) -> None:
+    before = content(home)
+    assert srbench(*command) == 2
+    assert "would be written over; give another output" in srbench.err
+    assert content(home) == before
+
+
+def test_a_sheet_over_the_result_is_refused(home: Path, srbench: Srbench) -> None:
+    before = content(home)
+    assert srbench("upscale", "hr/a.png", "sr.png", "--compare", "hr/../sr.png", *MODEL) == 2
+    assert "are one file, and would be written twice" in srbench.err
+    assert content(home) == before
+
+
+def test_other_outputs_beside_the_inputs_are_fine(home: Path, srbench: Srbench) -> None:
+    assert srbench("upscale", "hr/a.png", "hr/a-x2.png", *MODEL) == 0
+    assert srbench("degrade", "hr", "hr/LR") == 0
+    assert srbench("upscale", "hr", "hr/SR", *MODEL) == 0
+
+
+def test_a_model_file_is_not_exported_over(home: Path, srbench: Srbench) -> None:
+    Path("net.onnx").write_bytes(b"weights of weeks")
+    before = content(home)
+    os.link("net.onnx", "other.onnx")
+    for ref in ("net.onnx", "mine=net.onnx", "net.onnx+net.onnx"):
+        assert srbench("export", ref, "other.onnx") == 2
+        assert "other.onnx is an input (it is net.onnx)" in srbench.err
+    assert content(home) == before | {"other.onnx": before["net.onnx"]}
+
+
+def test_results_are_not_written_over(home: Path, srbench: Srbench) -> None:
+    run = ("run", "--models", "nearest,bilinear", "--datasets", "hr", "--metrics", "psnr_y", "--no-speed")
+    assert srbench(*run, "--save-images", "--out", "res") == 0
+    before = content(home / "res")
+    record = "res/hr/x4/nearest.json"
+    for command in (
+        ("check", "res", "--baseline", record, "--update"),
+        ("study", "make", "res", "res"),
+    ):
+        assert srbench(*command) == 2
+        assert "would be written over" in srbench.err
+    assert content(home / "res") == before
+    assert srbench("check", "res", "--baseline", "base.json", "--update") == 0
+    kept = Path("base.json").read_bytes()
+    for output in ("base.json", record):
+        assert srbench("check", "res", "--baseline", "base.json", "--junit", output) == 2
+        assert "would be written over" in srbench.err
+    assert Path("base.json").read_bytes() == kept and content(home / "res") == before
+
+
+def test_a_set_is_not_prepared_from_the_folder_that_it_replaces(home: Path, srbench: Srbench) -> None:
+    (home / "root").mkdir()
+    (home / "hr").rename(home / "root" / "Set5")
+    (home / "way").symlink_to(home / "root" / "Set5")
+    before = content(home / "root")
+    for source in ("root/Set5", "way", "root/Set5/a.png"):
+        assert srbench("data", "prepare", "Set5", "--from", source, "--data-root", "root") == 2
+        assert "would be replaced; give a copy that is somewhere else" in srbench.err
+    assert content(home / "root") == before
+
+
+def test_paths_that_are_not_there_yet(tmp_path: Path) -> None:
+    refuse_overwriting([tmp_path / "a", tmp_path / "b"], [tmp_path / "c"])
+    with pytest.raises(UsageError, match="written twice"):
+        refuse_overwriting([tmp_path / "a", tmp_path / "x" / ".." / "a"], [])
+    with pytest.raises(UsageError, match="is an input, and would"):
+        refuse_overwriting([tmp_path / "a"], [tmp_path / "a"])
+    refuse_replacing(tmp_path / "a", [tmp_path / "ab" / "c"])
