@@ -144,7 +144,7 @@ CONVENTIONS = {
         Convention("basicsr", "as matlab, Y not rounded: BasicSR, Real-ESRGAN, SwinIR (+0.01 dB)", round_y=False),
         Convention(
             "edsr-pytorch",
-            "Y by EDSR-PyTorch's own weights, not rounded, grey read as RGB: EDSR-PyTorch, RCAN's and HAN's code",
+            "Y by EDSR-PyTorch's own weights, not rounded, grey read as RGB: EDSR-PyTorch and the code made from it",
             luma="edsr-pytorch",
             round_y=False,
             grey="rgb",
