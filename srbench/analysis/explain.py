@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.analysis.claims import Claim
+from srbench.analysis.mistakes import MISTAKES, made, with_next
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
-from srbench.images.degrade import DEGRADATIONS
+from srbench.images.degrade import DEGRADATIONS, FILES, degradation_of
 from srbench.images.tensors import image_tensor
 from srbench.metrics import resolve
 from srbench.metrics.conventions import CONVENTIONS, quantise
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from srbench.results.records import Run
 
 FAMILIES = {"psnr": ("psnr_y", "psnr_rgb"), "ssim": ("ssim_y", "ssim_rgb")}
-NEAR = {"psnr": 0.03, "ssim": 0.0015}
-"""How far two tables may be apart that differ in the LR files, the colour rounding or the interpolation alone."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,23 @@ class Subject:
 
 @dataclass(frozen=True)
 class Reading:
-    """One number, and how it was made; `aliases` are conventions under which every image scores the same."""
+    """One number, and how it was made; `aliases` are conventions under which every image scores the same.
+
+    `mistake` says what was done wrong on purpose; empty for an honest number.
+    """
 
     metric: str
     convention: str
     degradation: str
     value: float
     aliases: tuple[str, ...] = ()
+    mistake: str = ""
 
     @property
     def name(self) -> str:
         made_by = f" with LR by {self.degradation}" if self.degradation != "matlab" else ""
-        return f"{heading(self.metric).label} under {self.convention}{made_by}"
+        mistake = f" by a mistake: {self.mistake}" if self.mistake else ""
+        return f"{heading(self.metric).label} under {self.convention}{made_by}{mistake}"
 
     @property
     def text(self) -> str:
@@ -66,7 +70,7 @@ class Reading:
 
 
 def matrix(subject: Subject, degradations: Sequence[str], families: Sequence[str] = tuple(FAMILIES)) -> list[Reading]:
-    """The mean of every metric of the families under every convention, for each degradation.
+    """The mean of every metric of the families under every convention, and by every mistake, for each degradation.
 
     With saved images the degradation is theirs, and `degradations` is not looked at. Raises `InputError` where images
     are not saved, `UsageError` for unknown names, and `JobError` where the model fails.
@@ -75,14 +79,26 @@ def matrix(subject: Subject, degradations: Sequence[str], families: Sequence[str
     return [reading for family in families for lr_by in made_by for reading in _readings(subject, lr_by, family)]
 
 
-def _names(family: str) -> list[str]:
-    """`NAME@CONVENTION` for every metric of a family, its own convention first."""
+def usual_degradations(scale: int) -> list[str]:
+    """What LR may be made by where nobody says: what is defined at the scale and draws no random numbers."""
+    rows = (row for row in DEGRADATIONS.values() if not row.random)
+    return [row.name for row in rows if not row.scales or scale in row.scales]
+
+
+def _names(family: str, *, y_first: bool, saved: bool) -> list[str]:
+    """`NAME@CONVENTION` for every metric of a family, its own convention first.
+
+    Where Y was taken first there are no colours to convert; SR that was saved is rounded.
+    """
     found = []
     for metric in FAMILIES[family]:
         bound = resolve(metric)
         others = [name for name in CONVENTIONS if name != bound.convention.name]
         defined = [name for name in others if bound.metric.channel in CONVENTIONS[name].channels]
-        found += [f"{metric}@{name}" for name in (bound.convention.name, *defined)]
+        names = [CONVENTIONS[name] for name in (bound.convention.name, *defined)]
+        found += [f"{metric}@{row.name}" for row in names if row.round_sr or not saved]
+        if y_first:
+            return [f"{metric}@{row.name}" for row in names if row.grey == "luma" and (row.round_sr or not saved)]
     return found
 
 
@@ -91,9 +107,15 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
     run = _saved_run(subject) if subject.results else None
     degradation = run.identity.degradation if run else degradation
     pairs = _saved(subject, run) if run else _computed(subject, degradation)
-    names = _names(family)
+    y_first = degradation != FILES and degradation_of(degradation).y_first
+    names = _names(family, y_first=y_first, saved=run is not None)
     scorer = Scorer(names)
-    rows = [scorer(sr, hr, subject.scale) for sr, hr in pairs]
+    usual = Scorer([name for name in FAMILIES[family] if not (y_first and name.endswith("_rgb"))])
+    rows, spoilt = [], {mistake: list[dict[str, float]]() for mistake in MISTAKES}
+    for sr, hr, next_hr in with_next(pairs):
+        rows.append(scorer(sr, hr, subject.scale))
+        for mistake, scores in spoilt.items():
+            scores.append(usual(*made(mistake, quantise(sr), hr, next_hr), subject.scale))
     readings: dict[tuple[object, ...], Reading] = {}
     for name in names:
         metric, _, convention = name.partition("@")
@@ -104,7 +126,16 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
             if same
             else Reading(metric, convention, degradation, sum(values) / len(values))
         )
-    return tuple(readings.values())
+    mistaken = [
+        Reading(name, bound.convention.name, degradation, _mean(scores, name), mistake=mistake.summary)
+        for mistake, scores in spoilt.items()
+        for name, bound in usual.metrics.items()
+    ]
+    return (*readings.values(), *mistaken)
+
+
+def _mean(rows: Sequence[dict[str, float]], name: str) -> float:
+    return sum(row[name] for row in rows) / len(rows)
 
 
 def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Image]]:
@@ -114,7 +145,7 @@ def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Imag
     for index in range(len(dataset)):
         sample = dataset[index]
         sr = inference.upscale(sample.lr).sr
-        yield quantise(sr).cpu(), sample.reference
+        yield sr.cpu(), sample.reference
 
 
 def _saved_run(subject: Subject) -> Run:
@@ -137,32 +168,29 @@ def _saved(subject: Subject, run: Run) -> Iterator[tuple[Tensor, Image]]:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A claimed number beside our readings: those that print the same, and those nearby."""
+    """A claimed number beside our readings: it is explained by those that print the same, and by nothing else."""
 
     claim: Claim
     readings: list[Reading]
 
     @property
     def agreeing(self) -> list[Reading]:
-        """The readings that, printed with as many decimals, are the claimed number."""
-        return [reading for reading in self.readings if self.claim.agrees(reading.value)]
+        """The honest readings that, printed with as many decimals, are the claimed number."""
+        return [reading for reading in self.readings if not reading.mistake and self.claim.agrees(reading.value)]
 
     @property
-    def close(self) -> list[Reading]:
-        """The others within one step of the last printed decimal."""
-        step = 1.001 * 10.0**-self.claim.digits
-        others = (reading for reading in self.readings if reading not in self.agreeing)
-        return [reading for reading in others if self._distance(reading) <= step]
+    def mistaken(self) -> list[Reading]:
+        """Those by a mistake that print so; of interest where no honest one does."""
+        return [reading for reading in self.readings if reading.mistake and self.claim.agrees(reading.value)]
 
     @property
     def nearest(self) -> list[Reading]:
-        """All readings, nearest to the claim first."""
-        return sorted(self.readings, key=self._distance)
+        """All honest readings, nearest to the claim first."""
+        return sorted((reading for reading in self.readings if not reading.mistake), key=self._distance)
 
     @property
     def explained(self) -> bool:
-        """Whether a reading agrees, or is as close as tables of different authors are."""
-        return bool(self.agreeing) or self._distance(self.nearest[0]) <= NEAR[family_of(self.claim)]
+        return bool(self.agreeing or self.mistaken)
 
     @property
     def usual(self) -> Reading:
@@ -178,19 +206,20 @@ class Explanation:
 
     @property
     def sentences(self) -> str:
-        """Which readings give the number, which come close, and what our own is."""
-        found = [f"{self.claim.text} is {self._listed(self.agreeing)}"] if self.agreeing else []
-        found += [f"Close to {self.claim.text}: {self._listed(self.close)}"] if self.close else []
-        if not found:
+        """Which readings give the number, or which mistakes, or which come nearest; and what our own is."""
+        if self.agreeing:
+            found = [f"{self.claim.text} is {self._listed(self.agreeing)}"]
+        else:
             found = [f"No convention gives {self.claim.text}. Nearest: {self._listed(self.nearest, most=3)}"]
+            found += [f"But a mistake does: {self._listed(self.mistaken)}"] if self.mistaken else []
         if self.usual not in self.agreeing:
             found.append(f"{self.usual.name} is {self.usual.text}")
         return ". ".join(found) + "."
 
     def _listed(self, readings: Sequence[Reading], most: int | None = None) -> str:
         """One entry a metric and convention: `PSNR-RGB under rgb (26.692, -0.008)`, the nearest LR standing for all."""
-        best = {(reading.metric, reading.convention): reading for reading in sorted(readings, key=self._distance)[::-1]}
-        order = list(dict.fromkeys((reading.metric, reading.convention) for reading in readings))[:most]
+        best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
+        order = list(dict.fromkeys(map(_way, readings)))[:most]
         return "; ".join(f"{best[key].name} ({best[key].text}, {self._shown_gap(best[key])})" for key in order)
 
     def _gap(self, reading: Reading) -> float:
@@ -201,6 +230,10 @@ class Explanation:
 
     def _shown_gap(self, reading: Reading) -> str:
         return f"{self._gap(reading):+.{self.claim.digits + 1}f}"
+
+
+def _way(reading: Reading) -> tuple[str, str, str]:
+    return reading.metric, reading.convention, reading.mistake
 
 
 def family_of(claim: Claim) -> str:
@@ -217,7 +250,7 @@ def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) ->
     family = family_of(claim)
     if family not in FAMILIES:
         raise InputError(f"{claim.metric}: only PSNR and SSIM have conventions to choose from")
-    first, *others = degradations or DEGRADATIONS
+    first, *others = degradations or usual_degradations(subject.scale)
     found = Explanation(claim, matrix(subject, [first], [family]))
     if found.agreeing or subject.results is not None:
         return found

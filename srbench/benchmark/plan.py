@@ -121,7 +121,8 @@ def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
 
 
 def _check(request: Request) -> None:
-    check_degradation(request.degradation)
+    for scale in request.scales:
+        check_degradation(request.degradation, scale)
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision {request.precision!r} is none of {', '.join(PRECISIONS)}")
     find_backend(request.backend, request.precision)

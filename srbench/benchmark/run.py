@@ -200,8 +200,10 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
     if item.upscaled is None:
         return item
     try:
-        pixels, hr = quantise(item.upscaled.sr), item.sample.hr
-        scores = {} if hr is None else plan.scorer(pixels, hr, job.identity.scale, item.lacking)
+        sr, hr = item.upscaled.sr, item.sample.hr
+        pixels = quantise(sr)
+        given = sr if plan.scorer.unrounded else pixels
+        scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
     except (JobError, InputError) as error:
         return replace(item, row=replace(item.row, error=str(error)))
     row = replace(

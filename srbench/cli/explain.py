@@ -75,7 +75,7 @@ def _print(readings: list[Reading]) -> None:
             " = ".join([reading.convention, *reading.aliases]),
             reading.degradation,
             reading.text,
-            CONVENTIONS[reading.convention].summary,
+            f"a mistake: {reading.mistake}" if reading.mistake else CONVENTIONS[reading.convention].summary,
         )
         for reading in readings
     ]

@@ -33,14 +33,19 @@ def _datasets(root: Path | None) -> list[Line]:
 def _conventions(root: Path | None) -> list[Line]:
     from srbench.metrics.conventions import CONVENTIONS
 
-    return [(row.name, "/".join(row.channels), row.summary) for row in CONVENTIONS.values()]
+    return [(row.name, "/".join(row.channels), _with_row(row.summary, row.published)) for row in CONVENTIONS.values()]
 
 
 def _degradations(root: Path | None) -> list[Line]:
-    from srbench.images.degrade import DEGRADATIONS, FILES
+    from srbench.images.degrade import DEGRADATIONS, FILES, JPEG, JPEG_SUMMARY
 
-    lines = [(row.name, row.summary) for row in DEGRADATIONS.values()]
-    return [*lines, (FILES, "the LR files that came with the data set")]
+    lines = [(row.name, _with_row(row.summary, row.published)) for row in DEGRADATIONS.values()]
+    return [*lines, (JPEG, JPEG_SUMMARY), (FILES, "the LR files that came with the data set")]
+
+
+def _with_row(summary: str, published: str) -> str:
+    """What it is, and the published row that it reproduces."""
+    return f"{summary}. Gives {published}" if published else summary
 
 
 TABLES: dict[str, Callable[[Path | None], Iterable[Line]]] = {

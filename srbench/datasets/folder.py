@@ -15,10 +15,11 @@ from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.pairing import RULE, pair
 from srbench.datasets.sample import Sample
 from srbench.datasets.standard.pixels import pixel_digest
-from srbench.images.degrade import FILES, degrade, mod_crop
+from srbench.images.degrade import FILES, high_resolution, low_resolution, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb
 
 if TYPE_CHECKING:
+    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 
@@ -57,12 +58,12 @@ class FileDataset:
         id = self.ids[index]
         if not self.hr and self.lr is not None:
             return Sample(id, read_image(self.lr[id]), None)
-        hr = mod_crop(read_image(self.hr[id]), self.scale)
+        hr = high_resolution(mod_crop(read_image(self.hr[id]), self.scale), self.degradation)
         return Sample(id, self._given(id, hr) if self.lr is not None else self._made(id, hr), hr)
 
-    def _made(self, id: str, hr: Image) -> Image:
+    def _made(self, id: str, hr: Image) -> LowResolution:
         try:
-            return degrade(hr, self.scale, self.degradation)
+            return low_resolution(hr, self.scale, self.degradation)
         except InputError as error:
             raise InputError(f"{self.hr[id]}: {error}") from None
 
@@ -109,7 +110,7 @@ def _digests(files: Mapping[str, Path]) -> dict[str, FileDigest]:
     return digests
 
 
-def short_digest(image: Image) -> str:
+def short_digest(image: LowResolution) -> str:
     """The first 16 hex digits of `pixel_digest`: enough to see that an image has changed."""
     return pixel_digest(image)[:16]
 

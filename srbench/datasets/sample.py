@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
+    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`; None where there is LR alone."""
+    """One image pair, `hr` cropped so that its size is `scale` times that of `lr`; None where there is LR alone.
+
+    `lr` is uint8, or float64 in 0..255 where the degradation does not round it.
+    """
 
     id: str
-    lr: Image
+    lr: LowResolution
     hr: Image | None
 
     @property

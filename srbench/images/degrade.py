@@ -1,49 +1,169 @@
-"""How LR is made from HR. The degradation is part of a score's key: its choice alone moves a PSNR by up to 1 dB."""
+"""How LR is made from HR. The degradation is part of a score's key: its choice alone moves a PSNR by up to 1 dB.
+
+A name is one of `DEGRADATIONS`, `jpegQ` for a quality Q, or either with a seed, `dn@7`, where random numbers are drawn.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
+from srbench.images.literature import blur_and_pick, jpeg, noisy
+from srbench.images.luma import STUDIO
 from srbench.images.resize import CUBIC, Border, imresize, round_to_uint8
+from srbench.images.second_order import second_order
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from srbench.images.files import Image
+
+    LowResolution = Image | npt.NDArray[np.float64]
+    """LR in 0..255, `(h, w, 3)` or `(h, w)`: uint8, and float64 where the degradation does not round it."""
 
 SCALES = (2, 3, 4, 8)
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """One flavour of MATLAB's bicubic `imresize`."""
+    """One way from HR to LR.
+
+    make        `(hr, scale, random)` to LR; `hr` is uint8 and cropped to a multiple of the scale
+    published   a row of a paper that it gives to every digit, in words
+    y_first     whether Y of HR is taken first: then HR, and so SR and LR, is that one plane
+    rounded     whether LR is rounded to 8 bits
+    random      whether random numbers are drawn, and so a seed may follow the name
+    scales      the scales at which it is defined
+    """
 
     name: str
-    border: Border
-    round_between_axes: bool
     summary: str
+    make: Callable[[Image, int, np.random.Generator], LowResolution]
+    published: str = ""
+    y_first: bool = False
+    rounded: bool = True
+    random: bool = False
+    scales: tuple[int, ...] = ()
+
+
+def bicubic(
+    hr: Image,
+    scale: int,
+    random: np.random.Generator | None = None,
+    *,
+    border: Border = "symmetric",
+    between_axes: bool = True,
+    rounded: bool = True,
+) -> LowResolution:
+    """MATLAB's `imresize(hr, 1 / scale, "bicubic")`, rounded between the axes or not, and at the end or not."""
+    import torch
+
+    planes = np.atleast_3d(hr).transpose(2, 0, 1).astype(np.float64)
+    lr = imresize(torch.from_numpy(planes), 1 / scale, kernel=CUBIC, border=border, as_uint8=between_axes)
+    pixels = round_to_uint8(lr).numpy().astype(np.uint8) if rounded else lr.numpy()
+    pixels = pixels.transpose(1, 2, 0)
+    return np.ascontiguousarray(pixels.reshape(pixels.shape[:2] + hr.shape[2:]))
+
+
+def _dn(hr: Image, scale: int, random: np.random.Generator) -> Image:
+    return noisy(bicubic(hr, scale), 30.0, random)
+
+
+def _jpeg(hr: Image, scale: int, random: np.random.Generator, *, quality: int) -> Image:
+    return jpeg(bicubic(hr, scale).astype(np.uint8), quality)
 
 
 DEGRADATIONS = {
     flavour.name: flavour
     for flavour in (
-        Degradation("matlab", "symmetric", True, "imresize of a uint8 image in today's MATLAB"),
-        Degradation("matlab-legacy", "replicate", True, "the older MATLAB that made the SelfExSR files"),
-        Degradation("matlab-double", "symmetric", False, "im2double first, rounded once at the end: BasicSR's script"),
+        Degradation(
+            "matlab",
+            "imresize of a uint8 image in today's MATLAB",
+            bicubic,
+            "bicubic x4 28.42/.8101 on Set5 (SelfExSR)",
+        ),
+        Degradation(
+            "matlab-legacy",
+            "the older MATLAB that made the SelfExSR files",
+            partial(bicubic, border="replicate"),
+            "the SelfExSR files, bit for bit",
+        ),
+        Degradation(
+            "matlab-double",
+            "im2double first, rounded once at the end: BasicSR's script",
+            partial(bicubic, between_axes=False),
+        ),
+        Degradation(
+            "matlab-y",
+            "Y first, LR not rounded: what VDSR, LapSRN and the bicubic rows of EDSR and RCAN were taken on",
+            partial(bicubic, between_axes=False, rounded=False),
+            "bicubic x2, x3, x4 33.66/.9299, 30.39/.8682, 28.42/.8104 on Set5 (VDSR, LapSRN, EDSR, RCAN)",
+            y_first=True,
+            rounded=False,
+        ),
+        Degradation(
+            "bd",
+            "7x7 Gaussian, sigma 1.6, on uint8 HR, then every third pixel from the second: SRMD, RDN, RCAN",
+            lambda hr, scale, random: blur_and_pick(hr, scale),
+            "bicubic x3 28.78/.8308 on Set5, 26.33/.6918 on B100 (RDN, RCAN)",
+            scales=(3,),
+        ),
+        Degradation(
+            "dn",
+            "matlab, then Gaussian noise of sigma 30 on LR, rounded and clipped: RDN",
+            _dn,
+            "near bicubic x3 24.01/.5369 on Set5 (RDN, whose random numbers are not known)",
+            random=True,
+        ),
+        Degradation(
+            "second-order",
+            "blur, resize, noise and JPEG, twice, and ringing, drawn anew for each image: after Real-ESRGAN",
+            second_order,
+            random=True,
+        ),
     )
 }
+
+JPEG = "jpegQ"
+JPEG_SUMMARY = "matlab, then JPEG of quality Q (1 to 100) by Pillow, 4:2:0"
 
 FILES = "files"
 """The degradation of LR images that came with the data set."""
 
 
-def check_degradation(name: str) -> None:
-    """Raise `UsageError` for a name that is neither one of ours nor `files`."""
-    if name not in DEGRADATIONS and name != FILES:
-        raise unknown("degradation", name, [*DEGRADATIONS, FILES], hint="srbench list degradations")
+def degradation_of(name: str) -> Degradation:
+    """The degradation behind a name; raises `UsageError` for one that is unknown, or has a seed and draws nothing."""
+    base, at, seed = name.partition("@")
+    if quality := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
+        found = Degradation(base, JPEG_SUMMARY, partial(_jpeg, quality=int(quality[1])))
+    elif base in DEGRADATIONS:
+        found = DEGRADATIONS[base]
+    else:
+        raise unknown("degradation", name, [*DEGRADATIONS, JPEG, FILES], hint="srbench list degradations")
+    if at and not (found.random and seed.isdigit()):
+        random = [row.name for row in DEGRADATIONS.values() if row.random]
+        raise UsageError(f"degradation {name!r}: a seed, as in {random[0]}@7, is for {' and '.join(random)} alone")
+    return found
+
+
+def check_degradation(name: str, scale: int) -> None:
+    """Raise `UsageError` for a name that is neither one of ours nor `files`, or is not defined at the scale."""
+    scales = () if name == FILES else degradation_of(name).scales
+    if scales and scale not in scales:
+        raise UsageError(f"degradation {name!r} is defined at x{', x'.join(map(str, scales))} alone, not at x{scale}")
+
+
+def comparable(scale: int) -> list[str]:
+    """The names of those that make one 8-bit LR of an HR, whatever the seed: what given LR files are held against."""
+    rows = (row for row in DEGRADATIONS.values() if row.rounded and not row.random)
+    return [row.name for row in rows if not row.scales or scale in row.scales]
 
 
 def mod_crop(image: Image, scale: int) -> Image:
@@ -53,27 +173,40 @@ def mod_crop(image: Image, scale: int) -> Image:
 
 
 def degrade(hr: Image, scale: int = 4, degradation: str = "matlab") -> Image:
-    """Make LR from HR: `imresize(mod_crop(hr, scale), 1 / scale, "bicubic")`.
+    """Make LR from HR as 8 bits hold it: by default `imresize(mod_crop(hr, scale), 1 / scale, "bicubic")`.
 
     `hr` is uint8 `(h, w, 3)` or `(h, w)`; so is the result, of size `(h // scale, w // scale)`.
-    Raises `InputError` for another dtype or shape, for an image smaller than `scale`, and for a scale below 2.
+    Raises `InputError` for another dtype or shape, for an image smaller than `scale`, and for a scale below 2, and
+    `UsageError` for a degradation that is unknown, not defined at the scale, or does not round LR.
     """
-    import torch
+    if not degradation_of(degradation).rounded:
+        raise UsageError(f"degradation {degradation!r} does not round LR, so no 8-bit image holds it: use it in a run")
+    return low_resolution(hr, scale, degradation).astype(np.uint8)
 
-    flavour = DEGRADATIONS.get(degradation)
-    if flavour is None:
-        raise unknown("degradation", degradation, DEGRADATIONS, hint="srbench list degradations")
+
+def low_resolution(hr: Image, scale: int, degradation: str) -> LowResolution:
+    """As `degrade`, and for a degradation that does not round LR, float64 in 0..255."""
+    flavour = degradation_of(degradation)
+    check_degradation(degradation, scale)
     _check(hr, scale)
-    planes = np.atleast_3d(mod_crop(hr, scale)).transpose(2, 0, 1)
-    lr = imresize(
-        torch.from_numpy(planes.astype(np.float64)),
-        1 / scale,
-        kernel=CUBIC,
-        border=flavour.border,
-        as_uint8=flavour.round_between_axes,
-    )
-    pixels = round_to_uint8(lr).numpy().astype(np.uint8).transpose(1, 2, 0)
-    return np.ascontiguousarray(pixels.reshape(pixels.shape[:2] + hr.shape[2:]))
+    reference = high_resolution(mod_crop(hr, scale), degradation)
+    return flavour.make(reference, scale, _generator(reference, degradation))
+
+
+def high_resolution(hr: Image, degradation: str) -> Image:
+    """What SR is to be like: HR, or its Y `(h, w)`, rounded, where the degradation takes Y first."""
+    if degradation == FILES or not degradation_of(degradation).y_first or hr.ndim == 2:
+        return hr
+    y = STUDIO.of(*(hr[..., channel].astype(np.float64) for channel in range(3)))
+    return np.floor(y + 0.5).astype(np.uint8)
+
+
+def _generator(hr: Image, degradation: str) -> np.random.Generator:
+    """The random numbers of an image: by its pixels and the seed, so that its place in a data set does not matter."""
+    import zlib
+
+    seed = degradation.partition("@")[2]
+    return np.random.default_rng([int(seed or 0), zlib.crc32(np.ascontiguousarray(hr).data)])
 
 
 def _check(hr: Image, scale: int) -> None:

@@ -28,7 +28,11 @@ from PIL import ImageOps, UnidentifiedImageError
 from srbench.base.errors import InputError
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     import numpy.typing as npt
+
+    Pixel = TypeVar("Pixel", bound=np.generic)
 
     Image = npt.NDArray[np.uint8]
     """uint8, `(h, w, 3)` RGB or `(h, w)` grey, 0 to 255."""
@@ -132,7 +136,7 @@ def _to_grey_or_rgb(picture: pil.Image, path: Path) -> Image:
     return np.asarray(picture)
 
 
-def to_rgb(image: Image) -> Image:
+def to_rgb(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
     """`(h, w, 3)`: grey values repeated in three channels, colour as it is."""
     return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
 

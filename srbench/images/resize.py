@@ -125,3 +125,14 @@ def _multiply(banded: sparse.csr_array, x: Tensor) -> Tensor:
 def round_to_uint8(values: Tensor) -> Tensor:
     """Round halves up, as MATLAB does for positive values, and clamp to 0..255; the dtype stays."""
     return (values + 0.5).floor_().clamp_(0.0, 255.0)
+
+
+def resize_to(image: npt.NDArray[np.generic], size: tuple[int, ...], kernel: Kernel = CUBIC) -> Floats:
+    """`(h, w)` or `(h, w, 3)` to `size` (height, width) in float64, nothing rounded, each axis by its own scale."""
+    values = np.atleast_3d(image).astype(np.float64)
+    for axis, wanted in enumerate(size[:2]):
+        length = values.shape[axis]
+        banded = matrix(length, wanted / length, kernel, "symmetric")[:wanted]
+        flat = np.moveaxis(values, axis, 0)
+        values = np.moveaxis((banded @ flat.reshape(length, -1)).reshape(-1, *flat.shape[1:]), 0, axis)
+    return np.ascontiguousarray(values.reshape(values.shape[:2] + image.shape[2:]))

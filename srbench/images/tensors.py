@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 
@@ -23,8 +24,8 @@ def image_tensor(image: Image, device: torch.device | str) -> Tensor:
     return torch.from_numpy(np.array(planes[None], order="C")).to(device)
 
 
-def to_tensor(image: Image, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 `(h, w, 3)` or `(h, w)` to float32 `(1, 3, h, w)` in [0, 1]; grey becomes three equal channels."""
+def to_tensor(image: LowResolution, device: torch.device | str = "cpu") -> Tensor:
+    """`(h, w, 3)` or `(h, w)` in 0..255 to float32 `(1, 3, h, w)` in [0, 1]; grey becomes three equal channels."""
     import torch
 
     pixels = np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))[None]

@@ -14,6 +14,7 @@ import numpy as np
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
+from srbench.images.luma import EDSR_PYTORCH, FULL, STUDIO, Luma
 from srbench.images.resize import round_to_uint8
 from srbench.metrics.numba_switch import kernels, share
 
@@ -26,9 +27,8 @@ VERSION = "0.1"
 
 Channel = Literal["y", "rgb"]
 
-# ITU-R BT.601 for R, G, B in [0, 1]; MATLAB's rgb2ycbcr writes the studio swing, JPEG and PIL the full one.
-STUDIO_SWING = (65.481, 128.553, 24.966)
-FULL_SWING = (0.299 * 255, 0.587 * 255, 0.114 * 255)
+STUDIO_SWING = STUDIO.weights
+LUMAS = {"studio": STUDIO, "full": FULL, "edsr-pytorch": EDSR_PYTORCH}
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,34 @@ class Convention:
     """How a pair of images becomes the pair of arrays that a metric compares.
 
     crop        border pixels cut on each side: the scale times `crop_scales`, plus `crop_more`
-    luma        `studio`: Y in 16..235 as MATLAB's rgb2ycbcr; `full`: 0..255 as JPEG
+    luma        `studio`: Y in 16..235 as MATLAB's rgb2ycbcr; `full`: 0..255 as JPEG; `edsr-pytorch`: its own weights
+    round_sr    whether SR is rounded to 8 bits first, as an image file would hold it
     round_y     whether Y is rounded to whole numbers, as MATLAB does for uint8 images
     grey        what a grey HR means: `luma`, its values are Y; `rgb`, they are R = G = B and go through the formula
     window      SSIM's window: `gaussian` 11 taps, sigma 1.5, population covariance (Wang et al. 2004); `uniform` 7x7,
                 sample covariance (scikit-image's defaults)
     channels    the channels on which it is defined
+    published   a row of a paper or repository that it gives to every digit, in words
     """
 
     name: str
     summary: str
     crop_scales: int = 1
     crop_more: int = 0
-    luma: Literal["studio", "full"] = "studio"
+    luma: Literal["studio", "full", "edsr-pytorch"] = "studio"
+    round_sr: bool = True
     round_y: bool = True
     grey: Literal["luma", "rgb"] = "luma"
     window: Literal["gaussian", "uniform"] = "gaussian"
     channels: tuple[Channel, ...] = ("y", "rgb")
+    published: str = ""
 
     def views(self, sr: Tensor, hr: Tensor, *, scale: int, channel: Channel) -> tuple[Tensor, Tensor]:
         """The two arrays to compare, float64 `(n, c, h, w)` in [0, 255]; c is 1 for `y` and 3 for `rgb`.
 
-        `sr` is float in [0, 1] (clamped and rounded here) or uint8, `hr` is uint8; both `(n, 1 or 3, h, w)`, of one
-        size. Raises `InputError` where sizes differ or nothing is left after the crop, `UsageError` for a channel
-        that this convention does not define.
+        `sr` is float in [0, 1] (clamped and, where the convention says so, rounded here) or uint8, `hr` is uint8; both
+        `(n, 1 or 3, h, w)`, of one size. Raises `InputError` where sizes differ, nothing is left after the crop, or SR
+        is already rounded and should not be; `UsageError` for a channel that this convention does not define.
         """
         if channel not in self.channels:
             raise UsageError(f"convention {self.name!r} is not defined on channel {channel!r}, only on {self.channels}")
@@ -68,7 +72,7 @@ class Convention:
         border = self.crop_scales * scale + self.crop_more
         if min(hr.shape[-2:]) <= 2 * border:
             raise InputError(f"nothing is left of an image of {_size(hr)} after cropping {border} pixels on each side")
-        sr = quantise(sr)
+        sr = quantise(sr) if self.round_sr else self._unrounded(sr)
         if channel == "rgb":
             return _inside(sr, border).expand(-1, 3, -1, -1), _inside(hr, border).expand(-1, 3, -1, -1)
         if hr.shape[1] == 1 and self.grey == "luma":
@@ -76,9 +80,14 @@ class Convention:
         return self._luma(sr, border), self._luma(hr, border)
 
     def _luma(self, rgb: Tensor, border: int) -> Tensor:
-        if self.luma == "full":
-            return _weighted(rgb, border, FULL_SWING, 0.0, self.round_y)
-        return _weighted(rgb, border, STUDIO_SWING, 16.0, self.round_y)
+        return _weighted(rgb, border, LUMAS[self.luma], self.round_y)
+
+    def _unrounded(self, sr: Tensor) -> Tensor:
+        import torch
+
+        if sr.dtype == torch.uint8:
+            raise InputError(f"convention {self.name!r} scores SR before it is rounded, and this one is: run the model")
+        return (sr.double() * 255.0).clamp(0.0, 255.0)
 
 
 def quantise(sr: Tensor) -> Tensor:
@@ -98,23 +107,25 @@ def _inside(pixels: Tensor, border: int) -> Tensor:
 
 
 def _grey(sr: Tensor, border: int) -> Tensor:
-    """What a colour SR of a grey HR is compared by: full-swing luma, rounded, which keeps R = G = B as it is."""
-    return _inside(sr, border) if sr.shape[1] == 1 else _weighted(sr, border, FULL_SWING, 0.0, True)
+    """What a colour SR of a grey HR is compared by: full-swing luma, rounded as SR is; it keeps R = G = B as it is."""
+    import torch
+
+    return _inside(sr, border) if sr.shape[1] == 1 else _weighted(sr, border, FULL, sr.dtype == torch.uint8)
 
 
-def _weighted(rgb: Tensor, border: int, weights: tuple[float, float, float], offset: float, whole: bool) -> Tensor:
-    """Y `(n, 1, h, w)` float64 without the border, of uint8 `(n, 1 or 3, h, w)`; both paths give the same bits."""
+def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
+    """Y `(n, 1, h, w)` float64 without the border, of `(n, 1 or 3, h, w)`; both paths give the same bits."""
     import torch
 
     rgb = rgb.expand(-1, 3, -1, -1)
-    if fast := kernels(rgb.device):
+    if rgb.dtype == torch.uint8 and (fast := kernels(rgb.device)):
         # By numpy, which asks for large pages: faults on fresh memory would cost as much as the conversion.
         planes = np.empty((len(rgb), *(side - 2 * border for side in rgb.shape[-2:])))
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
-            share(partial(fast.luma, given, made, border, weights, offset, whole), len(made))
+            loop = partial(fast.luma, given, made, border, luma.weights, luma.divisor, luma.offset, whole)
+            share(loop, len(made))
         return torch.from_numpy(planes)[:, None]
-    red, green, blue = (_inside(rgb[:, index : index + 1], border) for index in range(3))
-    y = (red * weights[0] + green * weights[1] + blue * weights[2]) / 255.0 + offset
+    y = luma.of(*(_inside(rgb[:, index : index + 1], border) for index in range(3)))
     return round_to_uint8(y) if whole else y
 
 
@@ -125,8 +136,25 @@ def _size(image: Tensor) -> str:
 CONVENTIONS = {
     convention.name: convention
     for convention in (
-        Convention("matlab", "Y rounded to uint8, `scale` pixels cropped: SelfExSR, VDSR, EDSR and most tables since"),
-        Convention("basicsr", "as matlab, Y not rounded: BasicSR, Real-ESRGAN, KAIR (+0.01 dB)", round_y=False),
+        Convention(
+            "matlab",
+            "Y rounded to uint8, `scale` pixels cropped: SelfExSR, VDSR, EDSR, KAIR and most tables since",
+            published="bicubic x4 on Set5 28.42/.8101 (SelfExSR); with LR by matlab-y 28.42/.8104 (VDSR, LapSRN, RCAN)",
+        ),
+        Convention("basicsr", "as matlab, Y not rounded: BasicSR, Real-ESRGAN, SwinIR (+0.01 dB)", round_y=False),
+        Convention(
+            "edsr-pytorch",
+            "Y by EDSR-PyTorch's own weights, not rounded, grey read as RGB: EDSR-PyTorch and the code made from it",
+            luma="edsr-pytorch",
+            round_y=False,
+            grey="rgb",
+        ),
+        Convention(
+            "unrounded",
+            "as basicsr, and SR not rounded either: PSNR inside a training loop",
+            round_sr=False,
+            round_y=False,
+        ),
         Convention("rgb", "RGB, `scale` pixels cropped", channels=("rgb",)),
         Convention("nocrop", "as matlab, no border cropped", crop_scales=0),
         Convention("edsr-div2k", "RGB, `scale` + 6 pixels cropped: EDSR on DIV2K", crop_more=6, channels=("rgb",)),

@@ -75,6 +75,7 @@ def luma(
     out: Floats,
     border: int,
     weights: tuple[float, float, float],
+    divisor: float,
     offset: float,
     whole: bool,
     start: int,
@@ -87,7 +88,7 @@ def luma(
         row, rows = out[i], rgb[:, i + border]
         red, green, blue = rows[0][inside], rows[1][inside], rows[2][inside]
         for j in range(width):
-            row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / 255.0 + offset
+            row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / divisor + offset
         if whole:
             for j in range(width):
                 row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)

@@ -12,6 +12,7 @@ from srbench.base.errors import InputError, UnavailableError
 from srbench.images.degrade import mod_crop
 from srbench.images.tensors import image_tensor
 from srbench.metrics import BoundMetric, resolve
+from srbench.metrics.conventions import quantise
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,19 +48,26 @@ class Scorer:
         """The convention of each loaded metric, by the metric's name."""
         return {name: bound.convention.name for name, bound in self.metrics.items()}
 
+    @property
+    def unrounded(self) -> bool:
+        """Whether a metric is taken of SR before it is rounded."""
+        return not all(bound.convention.round_sr for bound in self.metrics.values())
+
     def __call__(self, sr: Tensor, hr: Image, scale: int, names: Iterable[str] | None = None) -> dict[str, float]:
         """The scores of one pair: `sr` `(1, c, h, w)` float in [0, 1] or uint8, `hr` uint8 `(h, w, 3)` or `(h, w)`.
 
         Raises `InputError` where the sizes differ, an image is too small, or a score is not a number.
         """
-        reference = image_tensor(hr, self.device)
+        reference, sr = image_tensor(hr, self.device), sr.to(self.device)
+        rounded = quantise(sr)
         views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
         scores: dict[str, float] = {}
         for name in self.metrics if names is None else names:
             bound = self.metrics[name]
             key = (bound.convention.name, bound.metric.channel)
             if key not in views:
-                views[key] = bound.convention.views(sr.to(self.device), reference, scale=scale, channel=key[1])
+                given = rounded if bound.convention.round_sr else sr
+                views[key] = bound.convention.views(given, reference, scale=scale, channel=key[1])
             scores[name] = float(self._functions[name](*views[key]))
             if math.isnan(scores[name]):
                 raise InputError(f"{name} is not a number for this pair")

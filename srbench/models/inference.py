@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from srbench.images.files import Image
+    from srbench.images.degrade import LowResolution
     from srbench.models.spec import ModelSpec, Upscaler
 
 
@@ -62,7 +62,7 @@ class Upscaled(NamedTuple):
 
 @dataclass
 class Inference:
-    """A model ready to run: `upscale` takes a uint8 LR image to SR, and says how long that took."""
+    """A model ready to run: `upscale` takes an LR image to SR, and says how long that took."""
 
     upscaler: Upscaler
     device: torch.device
@@ -71,14 +71,14 @@ class Inference:
     tile: str = "auto"
     self_ensemble: bool = False
 
-    def upscale(self, lr: Image) -> Upscaled:
-        """SR of one uint8 image.
+    def upscale(self, lr: LowResolution) -> Upscaled:
+        """SR of one image in 0..255.
 
         Raises `JobError` where the model raises, or returns another shape, whole numbers or values that are not finite.
         """
         return self._timed(to_tensor(lr, self.device))
 
-    def upscale_together(self, images: Sequence[Image]) -> list[Upscaled]:
+    def upscale_together(self, images: Sequence[LowResolution]) -> list[Upscaled]:
         """SR of images of one size, in one batch; the seconds are shared out evenly. Raises `JobError` as `upscale`.
 
         SR is that of the single images within rounding: a processor may order a network's sums by the batch.

@@ -101,7 +101,7 @@ def test_lr_from_pil(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return np.asarray(pil.fromarray(hr).resize(size, pil.Resampling.BICUBIC))
 
     before = results(pictures)
-    monkeypatch.setattr(dataset_folder, "degrade", shrunk)
+    monkeypatch.setattr(dataset_folder, "low_resolution", shrunk)
     found = verdict(before, results(pictures))
     assert not found.passed and stages(found) == {"LR"}
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.datasets.standard.match import Picker, bare_name, picture_size
-from srbench.images.degrade import DEGRADATIONS, SCALES, degrade, mod_crop
+from srbench.images.degrade import SCALES, comparable, degrade, mod_crop
 from srbench.images.files import decode_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
     from srbench.datasets.standard.unpack import Picture
+    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 
@@ -83,10 +84,10 @@ def origins(dataset: FileDataset) -> list[Origin]:
     return _ranked(errors)
 
 
-def _errors(lr: Image, hr: Image, scale: int) -> Mapping[str, float]:
+def _errors(lr: LowResolution, hr: Image, scale: int) -> Mapping[str, float]:
     """Mean squared error of what each degradation makes of HR against the given LR."""
     hr = mod_crop(hr, scale)
-    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in DEGRADATIONS}
+    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in comparable(scale)}
     return {name: float(((image - to_rgb(lr)) ** 2).mean()) for name, image in made.items()}
 
 

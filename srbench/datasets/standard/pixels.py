@@ -22,6 +22,7 @@ from srbench.base.errors import InputError
 from srbench.images.degrade import mod_crop
 
 if TYPE_CHECKING:
+    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 CROPS = (2, 3, 4, 12)
@@ -66,7 +67,7 @@ class Match:
         return ", ".join(parts)
 
 
-def pixel_digest(image: Image) -> str:
+def pixel_digest(image: LowResolution) -> str:
     """sha256 (hex) of the size and the raw pixels of an image, row-major, RGB interleaved."""
     total = hashlib.sha256(f"{image.shape}".encode())
     total.update(np.ascontiguousarray(image).data)
