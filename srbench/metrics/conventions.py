@@ -111,7 +111,7 @@ def _weighted(rgb: Tensor, border: int, weights: tuple[float, float, float], off
         # By numpy, which asks for large pages: faults on fresh memory would cost as much as the conversion.
         planes = np.empty((len(rgb), *(side - 2 * border for side in rgb.shape[-2:])))
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
-            share(partial(fast.luma, given, made, border, weights, offset, whole), len(made))
+            share(partial(fast.luma, given, made, border, weights, offset, whole), len(made), made.size)
         return torch.from_numpy(planes)[:, None]
     red, green, blue = (_inside(rgb[:, index : index + 1], border) for index in range(3))
     y = (red * weights[0] + green * weights[1] + blue * weights[2]) / 255.0 + offset

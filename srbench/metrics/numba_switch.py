@@ -34,14 +34,19 @@ def _compiled() -> ModuleType | None:
     return module
 
 
-def share(function: Callable[[int, int], object], count: int) -> None:
+PIXELS_A_THREAD = 2**15
+"""Fewer are done sooner than a second thread wakes."""
+
+
+def share(function: Callable[[int, int], object], count: int, pixels: int) -> None:
     """Call `function(start, end)` so that 0 to `count` is covered, in as many parts as torch has threads.
 
-    For compiled loops, which hold no lock; what they compute must not depend on where the parts begin.
+    For compiled loops, which hold no lock; what they compute must not depend on where the parts begin. `pixels` is the
+    size of the whole: a small one stays in this thread.
     """
     import torch
 
-    parts = min(torch.get_num_threads(), count)
+    parts = min(torch.get_num_threads(), count, 1 + pixels // PIXELS_A_THREAD)
     bounds = [count * part // parts for part in range(parts + 1)]
     if parts == 1:
         function(0, count)

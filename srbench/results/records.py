@@ -363,7 +363,7 @@ def run_from_json(document: Mapping[str, Any]) -> Run:
 
 def row_to_json(row: Row) -> dict[str, Any]:
     """A row without its empty fields."""
-    document = {key: value for key, value in asdict(row).items() if value not in ("", None, 0)}
+    document = {key: value for key, value in vars(row).items() if value not in ("", None, 0)}
     document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
     return document
 
