@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from srbench.base.errors import UsageError
+from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
 
@@ -25,13 +26,20 @@ def entries(kind: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for entry in sorted(entry_points(group=f"srbench.{kind}"), key=lambda entry: (entry.name, package_of(entry))):
         if entry.name in found:
-            first, second = package_of(found[entry.name]), package_of(entry)
-            raise UsageError(
-                f"two packages register {entry.name!r} among srbench.{kind}: {first} and {second}. "
-                f"Uninstall one of them: pip uninstall {second}"
-            )
+            raise _registered_twice(kind, found[entry.name], entry)
         found[entry.name] = entry
     return found
+
+
+def _registered_twice(kind: str, *both: EntryPoint) -> UsageError:
+    """The package to uninstall is never this one: not even where the other is a copy under an earlier name."""
+    first, second = map(package_of, both)
+    names = [entry.dist.name for entry in both if entry.dist]
+    other = next((name for name in reversed(names) if name != DISTRIBUTION), DISTRIBUTION)
+    return UsageError(
+        f"two packages register {both[0].name!r} among srbench.{kind}: {first} and {second}. "
+        f"Uninstall one of them: pip uninstall {other}"
+    )
 
 
 def load(kind: str, name: str) -> Any:

@@ -1,6 +1,6 @@
-"""Which path computes the metrics on a CPU: compiled loops where numba is installed, torch otherwise and on a GPU.
+"""Which path computes the metrics on a CPU: loops compiled by numba; torch where it is broken, and on a GPU.
 
-`pip install 'srbench[fast]'` brings numba. Without it, or with `SRBENCH_FAST=0`, nothing fails and scores agree to
+Without numba, or with `SRBENCH_FAST=0`, nothing fails and scores agree to
 1e-9; which path made a score is told in its environment (`describe`).
 """
 

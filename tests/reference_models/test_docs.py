@@ -118,7 +118,7 @@ def make_results(*models: str, data: str = "samples", images: bool = False) -> N
 )
 def test_models_upscaling_and_studies(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page == "docs/models.md":
-        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench-sr[onnx]'")
         monkeypatch.setenv("SRBENCH_TRUST_PROGRAMS", "1")
     if page == "docs/upscale.md":
         write_video(workplace / "film.mp4", 4)
@@ -199,7 +199,7 @@ def test_python_from_the_api_page(workplace: Path) -> None:
     assert len(blocks) == 3
     for block in blocks:
         if "torchmetrics" in block:
-            pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+            pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
         exec(block, {})
 
 

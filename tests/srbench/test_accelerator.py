@@ -23,7 +23,7 @@ from srbench.metrics.scorer import Scorer
 from srbench.metrics.ssim import fast_ssim, ssim
 from srbench.results import environment
 
-pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
+pytest.importorskip("numba", reason="the compiled loops need numba, which a plain install brings")
 
 Photograph = Callable[..., np.ndarray]
 
