@@ -1,7 +1,7 @@
 """What pip calls this package, and how an optional package is got.
 
 The import and the command are `srbench`. On the public index that name belongs to a stranger, so the distribution has
-another, and no text may advise `pip install srbench`.
+another, and no text may advise to install that one.
 """
 
 from __future__ import annotations

@@ -42,9 +42,22 @@ def _registered_twice(kind: str, *both: EntryPoint) -> UsageError:
     )
 
 
+def registered_name(kind: str, name: str) -> str:
+    """The entry that a name means, in any case and with `-` for `_` (`SRResNet`); else the name itself."""
+    known = entries(kind)
+    if name in known:
+        return name
+    alike = [entry for entry in known if _plain(entry) == _plain(name)]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-")
+
+
 def load(kind: str, name: str) -> Any:
     """The object behind a registered name; raises `UsageError` with the nearest names for an unknown one."""
-    known = entries(kind)
+    known, name = entries(kind), registered_name(kind, name)
     if name not in known:
         raise unknown(kind.removesuffix("s"), name, known, hint=f"srbench list {kind}")
     try:
@@ -62,6 +75,7 @@ def package_of(entry: EntryPoint) -> str:
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    plain = {_plain(one): one for one in known}
+    near = [plain[one] for one in difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.6)]
     guess = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, srbench_command
+from srbench.cli.options import FOLDER, MODELS, srbench_command
+from srbench.cli.values import complete
 
 if TYPE_CHECKING:
     from srbench.analysis.compare import Difference, Place
@@ -25,8 +26,8 @@ FOOTNOTE = (
 
 @srbench_command(help="Compare models of the results folder RESULTS image by image, and rank them, ties included.")
 @click.argument("results", type=FOLDER)
-@click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
-@click.option("--metric", default="psnr_y", show_default=True)
+@click.option("--models", type=MODELS, help="Two or more models.  [default: all]")
+@click.option("--metric", default="psnr_y", show_default=True, shell_complete=complete("metrics"))
 def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
     from srbench.analysis.compare import compare_all, rank
     from srbench.base.errors import UsageError
