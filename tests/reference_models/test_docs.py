@@ -203,6 +203,18 @@ def test_python_from_the_api_page(workplace: Path) -> None:
         exec(block, {})
 
 
+@pytest.mark.filterwarnings("ignore")  # Lightning's own, of few workers and of torch's older names
+def test_python_from_the_lightning_page(workplace: Path) -> None:
+    pytest.importorskip("pytorch_lightning", reason="needs Lightning: pip install pytorch-lightning")
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in python("docs/lightning.md"):
+        exec(block, names)
+    metrics = names["trainer"].callback_metrics
+    assert set(metrics) == {"val/psnr_y", "val/ssim_y"} and 0.0 < float(metrics["val/psnr_y"]) < 30.0
+    assert len(names["results"].runs[0].rows) == 2
+
+
 def test_python_from_the_readme(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = python("README.md")
     hr = np.asarray(pil.open(files()["coffee"]))[:64, :80]
