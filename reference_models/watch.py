@@ -12,6 +12,7 @@ import click
 
 from reference_models.validation import upscaled
 from srbench.base.errors import UnavailableError
+from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -106,7 +107,7 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UnavailableError("--tensorboard needs a package: pip install srbench[tensorboard]") from None
+            raise UnavailableError(f"--tensorboard needs a package: {install_hint('tensorboard')}") from None
         self.writer = SummaryWriter(str(out))
         self.images = images
 

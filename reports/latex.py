@@ -12,6 +12,7 @@ from reports import published
 from reports.speed import HEADINGS, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images.files import atomic_file
+from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ SPECIAL = {
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
     """Write `report.tex` into the folder `out`; raises `IncomparableError` for results that do not mix."""
     parts = ["% needs \\usepackage{booktabs}"]
-    parts += [_scores(table) for table in build(results, rows, columns)]
+    for table in build(results, rows, columns):
+        parts += [_scores(table), _intervals(table)]
     if beside := published.pairs(results, summarise(results)):
         caption = "Published numbers beside ours, under the convention of the source."
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
@@ -49,6 +51,15 @@ def _scores(table: Table) -> str:
     signatures = "\n".join(f"% {column}: {signature}" for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
+
+
+def _intervals(table: Table) -> str:
+    """The same table with an interval in each cell, where there is one."""
+    rows = [[*labels, *(cell.interval or cell.text for cell in cells)] for labels, cells in table.rows]
+    body = [_line(map(escape, row)) for row in rows]
+    caption = f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (bootstrap over images)."
+    columns = "l" * len(table.corner) + "r" * len(table.columns)
+    return _table(columns, [*_header(table), r"\midrule", *body], escape(caption), f"{table.title} intervals")
 
 
 def _marked(cell: Cell) -> str:

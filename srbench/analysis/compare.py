@@ -8,7 +8,7 @@ bootstrap interval of the mean difference leaves out zero. Fewer than six images
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,6 +17,7 @@ import numpy as np
 from srbench.base.errors import InputError
 from srbench.base.registry import unknown
 from srbench.results.records import OWN, Results, Run, refuse_differences
+from srbench.results.shown import Shown
 from srbench.results.statistics import Interval, mean_interval
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
 
@@ -80,13 +81,47 @@ class Place:
     rank: int
 
 
-def compare(results: Results, a: str, b: str, metric: str = "psnr_y") -> list[Difference]:
-    """Compare two models on every data set and scale that both have scored.
+def _signed(value: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _interval_cell(difference: Difference) -> str:
+    digits, interval = heading(difference.metric).digits, difference.interval
+    return f"[{_signed(interval.low, digits)}, {_signed(interval.high, digits)}]"
+
+
+def _tally(difference: Difference) -> str:
+    equal = difference.interval.n - difference.wins - difference.losses
+    return f"{difference.wins}:{equal}:{difference.losses}"
+
+
+DIFFERENCE_COLUMNS: dict[str, Callable[[Difference], str]] = {
+    "data set": lambda row: f"{row.dataset} ×{row.scale}",
+    "A": lambda row: row.a,
+    "B": lambda row: row.b,
+    "n": lambda row: str(row.interval.n),
+    "A − B": lambda row: _signed(row.interval.mean, heading(row.metric).digits),
+    "95 % interval": _interval_cell,
+    "better:equal:worse": _tally,
+    "p": lambda row: f"{row.p:.2g}",
+    "p (Holm)": lambda row: f"{row.p_holm:.2g}",
+    "verdict": lambda row: row.verdict,
+}
+PLACE_COLUMNS: dict[str, Callable[[Place], str]] = {
+    "data set": lambda row: f"{row.dataset} ×{row.scale}",
+    "rank": lambda row: str(row.rank),
+    "model": lambda row: row.model,
+    "mean": lambda row: f"{heading(row.metric).format(row.mean)} ({heading(row.metric).label})",
+}
+
+
+def compare(results: Results, a: str, b: str, metric: str = "psnr_y") -> Shown[Difference]:
+    """Compare two models on every data set and scale that both have scored; the list shows itself as a table.
 
     `results` is what `load_results` returns. Raises `UsageError` for a model or metric that the results do not hold,
     `InputError` where the two have no image in common, and `IncomparableError` for runs that do not compare.
     """
-    return compare_all(results, [(a, b)], metric)
+    return Shown(compare_all(results, [(a, b)], metric), DIFFERENCE_COLUMNS)
 
 
 def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Difference]:
@@ -106,7 +141,7 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
 
 
-def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> list[Place]:
+def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> Shown[Place]:
     """Rank models on every data set and scale, best first; models that are not distinguishable may share a rank."""
     models = models or results.models
     differences = compare_all(results, combinations(models, 2), metric)
@@ -119,7 +154,8 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
             places.append(Place(identity.dataset, identity.scale, metric, identity.model, mean, 1 + beaten_by))
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     order = list(dict.fromkeys((place.scale, place.dataset) for place in places))
-    return sorted(places, key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
+    places.sort(key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
+    return Shown(places, PLACE_COLUMNS)
 
 
 def _beats(difference: Difference, run: Run) -> bool:

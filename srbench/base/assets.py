@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from srbench.base.errors import InputError, UnavailableError
 
 CONNECT_TIMEOUT_S = 5
+FIRST_WORD_S = 2.0
+"""How long a host may take to be found and to accept a connection, before it is held to be out of reach."""
+
 PACKAGE = "package:"
 
 
@@ -107,6 +113,8 @@ def _fetch(asset: Asset) -> Path:
     remedy = f"Put {asset.filename} into $SRBENCH_WEIGHTS, or fetch {asset.url}"
     if is_offline():
         raise UnavailableError(f"{asset.filename} is not here and offline mode forbids fetching it. {remedy}")
+    if not _answers(*_first_host(asset.url)):
+        raise UnavailableError(f"{asset.filename} cannot be fetched (no connection to its server). {remedy}")
     import pooch
     import requests
 
@@ -120,3 +128,35 @@ def _fetch(asset: Asset) -> Path:
         path.unlink()
         raise UnavailableError(f"{asset.filename} was fetched, but its checksum is wrong. {remedy}")
     return path
+
+
+def _first_host(url: str) -> tuple[str, int]:
+    """Host and port of the proxy for an address, where one is set, else its own."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    parts = urlsplit(select_proxy(url, get_environ_proxies(url)) or url)
+    return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+
+
+@cache
+def _answers(host: str, port: int) -> bool:
+    """Whether a connection comes about within `FIRST_WORD_S`; asked once a process.
+
+    In a thread that is left behind: looking up a name has no time limit of its own, and without a network it takes
+    what the system's settings say, often five seconds a name server.
+    """
+    connected = threading.Event()
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), FIRST_WORD_S).close()
+            connected.set()
+        except OSError:
+            pass
+        finally:
+            ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=connect, daemon=True).start()
+    ended.wait(FIRST_WORD_S)
+    return connected.is_set()

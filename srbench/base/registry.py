@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from srbench.base.errors import UsageError
+from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
 
@@ -25,18 +26,38 @@ def entries(kind: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for entry in sorted(entry_points(group=f"srbench.{kind}"), key=lambda entry: (entry.name, package_of(entry))):
         if entry.name in found:
-            first, second = package_of(found[entry.name]), package_of(entry)
-            raise UsageError(
-                f"two packages register {entry.name!r} among srbench.{kind}: {first} and {second}. "
-                f"Uninstall one of them: pip uninstall {second}"
-            )
+            raise _registered_twice(kind, found[entry.name], entry)
         found[entry.name] = entry
     return found
 
 
+def _registered_twice(kind: str, *both: EntryPoint) -> UsageError:
+    """The package to uninstall is never this one: not even where the other is a copy under an earlier name."""
+    first, second = map(package_of, both)
+    names = [entry.dist.name for entry in both if entry.dist]
+    other = next((name for name in reversed(names) if name != DISTRIBUTION), DISTRIBUTION)
+    return UsageError(
+        f"two packages register {both[0].name!r} among srbench.{kind}: {first} and {second}. "
+        f"Uninstall one of them: pip uninstall {other}"
+    )
+
+
+def registered_name(kind: str, name: str) -> str:
+    """The entry that a name means, in any case and with `-` for `_` (`SRResNet`); else the name itself."""
+    known = entries(kind)
+    if name in known:
+        return name
+    alike = [entry for entry in known if _plain(entry) == _plain(name)]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-")
+
+
 def load(kind: str, name: str) -> Any:
     """The object behind a registered name; raises `UsageError` with the nearest names for an unknown one."""
-    known = entries(kind)
+    known, name = entries(kind), registered_name(kind, name)
     if name not in known:
         raise unknown(kind.removesuffix("s"), name, known, hint=f"srbench list {kind}")
     try:
@@ -54,6 +75,7 @@ def package_of(entry: EntryPoint) -> str:
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    plain = {_plain(one): one for one in known}
+    near = [plain[one] for one in difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.6)]
     guess = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

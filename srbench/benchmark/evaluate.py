@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from srbench.base.errors import JobError, UnavailableError, UsageError
 from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import NoProgress
 from srbench.benchmark.run import run
@@ -46,7 +47,8 @@ def evaluate(
     code: another one under the same name is refused, unless `force` says to score everything anew.
 
     Returns `Results`: `.frame()` is a table of every score, `.runs[0].values("psnr_y")` the scores of one run. A model
-    that fails on an image is recorded in `run.failures`. Raises `UsageError` and `InputError` for bad requests, and
+    that fails on an image is recorded in `run.failures`; where it scored nothing at all, `JobError` is raised with the
+    first reason. Raises `UsageError` and `InputError` for bad requests, `UnavailableError` for what is not here, and
     `IncomparableError` where `out` holds results of another model or data set by the same name.
     """
     spec = find_model(model) if isinstance(model, str) else spec_of(model, scale)
@@ -65,7 +67,24 @@ def evaluate(
             out=Path(folder),
         )
         made = plan(request, [spec])
-        return run(made, NoProgress()).only(job.identity for job in made.jobs)
+        for name, reason in made.skipped.items():
+            raise (UsageError if scale not in spec.scales else UnavailableError)(f"{name}: {reason}")
+        results = run(made, NoProgress()).only(job.identity for job in made.jobs)
+        if all(job.scored for job in made.jobs):
+            _refuse_nothing(results)
+        return results
+
+
+def _refuse_nothing(results: Results) -> None:
+    """Raise where not one score came out: a mean over nothing would pass for a result."""
+    if any(row.scores for made in results for row in made.rows):
+        return
+    for made in results:
+        for reason in (made.error, *(f"{row.image}: {row.error}" for row in made.failures)):
+            if reason:
+                raise JobError(f"{made.identity.model} scored nothing on {made.identity.dataset}: {reason}")
+        for metric, reason in made.unavailable.items():
+            raise UnavailableError(f"{metric} is not available: {reason}")
 
 
 def spec_of(upscaler: Upscaler, scale: int) -> ModelSpec:

@@ -79,6 +79,7 @@ class Job:
 class Plan:
     """The jobs, in the order of models; `skipped` says of each model left out why.
 
+    `without_jobs` are the models that got no job at all, or lack the weights for one.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -87,6 +88,7 @@ class Plan:
     scorer: Scorer
     jobs: list[Job] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    without_jobs: list[str] = field(default_factory=list)
     shard: int | None = None
 
 
@@ -108,6 +110,8 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     for spec in specs:
         for scale in request.scales:
             _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+        if not set(request.scales) & set(spec.scales):
+            made.without_jobs.append(spec.name)
     if not made.jobs:
         reasons = [f"{name}: {reason}" for name, reason in made.skipped.items()]
         more = f" (and {len(reasons) - 1} more left out)" if len(reasons) > 1 else ""
@@ -132,12 +136,13 @@ def _check(request: Request) -> None:
 
 def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
     if scale not in spec.scales:
-        made.skipped[f"{spec.name} x{scale}"] = f"has scales {', '.join(map(str, spec.scales))}"
+        made.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
         return
     try:
         weights = weights_digest(spec, scale)
     except UnavailableError as error:
         made.skipped[f"{spec.name} x{scale}"] = str(error)
+        made.without_jobs.append(spec.name)
         return
     for ref, dataset in datasets:
         identity = _identity(made.request, spec, weights, dataset, scale)

@@ -23,7 +23,7 @@ from srbench.benchmark.speed.timing import time_model
 from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
 from srbench.metrics.conventions import quantise
-from srbench.models.inference import Inference, Upscaled, prepare
+from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
 from srbench.results.store import (
@@ -180,10 +180,8 @@ def upscale_items(plan: Plan, inference: Inference, items: Iterable[Item]) -> It
 def upscale_together(plan: Plan, inference: Inference, batch: Sequence[Item]) -> list[Item]:
     """One pass for a batch; where that fails, one by one: the error goes to the image at fault, and what fits alone
     is not tiled."""
-    import torch
-
     # The same random numbers whichever images came before.
-    torch.manual_seed(plan.request.seed + zlib.crc32(batch[0].sample.id.encode()))
+    seed_device(plan.device, plan.request.seed + zlib.crc32(batch[0].sample.id.encode()))
     try:
         if len(batch) == 1:
             return [replace(batch[0], upscaled=inference.upscale(batch[0].sample.lr))]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, CommaList, data_root_option, read_results, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, read_results, srbench_command
+from srbench.cli.values import CommaList
 
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline
@@ -40,6 +41,7 @@ def _tolerance(text: str) -> tuple[str, float]:
 @click.option("--junit", type=FILE, help="Also write JUnit XML.")
 @click.option("--crops", type=FOLDER, help="Also write pictures of the worst images there.")
 @click.option("--github/--no-github", default=None, help="Annotations and step summary.  [default: in GitHub Actions]")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @data_root_option
 def command(
     results: Path,
@@ -51,15 +53,17 @@ def command(
     junit: Path | None,
     crops: Path | None,
     github: bool | None,
+    style: str,
     data_root: Path | None,
 ) -> int:
     from srbench.analysis.check.baseline import baseline_of, read_baseline, write_baseline
     from srbench.analysis.check.check import compare
     from srbench.analysis.check.crops import write_crops
-    from srbench.analysis.check.formats import as_text
+    from srbench.analysis.check.formats import as_json, as_text
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
+    from srbench.base.words import counted
 
     loaded = read_results(results)
     if calibrate:
@@ -75,18 +79,22 @@ def command(
     )
     if update:
         write_baseline(baseline, baseline_of(loaded))
-        click.echo(f"{baseline}: {len(loaded.runs)} runs, {sum(len(run.rows) for run in loaded.runs)} images")
+        images = sum(len(run.rows) for run in loaded.runs)
+        click.echo(f"{baseline}: {counted(len(loaded.runs), 'run')}, {counted(images, 'image')}")
         return 0
     expected = read_baseline(baseline)
     verdict = compare(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
-    click.echo(as_text(verdict, str(baseline)))
+    click.echo(as_json(verdict, str(baseline)) if style == "json" else as_text(verdict, str(baseline)))
     for path in write_crops(verdict, loaded, crops, data_root) if crops else ():
-        click.echo(f"HR | SR | difference: {path}")
-    _tell_machines(verdict, expected, str(baseline), junit, github)
+        click.echo(f"HR | SR | difference: {path}", err=style == "json")
+    _tell_machines(verdict, expected, str(baseline), junit, github, err=style == "json")
     return 0 if verdict.passed else 1
 
 
-def _tell_machines(verdict: Verdict, expected: Baseline, name: str, junit: Path | None, github: bool | None) -> None:
+def _tell_machines(
+    verdict: Verdict, expected: Baseline, name: str, junit: Path | None, github: bool | None, *, err: bool
+) -> None:
+    """JUnit, annotations and the step summary; annotations go to stderr where stdout is a document."""
     from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
 
     if junit:
@@ -94,7 +102,7 @@ def _tell_machines(verdict: Verdict, expected: Baseline, name: str, junit: Path 
         junit.write_text(as_junit(verdict, expected), encoding="utf-8")
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         for line in as_annotations(verdict):
-            click.echo(line)
+            click.echo(line, err=err)
         if page := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(page).open("a", encoding="utf-8") as file:
                 file.write(as_markdown(verdict, name))

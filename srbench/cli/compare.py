@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, read_results, srbench_command
+from srbench.base.strict_json import dumps
+from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
+from srbench.cli.values import complete
 
 if TYPE_CHECKING:
     from srbench.analysis.compare import Difference, Place
 
 
-HEADINGS = ("data set", "A", "B", "n", "A − B", "95 % interval", "better:equal:worse", "p", "p (Holm)", "verdict")
 FOOTNOTE = (
     "A − B is the mean of paired differences, with its bootstrap interval. p: Wilcoxon signed-rank, two-sided; Holm "
     "over the {count} comparisons above. Told apart where p (Holm) < 0.05 and the interval leaves out 0."
@@ -25,9 +26,10 @@ FOOTNOTE = (
 
 @srbench_command(help="Compare models of the results folder RESULTS image by image, and rank them, ties included.")
 @click.argument("results", type=FOLDER)
-@click.option("--models", type=NAMES, help="Two or more models.  [default: all]")
-@click.option("--metric", default="psnr_y", show_default=True)
-def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
+@click.option("--models", type=MODELS, help="Two or more models.  [default: all]")
+@click.option("--metric", default="psnr_y", show_default=True, shell_complete=complete("metrics"))
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(results: Path, models: tuple[str, ...] | None, metric: str, style: str) -> int:
     from srbench.analysis.compare import compare_all, rank
     from srbench.base.errors import UsageError
 
@@ -36,43 +38,31 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str) -> int:
     if len(chosen) < 2:
         raise UsageError(f"comparing takes two models, got {', '.join(chosen)}. Use --models A,B")
     differences = compare_all(loaded, combinations(chosen, 2), metric)
+    places = rank(loaded, metric, chosen)
+    if style == "json":
+        click.echo(as_json(differences, places))
+        return 0
     _print_differences(differences)
     if len(chosen) > 2:
-        _print_ranks(rank(loaded, metric, chosen))
+        _print_ranks(places)
     click.echo(FOOTNOTE.format(count=len(differences)))
     return 0
+
+
+def as_json(differences: Sequence[Difference], places: Sequence[Place]) -> str:
+    """Both tables as one document: `differences`, each with its `verdict` and `better`, and `ranks`."""
+    paired = [asdict(one) | {"better": one.better, "verdict": one.verdict} for one in differences]
+    return dumps({"differences": paired, "ranks": [asdict(place) for place in places]})
 
 
 def _print_differences(differences: Iterable[Difference]) -> None:
     from tabulate import tabulate
 
-    rows = [_cells(difference) for difference in differences]
-    click.echo(tabulate(rows, HEADINGS, tablefmt="simple", disable_numparse=True))
+    from srbench.analysis.compare import DIFFERENCE_COLUMNS
+
+    rows = [[show(difference) for show in DIFFERENCE_COLUMNS.values()] for difference in differences]
+    click.echo(tabulate(rows, list(DIFFERENCE_COLUMNS), tablefmt="simple", disable_numparse=True))
     click.echo()
-
-
-def _cells(difference: Difference) -> list[str]:
-    from srbench.results.summary import heading
-
-    digits = heading(difference.metric).digits
-    interval = difference.interval
-    equal = interval.n - difference.wins - difference.losses
-    return [
-        f"{difference.dataset} ×{difference.scale}",
-        difference.a,
-        difference.b,
-        str(interval.n),
-        _signed(interval.mean, digits),
-        f"[{_signed(interval.low, digits)}, {_signed(interval.high, digits)}]",
-        f"{difference.wins}:{equal}:{difference.losses}",
-        f"{difference.p:.2g}",
-        f"{difference.p_holm:.2g}",
-        difference.verdict,
-    ]
-
-
-def _signed(value: float, digits: int) -> str:
-    return "n/a" if math.isnan(value) else f"{value:+.{digits}f}"
 
 
 def _print_ranks(places: Sequence[Place]) -> None:

@@ -18,9 +18,12 @@ MAX_LINES = 20
 """How many findings are listed for one set."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def command() -> None:
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def command(context: click.Context) -> None:
     """List, prepare, verify and audit data sets."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @command.command("list", cls=Command)

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from srbench.cli.options import EXISTING, degradation_option, srbench_command
+from srbench.cli.values import Scale
 
 
 @srbench_command(help="Make LR from HR: an image, or a folder of them. Names are kept, and files are lossless.")
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option("--scale", type=click.IntRange(min=2), default=4, show_default=True)
+@click.option("--scale", type=Scale(2), default=4, show_default=True)
 @degradation_option
 def command(source: Path, target: Path, scale: int, degradation: str) -> None:
     from srbench.base.errors import InputError

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, read_results, srbench_command
+from srbench.cli.values import Scale, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.explain import Reading
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 )
 @click.argument("value", required=False)
 @click.argument("results", type=FOLDER, required=False)
-@click.option("--model", required=True, help="A model REF.")
-@click.option("--dataset", required=True, help="samples, a name or a folder.")
-@click.option("--scale", type=int, default=4, show_default=True)
+@click.option("--model", required=True, shell_complete=complete("models"), help="A model REF.")
+@click.option("--dataset", required=True, shell_complete=complete("datasets"), help="samples, a name or a folder.")
+@click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")
 @click.option("--degradation", "degradations", type=NAMES, default=(), help="How LR may be made, tried in turn.")
 @click.option("--matrix", "whole", is_flag=True, help="Print every convention's number; needs no VALUE.")

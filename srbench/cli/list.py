@@ -61,9 +61,13 @@ TABLES: dict[str, Callable[[Path | None], Iterable[Line]]] = {
 
 
 @srbench_command(help="List models, data sets, metrics, conventions, degradations, recipes, reports or backends.")
-@click.argument("what", type=click.Choice(list(TABLES)))
+@click.argument("what", required=False, type=click.Choice(list(TABLES)))
 @data_root_option
-def command(what: str, data_root: Path | None) -> None:
+def command(what: str | None, data_root: Path | None) -> None:
+    if what is None:
+        for kind in TABLES:
+            click.echo(f"srbench list {kind}")
+        return
     lines = list(TABLES[what](data_root))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
+from srbench.cli.options import EXISTING, device_option, srbench_command
+from srbench.cli.values import Names, Scale
 
 
 @srbench_command(
@@ -20,8 +21,10 @@ from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 )
 @click.argument("sr", type=EXISTING)
 @click.argument("hr", type=EXISTING)
-@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION.")
-@click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border cropped.")
+@click.option(
+    "--metrics", type=Names("metrics"), default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION."
+)
+@click.option("--scale", type=Scale(), default=4, show_default=True, help="Decides the border cropped.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--suffix", metavar="TEXT", help="What SR's names have behind those of HR, _x4 for instance.")
 @device_option

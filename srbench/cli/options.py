@@ -1,15 +1,17 @@
-"""What commands share: the command class with its switches, comma-separated lists, common options."""
+"""What commands share: the command class with its switches, and the options that several have."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from srbench.base.errors import UsageError
+from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
 if TYPE_CHECKING:
@@ -34,9 +36,22 @@ class Command(click.Command):
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
         ]
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """`--model` means `--models` where only that is an option, and the other way round; so for every plural."""
+        known = {name for param in self.params for name in param.opts if isinstance(param, click.Option)}
+        return super().parse_args(context, [_as_known(word, known) for word in args])
+
     def invoke(self, context: click.Context) -> Any:
         status = super().invoke(context)
         return (status or 1) if context.meta.get(DAMAGED) else status
+
+
+def _as_known(word: str, known: set[str]) -> str:
+    name, equals, value = word.partition("=")
+    if not name.startswith("--") or name in known:
+        return word
+    other = name.removesuffix("s") if name.endswith("s") else name + "s"
+    return other + equals + value if other in known else word
 
 
 def read_results(folder: Path, data_root: Path | None = None) -> Results:
@@ -69,28 +84,17 @@ def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
     return click.command(cls=Command, **settings)
 
 
-class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
-    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused."""
-
-    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…") -> None:
-        self.item = item
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[Any, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip() for part in str(value).split(",")]
-        if not all(parts):
-            self.fail(f"{value!r} has an empty part; write {self.name}", param, context)
-        try:
-            return tuple(self.item(part) for part in parts)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, context)
-
-
+MODELS = Names("models", "all")
 NAMES = CommaList()
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True)
+
+
+def named_models(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The models typed as arguments, or by `--models`; all where neither is there. Raises `UsageError` for both."""
+    if refs and models:
+        raise UsageError(f"models are named twice: {' '.join(map(','.join, refs))}, and --models {','.join(models)}")
+    return tuple(name for names in refs for name in names) or models or ("all",)
 
 
 def data_root_option(function: Function) -> Function:
@@ -119,18 +123,24 @@ def model_options(function: Function) -> Function:
     for option in (
         click.option("--model-channels", type=click.Choice(["rgb", "bgr"]), help=order),
         click.option("--model-range", metavar="LOW..HIGH", help=values),
-        click.option("--model-scale", type=click.IntRange(min=1), help=scale),
+        click.option("--model-scale", type=Scale(), help=scale),
     ):
         with_hints = option(with_hints)
     return with_hints  # type: ignore[return-value]
+
+
+_backend = partial(click.option, "--backend", default="eager", show_default=True, shell_complete=complete("backends"))
 
 
 def backend_options(function: Function) -> Function:
     """How a network is run; see `srbench.backends`. Names are checked later, since packages add more."""
     backend = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
     precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
-    return precision(click.option("--backend", default="eager", show_default=True, help=backend)(function))
+    return precision(_backend(help=backend)(function))
 
 
 def degradation_option(function: Function) -> Function:
-    return click.option("--degradation", default="matlab", show_default=True, help="How LR is made from HR.")(function)
+    found = complete("degradations")
+    return click.option(
+        "--degradation", default="matlab", show_default=True, shell_complete=found, help="How LR is made from HR."
+    )(function)

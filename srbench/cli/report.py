@@ -11,11 +11,19 @@ import click
 from srbench.base.errors import UsageError
 from srbench.base.registry import entries, load
 from srbench.cli.options import FOLDER, NAMES, data_root_option, read_results, srbench_command
+from srbench.cli.values import Names
 
 
 @srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
 @click.argument("results", type=FOLDER)
-@click.option("--format", "formats", type=NAMES, default="md,csv", show_default=True, help="Names of reports, or all.")
+@click.option(
+    "--format",
+    "formats",
+    type=Names("reports", "all"),
+    default="md,csv",
+    show_default=True,
+    help="Names of reports, or all.",
+)
 @click.option("--rows", type=NAMES, help="Axes on the rows of tables: scale, dataset, metric, model.")
 @click.option("--columns", type=NAMES, help="Axes on the columns: scale, dataset, metric, model.")
 @click.option("--out", type=FOLDER, default=Path("report"), show_default=True, help="Folder for what is written.")

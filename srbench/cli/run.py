@@ -9,16 +9,17 @@ import click
 
 from srbench.cli.options import (
     FOLDER,
-    NAMES,
-    CommaList,
+    MODELS,
     backend_options,
     data_root_option,
     degradation_option,
     device_option,
     model_options,
+    named_models,
     srbench_command,
     tell_damaged,
 )
+from srbench.cli.values import CommaList, Names, scale
 
 if TYPE_CHECKING:
     from srbench.benchmark.distributed import Ranks
@@ -33,13 +34,21 @@ NO_SETS = "the test sets found, else samples"
     help="Score models on data sets, time them, and print the table.\n\n"
     "Scores already in OUT are kept: a run that was stopped goes on where it was."
 )
-@click.option("--models", type=NAMES, default="all", show_default=True, help="all, names, files, module:factory, A+B.")
+@click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
+@click.option("--models", type=MODELS, help="all, names, files, module:factory, A+B.  [default: all]")
 @model_options
-@click.option("--datasets", type=NAMES, default=(), help=f"samples, all, names or folders.  [default: {NO_SETS}]")
 @click.option(
-    "--scale", "scales", type=CommaList(int), default="4", show_default=True, help="2, 3, 4 or 8, with commas."
+    "--datasets",
+    type=Names("datasets", "all"),
+    default=(),
+    help=f"samples, all, names or folders.  [default: {NO_SETS}]",
 )
-@click.option("--metrics", type=NAMES, default="psnr_y,ssim_y,lpips", show_default=True, help="NAME[@CONVENTION].")
+@click.option(
+    "--scale", "scales", type=CommaList(scale), default="4", show_default=True, help="2, 3, 4 or 8, with commas."
+)
+@click.option(
+    "--metrics", type=Names("metrics"), default="psnr_y,ssim_y,lpips", show_default=True, help="NAME[@CONVENTION]."
+)
 @degradation_option
 @device_option
 @backend_options
@@ -55,10 +64,11 @@ NO_SETS = "the test sets found, else samples"
 @click.option("--unverified", is_flag=True, help="Score a standard set that does not verify; the signature says so.")
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
 @data_root_option
-def command(**options: Any) -> int:
+def command(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, **options: Any) -> int:
     from srbench.benchmark.distributed import ElsewhereError, joined
     from srbench.benchmark.plan import Request
 
+    options["models"] = named_models(refs, models)
     with joined() as ranks:
         request = Request(**{**options, "device": ranks.device(options["device"])})
         try:
@@ -96,7 +106,7 @@ def _run(request: Request, ranks: Ranks) -> int:
     results = results.only(job.identity for job in made.jobs)
     print_results(results, request.metrics)
     tell_damaged(results)
-    named_but_missing = made.skipped and "all" not in request.models
+    named_but_missing = made.without_jobs and "all" not in request.models
     return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, device_option, srbench_command
+from srbench.cli.values import Names
 
 
 @srbench_command(help="Score the SR images that a run saved, without the model: for other metrics or conventions.")
 @click.argument("results", type=FOLDER)
-@click.option("--metrics", type=NAMES, required=True, help="NAME or NAME@CONVENTION.")
+@click.option("--metrics", type=Names("metrics"), required=True, help="NAME or NAME@CONVENTION.")
 @device_option
 @data_root_option
 def command(results: Path, metrics: tuple[str, ...], device: str, data_root: Path | None) -> int:

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, CommaList, backend_options, device_option, model_options, srbench_command
+from srbench.cli.options import (
+    FOLDER,
+    MODELS,
+    backend_options,
+    device_option,
+    model_options,
+    named_models,
+    srbench_command,
+)
+from srbench.cli.values import CommaList, Scale
 
 if TYPE_CHECKING:
     import torch
@@ -85,11 +94,11 @@ def _count(text: str) -> int:
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
     "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32."
 )
-@click.argument("refs", metavar="[MODEL]...", nargs=-1)
-@click.option("--models", type=NAMES, default="all", show_default=True)
+@click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
+@click.option("--models", type=MODELS, help="[default: all]")
 @model_options
 @click.option("--sizes", type=CommaList(_size, "WxH,…"), default="120x80", show_default=True, help="LR sizes.")
-@click.option("--scale", type=int, default=4, show_default=True)
+@click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--batch", "batches", type=CommaList(_count, "1,2,…"), default="1", show_default=True)
 @click.option("--budget", type=float, default=2.0, show_default=True, help="Seconds of repeats at each size.")
 @click.option("--audit", is_flag=True, help="What each backend and precision changes, and what it gains.")
@@ -97,15 +106,16 @@ def _count(text: str) -> int:
 @device_option
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
-def command(refs: tuple[str, ...], models: tuple[str, ...], hints: Hints, **options: Any) -> int:
+def command(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, hints: Hints, **options: Any) -> int:
     from srbench.base.errors import UsageError
     from srbench.models import select_models
     from srbench.models.inference import select_device
 
     device = select_device(options.pop("device"))
-    specs = [spec for spec in select_models(refs or models, hints) if options["scale"] in spec.scales]
+    named = named_models(refs, models)
+    specs = [spec for spec in select_models(named, hints) if options["scale"] in spec.scales]
     if not specs:
-        raise UsageError(f"none of {', '.join(refs or models)} has scale {options['scale']}")
+        raise UsageError(f"none of {', '.join(named)} has scale {options['scale']}")
     if options.pop("audit"):
         return _audit(specs, device, **options)
     return (_versus if len(refs) > 1 else _time)(specs, device, **options)

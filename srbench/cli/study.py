@@ -11,9 +11,12 @@ import click
 from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option, read_results
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def command() -> None:
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def command(context: click.Context) -> None:
     """Ask people which model they prefer: make a study, serve it, score it."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @command.command("make", cls=Command)

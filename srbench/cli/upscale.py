@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
+from srbench.cli.values import Factor, complete
 
 if TYPE_CHECKING:
     from srbench.apps.upscale.pixels import Enlarger
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 )
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
-@click.option("--model", "ref", required=True, metavar="REF", help="A name, a file, module:factory, or A+B.")
+@click.option(
+    "--model",
+    "ref",
+    required=True,
+    metavar="REF",
+    shell_complete=complete("models"),
+    help="A name, a file, module:factory, or A+B.",
+)
 @model_options
-@click.option("--scale", type=click.FloatRange(min=1, max=16), help="Any factor.  [default: the model's, or 4]")
+@click.option("--scale", type=Factor(min=1, max=16), help="Any factor.  [default: the model's, or 4]")
 @click.option("--tile", default="auto", show_default=True, help="auto, none, or a number of LR pixels.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")

@@ -44,7 +44,7 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
     if "all" in refs and not found:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
         raise InputError(f"none of {names} is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
-    return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [ref])))
+    return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [_usual_name(ref)])))
 
 
 def open_dataset(
@@ -57,6 +57,7 @@ def open_dataset(
 
     Raises `UsageError` for an unknown name and `InputError` for a set or folder that is not there, or does not verify.
     """
+    ref = _usual_name(ref)
     if ref == SAMPLES:
         return open_samples(scale, degradation)
     if ref in entries("datasets"):
@@ -69,6 +70,12 @@ def open_dataset(
     home = home if by_name else Path(ref)
     folder = open_folder(home, scale, degradation, name=ref if by_name else "")
     return vouch(folder, home, unverified=unverified or not by_name) if folder.name in STANDARD_SETS else folder
+
+
+def _usual_name(ref: str) -> str:
+    """`Set5` of `set5`; whatever is a folder, or no known name, stays."""
+    usual = {name.casefold(): name for name in (SAMPLES, *STANDARD_SETS)}
+    return ref if Path(ref).is_dir() else usual.get(ref.casefold(), ref)
 
 
 def _not_found(ref: str, home: Path) -> UsageError | InputError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
-from srbench.base.registry import load
+from srbench.base.registry import load, registered_name
 from srbench.metrics.conventions import Convention, convention
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class BoundMetric:
 
 def resolve(name: str) -> BoundMetric:
     """Find `NAME` or `NAME@CONVENTION`; raises `UsageError` for unknown names and undefined combinations."""
-    base, _, wanted = name.partition("@")
+    base, at, wanted = name.partition("@")
+    base = registered_name("metrics", base)
+    name = base + at + wanted
     metric: Metric = load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:

@@ -123,7 +123,7 @@ def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
         planes = np.empty((len(rgb), *(side - 2 * border for side in rgb.shape[-2:])))
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
             loop = partial(fast.luma, given, made, border, luma.weights, luma.divisor, luma.offset, whole)
-            share(loop, len(made))
+            share(loop, len(made), made.size)
         return torch.from_numpy(planes)[:, None]
     y = luma.of(*(_inside(rgb[:, index : index + 1], border) for index in range(3)))
     return round_to_uint8(y) if whole else y

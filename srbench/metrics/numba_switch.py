@@ -1,6 +1,6 @@
-"""Which path computes the metrics on a CPU: compiled loops where numba is installed, torch otherwise and on a GPU.
+"""Which path computes the metrics on a CPU: loops compiled by numba; torch where it is broken, and on a GPU.
 
-`pip install 'srbench[fast]'` brings numba. Without it, or with `SRBENCH_FAST=0`, nothing fails and scores agree to
+Without numba, or with `SRBENCH_FAST=0`, nothing fails and scores agree to
 1e-9; which path made a score is told in its environment (`describe`).
 """
 
@@ -34,14 +34,19 @@ def _compiled() -> ModuleType | None:
     return module
 
 
-def share(function: Callable[[int, int], object], count: int) -> None:
+PIXELS_A_THREAD = 2**15
+"""Fewer are done sooner than a second thread wakes."""
+
+
+def share(function: Callable[[int, int], object], count: int, pixels: int) -> None:
     """Call `function(start, end)` so that 0 to `count` is covered, in as many parts as torch has threads.
 
-    For compiled loops, which hold no lock; what they compute must not depend on where the parts begin.
+    For compiled loops, which hold no lock; what they compute must not depend on where the parts begin. `pixels` is the
+    size of the whole: a small one stays in this thread.
     """
     import torch
 
-    parts = min(torch.get_num_threads(), count)
+    parts = min(torch.get_num_threads(), count, 1 + pixels // PIXELS_A_THREAD)
     bounds = [count * part // parts for part in range(parts + 1)]
     if parts == 1:
         function(0, count)

@@ -94,7 +94,7 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
     sums = torch.zeros(*sr.shape[:2], fast.tile_rows(sr.shape[-2]), dtype=torch.float64)
     planes = (views.flatten(0, 1).contiguous().numpy() for views in (sr, hr, sums))
     for x, y, of_rows in zip(*planes, strict=True):
-        share(partial(fast.ssim_sums, x, y, of_rows), len(of_rows))
+        share(partial(fast.ssim_sums, x, y, of_rows), len(of_rows), x.size)
     return torch.as_tensor(sums.sum(dim=(1, 2)) / (sr.shape[1] * positions))
 
 

@@ -7,7 +7,7 @@
         psnr.update(model(lr), hr)
     psnr.compute()  # the mean over images; summed over processes under DDP
 
-torchmetrics is an optional package: pip install 'srbench[torchmetrics]'.
+torchmetrics is an optional package: pip install 'srbench-sr[torchmetrics]'.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import torch
 from torch import Tensor
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.packages import install_hint
 from srbench.metrics import resolve
 from srbench.metrics.conventions import quantise
 
 try:
     from torchmetrics import Metric as _Metric
 except ImportError:
-    raise UnavailableError("torchmetrics is not installed: pip install 'srbench[torchmetrics]'") from None
+    raise UnavailableError(f"torchmetrics is not installed: {install_hint('torchmetrics')}") from None
 
 if TYPE_CHECKING:
     from srbench.metrics.metric import ScoreFunction

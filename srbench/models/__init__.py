@@ -10,6 +10,7 @@
 | `net.onnx`                                 | an ONNX file, see `loaders.onnx`                              |
 | `net.pt`, `net.pt2`                        | TorchScript, torch.export, see `loaders.torch_program`        |
 | `package.module:factory`                   | something importable, see `loaders.factory`                   |
+| `code/mynet.py:make`, `mynet.py`           | the same in a file; alone, its one factory, or that `make`    |
 | `A+B`                                      | the mean of the outputs of A and B                            |
 | `name=REF`                                 | any of these, under another name                              |
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import entries, load, package_of
+from srbench.base.registry import entries, load, package_of, registered_name
 from srbench.models.spec import ModelSpec
 from srbench.models.values import NO_HINTS, Hints
 
@@ -39,7 +40,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
 
     Raises `UsageError` for an unknown name, with the nearest names, and `InputError` for a file that cannot be used.
     """
-    if ref in entries("models"):
+    if registered_name("models", ref) in entries("models"):
         return _registered(ref)
     if _is_file(ref):
         from srbench.models.loaders.files import open_file
@@ -53,7 +54,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
         from srbench.models.ensemble import ensemble
 
         return ensemble([find_model(part.strip(), hints) for part in ref.split("+")])
-    if re.fullmatch(r"[\w.]+:[\w.]+", ref):
+    if re.fullmatch(r"([\w.]+|.+\.py):[\w.]+|.+\.py", ref):
         from srbench.models.loaders.factory import open_factory
 
         return open_factory(ref, hints)
@@ -103,7 +104,8 @@ def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpe
     Raises `UsageError` where two models would be stored under one name.
     """
     every = [name for name in entries("models") if "@" not in name]
-    names = dict.fromkeys(name for ref in refs for name in (every if ref == ALL else [ref]))
+    wanted = [registered_name("models", name) for ref in refs for name in (every if ref == ALL else [ref])]
+    names = dict.fromkeys(wanted)
     found: dict[str, str] = {}
     specs = [(ref, find_model(ref, hints)) for ref in names]
     for ref, spec in specs:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from srbench.base.errors import JobError, UnavailableError, UsageError, first_line
+from srbench.base.packages import install_hint
 from srbench.base.registry import entries, load, package_of
 from srbench.models.spec import Backend
 from srbench.models.wrap import Scaled
@@ -151,7 +152,7 @@ def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) 
     try:
         import openvino
     except ImportError:
-        raise UnavailableError("backend openvino is not installed: pip install 'srbench[openvino]'") from None
+        raise UnavailableError(f"backend openvino is not installed: {install_hint('openvino')}") from None
     core = openvino.Core()
     device = option.upper() or "CPU"
     if device not in core.available_devices:

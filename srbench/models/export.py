@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, JobError, UnavailableError, first_line
+from srbench.base.packages import install_hint
 from srbench.models.values import USUAL
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor
             warnings.simplefilter("ignore")  # exporters warn of each other's deprecation; parity is what counts
             _WRITERS[format](module, lr, path)
     except ImportError as error:
-        raise UnavailableError(f"{format} needs {error.name}: pip install 'srbench[onnx]'") from error
+        raise UnavailableError(f"{format} needs {error.name}: {install_hint('onnx')}") from error
     except Exception as error:
         reason = first_line(error)
         raise InputError(

@@ -114,6 +114,6 @@ def run_to_json(run: Run) -> dict[str, Any]:
 
 def row_to_json(row: Row) -> dict[str, Any]:
     """A row without its empty fields."""
-    document = {key: value for key, value in asdict(row).items() if value not in ("", None, 0)}
+    document = {key: value for key, value in vars(row).items() if value not in ("", None, 0)}
     document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
     return document

@@ -14,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from srbench.base.packages import DISTRIBUTION
 from srbench.metrics import numba_switch as accelerator
 
-PACKAGES = ("srbench", "torch", "torchvision", "numpy", "pillow", "lpips")
+PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "pillow", "lpips")
 
 
 def describe(device: str) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def describe(device: str) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "srbench"), *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "versions": _versions(PACKAGES),
+        "versions": {"srbench" if name == DISTRIBUTION else name: found for name, found in _versions(PACKAGES).items()},
         "device": device,
         "device_name": device_name(device),
         "cpu": cpu_name(),

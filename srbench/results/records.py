@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
 from srbench.base.errors import IncomparableError
+from srbench.base.words import counted
 from srbench.metrics.conventions import VERSION
 
 if TYPE_CHECKING:
@@ -244,10 +245,10 @@ class Results:
         failures = sum(len(run.failures) + bool(run.error) for run in self.runs)
         datasets = {run.identity.dataset for run in self.runs}
         parts = [
-            f"{_count(len(self.models), 'model')} on {_count(len(datasets), 'data set')}",
-            f"{_count(self._scored(), 'image')} scored",
-            *([_count(failures, "failure")] if failures else []),
-            *([f"{_count(len(self.damaged), 'damaged file')} left out"] if self.damaged else []),
+            f"{counted(len(self.models), 'model')} on {counted(len(datasets), 'data set')}",
+            f"{counted(self._scored(), 'image')} scored",
+            *([counted(failures, "failure")] if failures else []),
+            *([f"{counted(len(self.damaged), 'damaged file')} left out"] if self.damaged else []),
             *([f"in {self.folder}"] if self.folder else []),
         ]
         return f"<Results: {', '.join(parts)}>"
@@ -327,10 +328,6 @@ class Results:
         for run in self.runs:
             key = (run.identity.dataset, run.identity.scale)
             refuse_differences(first.setdefault(key, run).identity, run.identity, OWN, "Keep them in separate folders.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Report(Protocol):

@@ -118,7 +118,7 @@ def make_results(*models: str, data: str = "samples", images: bool = False) -> N
 )
 def test_models_upscaling_and_studies(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page == "docs/models.md":
-        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+        pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench-sr[onnx]'")
         monkeypatch.setenv("SRBENCH_TRUST_PROGRAMS", "1")
     if page == "docs/upscale.md":
         write_video(workplace / "film.mp4", 4)
@@ -199,8 +199,20 @@ def test_python_from_the_api_page(workplace: Path) -> None:
     assert len(blocks) == 3
     for block in blocks:
         if "torchmetrics" in block:
-            pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+            pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
         exec(block, {})
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's own, of few workers and of torch's older names
+def test_python_from_the_lightning_page(workplace: Path) -> None:
+    pytest.importorskip("pytorch_lightning", reason="needs Lightning: pip install pytorch-lightning")
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in python("docs/lightning.md"):
+        exec(block, names)
+    metrics = names["trainer"].callback_metrics
+    assert set(metrics) == {"val/psnr_y", "val/ssim_y"} and 0.0 < float(metrics["val/psnr_y"]) < 30.0
+    assert len(names["results"].runs[0].rows) == 2
 
 
 def test_python_from_the_readme(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_tensors_of_another_architecture_are_refused(tmp_path: Path) -> None:
 
 
 def test_trained_weights_upscale_and_export(tmp_path: Path, srbench: Srbench) -> None:
-    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench-sr[onnx]'")
     network = build("srresnet", 4, blocks=1, features=8).eval()
     facts = {"architecture": "srresnet", "scale": 4, "options": {"blocks": 1, "features": 8}}
     save_weights(tmp_path / "net.safetensors", network.state_dict(), facts)

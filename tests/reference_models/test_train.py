@@ -74,12 +74,12 @@ def test_validation_on_a_test_set_is_refused(pictures: Path, tmp_path: Path) -> 
 
 def test_tensorboard_says_what_to_install(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UnavailableError, match=r"pip install srbench\[tensorboard\]"):
+    with pytest.raises(UnavailableError, match=r"pip install 'srbench-sr\[tensorboard\]"):
         train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard"))
 
 
 def test_tensorboard_gets_scalars_and_images(pictures: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="needs the extra: pip install srbench[tensorboard]")
+    pytest.importorskip("tensorboard", reason="needs the extra: pip install srbench-sr[tensorboard]")
     train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard", "--val", str(pictures)))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

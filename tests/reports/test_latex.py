@@ -86,3 +86,10 @@ def test_terminal_prints_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     folder = saved(tmp_path / "results", Results(tuple(runs())))
     assert main(["report", str(folder), "--format", "terminal", "--rows", "dataset", "--columns", "model"]) == 0
     assert "srgan_x" in capsys.readouterr().out
+
+
+def test_intervals_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
+    text = tex(Results(tuple(runs())), tmp_path)
+    assert r"\label{tab:srbench-x4-intervals}" in text
+    assert re.search(r"srcnn & \[\d+\.\d{3}, \d+\.\d{3}\] & ", text)
+    assert r"95 \% intervals of the means" in text

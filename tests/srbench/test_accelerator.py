@@ -23,7 +23,7 @@ from srbench.metrics.scorer import Scorer
 from srbench.metrics.ssim import fast_ssim, ssim
 from srbench.results import environment
 
-pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'srbench[fast]'")
+pytest.importorskip("numba", reason="the compiled loops need numba, which a plain install brings")
 
 Photograph = Callable[..., np.ndarray]
 
@@ -93,11 +93,23 @@ def test_every_level_and_every_tie_is_rounded_alike(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("height", [11, 75, 500])
 def test_scores_do_not_depend_on_the_number_of_threads(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sr, hr = pair(height, 130, 0, 1, 1, whole=False)
+    monkeypatch.setattr(accelerator, "PIXELS_A_THREAD", 1)
     found = set()
     for count in (1, 2, 3, 8):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
         found.add(float(fast_ssim(sr, hr)))
     assert len(found) == 1
+
+
+def test_small_images_wake_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither ours nor those of torch's vector library."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(accelerator, "_threads", lambda count: pytest.fail("a thread for 64x64 pixels"))
+    monkeypatch.setattr(torch.Tensor, "floor_", lambda values: pytest.fail("torch's floor_"))
+    hr = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    sr = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    views = CONVENTIONS["matlab"].views(sr, hr, scale=4, channel="y")
+    assert -1.0 < float(fast_ssim(*views)) < 1.0
 
 
 def test_threads_do_not_disturb_each_other() -> None:

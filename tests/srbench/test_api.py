@@ -10,7 +10,9 @@ import pytest
 import torch
 
 import srbench
-from srbench.base.errors import UsageError
+from srbench import metrics
+from srbench.base.errors import JobError, UnavailableError, UsageError
+from srbench.metrics.metric import Metric
 from srbench.results.store import load_results
 
 
@@ -79,3 +81,44 @@ def test_results_show_themselves(folder: Path) -> None:
     other = replace(hostile, identity=replace(hostile.identity, precision="fp16"))
     assert "2 models" in repr(replace(results, runs=(results.runs[0], other)))  # they do not mix: a row each, no error
     assert repr(srbench.Results(())) == "<Results: 0 models on 0 data sets, 0 images scored>"
+
+
+def test_an_evaluation_that_scored_nothing_raises(folder: Path) -> None:
+    def broken(lr: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no such layer")
+
+    with pytest.raises(JobError, match="broken scored nothing on tiny: a: RuntimeError: no such layer"):
+        srbench.evaluate(broken, str(folder))
+    with pytest.raises(UsageError, match="bicubic x5: is not for x5: --scale 2,3,4,8"):
+        srbench.evaluate("bicubic", str(folder), scale=5)
+
+
+def test_an_evaluation_by_a_metric_that_is_not_here_raises(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(convention: object, device: object) -> None:
+        raise UnavailableError("no weights")
+
+    monkeypatch.setattr(metrics, "load", lambda kind, name: Metric("far", "rgb", missing))  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError, match="psnr_y is not available: no weights"):
+        srbench.evaluate("nearest", str(folder), metrics=["psnr_y"])
+
+
+def test_one_image_of_three_is_not_nothing(folder: Path) -> None:
+    def picky(lr: torch.Tensor) -> torch.Tensor:
+        if lr.shape[-1] != 12:
+            raise RuntimeError("only 12 wide")
+        return lr.repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+    results = srbench.evaluate(picky, str(folder))
+    assert 0 < len(results.runs[0].failures) < 3
+
+
+def test_comparisons_show_themselves(folder: Path, tmp_path: Path) -> None:
+    for model in ("nearest", "bicubic"):
+        srbench.evaluate(model, str(folder), out=tmp_path / "out")
+    results = srbench.load_results(tmp_path / "out")
+    differences, places = srbench.compare(results, "bicubic", "nearest"), srbench.rank(results)
+    assert differences[0].a == "bicubic" and len(places) == 2  # lists as before
+    for table in (differences, places):
+        assert repr(table) == table.frame().to_string(index=False)
+        assert "<table" in table._repr_html_() and "tiny ×4" in table._repr_html_()
+    assert list(differences.frame().columns)[:3] == ["data set", "A", "B"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base import assets
 from srbench.base.assets import Asset, digest, locate
 from srbench.base.errors import InputError, UnavailableError
 
@@ -99,8 +102,34 @@ def test_what_cannot_be_had(
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SRBENCH_OFFLINE", "0")
-    with pytest.raises(UnavailableError, match=r"cannot be fetched \(ConnectionError\)"):
+    with pytest.raises(UnavailableError, match=r"cannot be fetched \(no connection to its server\)"):
         locate(asset("http://127.0.0.1:9"))
+
+
+def test_a_network_that_swallows_everything_costs_one_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_OFFLINE", "0")
+    monkeypatch.setattr(assets, "FIRST_WORD_S", 0.2)
+    given_up, tried = threading.Event(), []
+
+    def hangs(address: tuple[str, int], *rest: object) -> None:
+        tried.append(address)
+        given_up.wait(30)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", hangs)
+    start = time.monotonic()
+    for name in ("one.bin", "other.bin", "one.bin"):
+        with pytest.raises(UnavailableError, match=f"{name} cannot be fetched .*Put {name} into"):
+            locate(asset("http://swallows.example", name))
+    given_up.set()
+    assert time.monotonic() - start < 5
+    assert tried == [("swallows.example", 80)]
+
+
+def test_behind_a_proxy_the_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert assets._first_host("https://far.example/file") == ("proxy.example", 3128)
 
 
 def test_packaged_files() -> None:

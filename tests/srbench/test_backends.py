@@ -62,7 +62,7 @@ CASES = [
 @pytest.mark.parametrize("make", [Net, OnLuma, pytest.param(lambda: Scaled(Net(), 2), id="Scaled")])
 def test_every_backend_does_what_the_model_does(name: str, precision: str, make: Callable[[], torch.nn.Module]) -> None:
     for package in NEEDS.get(name, ()):
-        pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench[{name}]'")
+        pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench-sr[{name}]'")
     model = make()
     fast = Inference(accelerated(model, name, CPU, precision), CPU, precision, name)
     plain = Inference(model, CPU)
@@ -81,7 +81,7 @@ def test_every_backend_does_what_the_model_does(name: str, precision: str, make:
 
 
 def test_a_network_is_exported_once_and_anew_when_it_changes(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench-sr[onnx]'")
     net, x = Net(), torch.rand(1, 3, 24, 32)
     first = exported(net, x)
     written = first.stat().st_mtime_ns
@@ -115,7 +115,7 @@ def test_what_a_backend_cannot_do(name: str, precision: str, message: str) -> No
 
 def test_an_execution_provider_that_is_not_here() -> None:
     for package in NEEDS["onnx"]:
-        pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench[onnx]'")
+        pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench-sr[onnx]'")
     with pytest.raises(UnavailableError, match="no execution provider nosuch: has .*CPUExecutionProvider"):
         accelerated(Net(), "onnx:nosuch", CPU, "fp32")  # type: ignore[arg-type]
 

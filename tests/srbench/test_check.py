@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from srbench.analysis.check.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
 from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.formats import as_text
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
@@ -181,3 +183,34 @@ def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         baseline, baseline_of(Results((replace(BEFORE, identity=replace(BEFORE.identity, degradation="files")),)))
     )
     assert main(arguments) == 2
+
+
+def test_a_failing_check_says_how_to_accept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = saved(tmp_path / "results", Results((BEFORE,)))
+    baseline = tmp_path / "baseline.json"
+    arguments = ["check", str(results), "--baseline", str(baseline)]
+    assert main([*arguments, "--update"]) == 0
+    assert capsys.readouterr().out.startswith(f"{baseline}: 1 run, ")
+    write_baseline(baseline, baseline_of(Results((changed(BEFORE, psnr_y=30.5),))))
+    assert main(arguments) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FAILED: 1 worse;") and last.endswith("If this is meant, make it the baseline: add --update")
+
+
+def test_a_verdict_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = saved(tmp_path / "results", Results((BEFORE,)))
+    baseline = tmp_path / "baseline.json"
+    write_baseline(baseline, baseline_of(Results((changed(BEFORE, psnr_y=float("inf")),))))
+    assert main(["check", str(results), "--baseline", str(baseline), "--format", "json", "--github"]) == 1
+    told = capsys.readouterr()
+    document = json.loads(told.out)
+    assert document["passed"] is False and "::error" in told.err
+    (finding,) = [item for item in document["findings"] if item["failing"]]
+    assert (finding["kind"], finding["model"], finding["was"], finding["now"]) == ("regression", "srcnn", "inf", 30.0)
+
+
+def test_a_changed_network_is_not_told_as_changed_weights() -> None:
+    """What is behind `module:factory` is code; its digest moves with it."""
+    other = replace(BEFORE, identity=replace(BEFORE.identity, weights="f" * 64))
+    text = as_text(check(other), "baseline.json")
+    assert "Another network under the same name:" in text and "another network: weights or code have changed" in text

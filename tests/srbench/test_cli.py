@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.shell_completion import ShellComplete
 
 from srbench.cli import BUILT_IN, cli
 from srbench.images.degrade import degrade
@@ -149,3 +150,97 @@ def test_debug_shows_the_traceback(srbench: Srbench, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SRBENCH_DEBUG", "")  # so that it is restored after this test
     assert srbench("run", "--models", "no", "--metrics", "psnr_y", "--debug") == 2
     assert "Traceback" in srbench.err
+
+
+FACTORY = """
+import torch
+
+def make(scale):
+    return torch.nn.Upsample(scale_factor=scale)
+
+class Other(torch.nn.Module):
+    pass
+"""
+
+
+def few(*words: object) -> tuple[object, ...]:
+    return (*words, "--datasets", "samples", "--limit", "1", "--metrics", "psnr_y", "--no-speed")
+
+
+def test_names_as_people_type_them(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "typednet.py").write_text(FACTORY)
+    for number, words in enumerate(
+        [
+            ("run", "bicubic"),
+            ("run", "BiCubic", "--scale", "x4"),
+            ("run", "bicubic,nearest", "lanczos", "--scale", "×2"),
+            ("run", "--model", "bicubic", "--metric", "PSNR-Y"),
+            ("run", "--model=bicubic", "--scales", "2x"),
+            ("run", "code/typednet.py:make"),
+            ("run", "code/typednet.py", "--scale", "2"),
+        ]
+    ):
+        assert srbench(*few(*words), "--out", tmp_path / str(number)) == 0, (words, srbench.err)
+        assert "PSNR-Y" in srbench.out
+    assert (tmp_path / "5" / "samples" / "x4" / "typednet.make.json").is_file()
+    assert srbench("run", "bicubic", "--models", "nearest") == 2
+    assert srbench.err.startswith("srbench: models are named twice: bicubic, and --models nearest")
+
+
+def test_a_file_with_several_factories_asks_which(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "severalnets.py").write_text("def one(): ...\ndef two(): ...\n")
+    assert srbench(*few("run", "severalnets.py")) == 2
+    wanted = "srbench: severalnets.py defines one, two. Say which one makes the model: severalnets.py:one\n"
+    assert srbench.err == wanted
+    assert srbench(*few("run", "nowhere.py")) == 2
+    assert srbench.err == "srbench: nowhere.py: no such file\n"
+
+
+def test_a_model_left_out_says_the_scale_that_it_has(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "twofold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=2)\n")
+    (tmp_path / "fourfold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=4)\n")
+    assert srbench(*few("run", "twofold.py", "bicubic")) == 1
+    assert "twofold.make x4: left out: is not for x4: --scale 2\n" in srbench.err
+    assert srbench(*few("run", "twofold.py", "fourfold.py", "--scale", "2,4"), "--out", "both") == 0, srbench.err
+
+
+def test_list_alone_lists_what_can_be_listed(srbench: Srbench) -> None:
+    assert srbench("list") == 0
+    for line in srbench.out.splitlines():
+        assert re.fullmatch(r"srbench list \w+", line)
+    assert "srbench list models" in srbench.out
+
+
+def test_without_arguments_comes_the_help(srbench: Srbench) -> None:
+    for words in ((), ("data",), ("study",)):
+        assert srbench(*words) == 0
+        assert srbench.out.startswith("Usage: srbench")
+        assert srbench.err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "incomplete", "wanted"),
+    [
+        (["run", "--models"], "bic", "bicubic"),
+        (["run", "--models"], "nearest,bic", "nearest,bicubic"),
+        (["run"], "lan", "lanczos"),
+        (["run", "--metrics"], "psnr_y,ss", "psnr_y,ssim_y"),
+        (["run", "--datasets"], "Set1", "Set14"),
+        (["run", "--degradation"], "matlab-l", "matlab-legacy"),
+        (["run", "--backend"], "ch", "channels-last"),
+        (["upscale", "a.png", "b.png", "--model"], "bic", "bicubic"),
+        (["list"], "rec", "recipes"),
+        ([], "upsc", "upscale"),
+    ],
+)
+def test_values_complete_in_the_shell(words: list[str], incomplete: str, wanted: str) -> None:
+    found = ShellComplete(cli, {}, "srbench", "_SRBENCH_COMPLETE").get_completions(words, incomplete)
+    assert wanted in [item.value for item in found]

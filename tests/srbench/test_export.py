@@ -42,8 +42,8 @@ class Fixed(Net):
 
 @pytest.fixture
 def nets(register: Register) -> None:
-    pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
-    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench[onnx]'")
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench-sr[onnx]'")
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'srbench-sr[onnx]'")
     register("models", "net", ModelSpec("net", (4,), lambda scale, device: Net().eval()))
     register("models", "fixed", ModelSpec("fixed", (4,), lambda scale, device: Fixed().eval()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from srbench.benchmark.speed.timing import count_gmacs, count_parameters, parse_
 from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.backends import accelerated
-from srbench.models.inference import Inference, eight_poses, select_device
+from srbench.models.inference import Inference, eight_poses, seed_device, select_device
 from srbench.models.tiles import MOST_OVERLAP, in_tiles, overlap_of
 
 Photograph = Callable[..., np.ndarray]
@@ -188,3 +189,11 @@ def test_compiled_equals_eager(photograph: Photograph) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="write a size as WIDTHxHEIGHT"):
         parse_size(text)
+
+
+def test_seeding_is_torchs_and_takes_down_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    monkeypatch.setattr(traceback, "format_stack", lambda *rest: pytest.fail("a traceback for a device not here"))
+    seed_device(torch.device("cpu"), 7)
+    assert torch.equal(torch.rand(3), wanted)

@@ -254,7 +254,7 @@ def test_every_kind_of_reference_runs(
 
 
 def test_spandrel_loads_what_we_do_not_know(tmp_path: Path) -> None:
-    pytest.importorskip("spandrel", reason="needs spandrel: pip install 'srbench[spandrel]'")
+    pytest.importorskip("spandrel", reason="needs spandrel: pip install 'srbench-sr[spandrel]'")
     from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
 
     torch.manual_seed(0)
@@ -272,8 +272,8 @@ def test_spandrel_loads_what_we_do_not_know(tmp_path: Path) -> None:
 
 def write_onnx(path: Path, sides: tuple[Any, Any] = ("h", "w"), channels: int = 3) -> None:
     """DepthToSpace of a convolution that repeats each channel four times: nearest neighbour at x2."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
-    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'srbench[onnx]'")
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench-sr[onnx]'")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'srbench-sr[onnx]'")
     import numpy as np
 
     weight = np.repeat(np.eye(channels, dtype=np.float32), 4, axis=0)[..., None, None]

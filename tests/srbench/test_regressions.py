@@ -277,6 +277,10 @@ def test_fixture_in_the_test_suite_of_a_model(tmp_path: Path, pictures: Path) ->
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
         return done.stdout
 
+    out = pytest_says("-k", "no_worse")
+    assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in out
+    assert "Traceback" not in out and "InputError" not in out
     assert "1 passed" in pytest_says("-k", "no_worse", "--srbench-update")
     out = pytest_says()
     assert "1 failed, 1 passed" in out and "Worse than the baseline:" in out
+    assert "If this is meant, make it the baseline: pytest --srbench-update" in out

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srbench.images.resize import BOX, CUBIC, LANCZOS3, TRIANGLE, Border, Kernel, imresize, matrix, round_to_uint8
+from srbench.images.resize import (
+    BOX,
+    CUBIC,
+    LANCZOS3,
+    TRIANGLE,
+    Border,
+    Kernel,
+    halves_up,
+    imresize,
+    matrix,
+    round_to_uint8,
+)
 
 KERNELS = [BOX, TRIANGLE, CUBIC, LANCZOS3]
 PILLOW = {"box": Image.BOX, "triangle": Image.BILINEAR, "cubic": Image.BICUBIC, "lanczos3": Image.LANCZOS}
@@ -81,6 +92,14 @@ def test_the_dense_product_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch
 def test_halves_round_up_and_values_are_clamped() -> None:
     values = torch.tensor([-3.0, 0.5, 1.5, 2.4999, 254.5, 300.0], dtype=torch.float64)
     assert round_to_uint8(values).tolist() == [0, 1, 2, 2, 255, 255]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_halves_up_is_torchs_floor_whatever_the_layout(dtype: torch.dtype) -> None:
+    values = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0), dtype=dtype).mul_(50).mT
+    before = values.clone()
+    assert torch.equal(halves_up(values), (values + 0.5).floor())
+    assert torch.equal(values, before)
 
 
 def test_weights_are_made_once_for_a_size() -> None:

@@ -43,7 +43,7 @@ def study(results: Path, srbench: Srbench, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(study: Path) -> Any:
-    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
+    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
     from srbench.apps.study.serve import make_app
 
     return make_app(study).test_client()
@@ -210,7 +210,7 @@ def test_studies_that_cannot_be_made(
 
 @contextmanager
 def served(study: Path) -> Iterator[str]:
-    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
+    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
     from werkzeug.serving import make_server
 
     from srbench.apps.study.serve import make_app

@@ -15,7 +15,7 @@ import torch
 from srbench import measure
 from srbench.base.errors import InputError, UsageError
 
-pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
 
 from srbench.torchmetrics import Score
 

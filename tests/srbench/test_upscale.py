@@ -247,7 +247,7 @@ def test_what_is_refused(srbench: Srbench, photograph: Photograph, tmp_path: Pat
 
 def write_video(path: Path, frames: int, size: tuple[int, int] = (48, 64), audio: bool = True) -> None:
     """Frames of changing length with a moving bar, BT.709 tags, and a tone."""
-    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
     from fractions import Fraction
 
     with av.open(str(path), "w") as writer:
@@ -324,7 +324,7 @@ def test_ten_seconds_of_video(model: str, srbench: Srbench, tmp_path: Path) -> N
 
 
 def test_what_is_no_video(srbench: Srbench, tmp_path: Path) -> None:
-    pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
     (tmp_path / "torn.mp4").write_bytes(b"nothing")
     assert srbench("upscale", tmp_path / "torn.mp4", tmp_path / "sr.mp4", "--model", "nearest") == 2
     assert "Invalid data found" in srbench.err

@@ -140,7 +140,7 @@ def _run_findings(was: Run, now: Run, tolerances: Tolerances) -> Iterator[Findin
     name = key(was)
     if was.identity.weights != now.identity.weights:
         digests = f"{was.identity.weights[:12]} -> {now.identity.weights[:12]}"
-        yield Finding("weights", name, detail=f"weights have changed, {digests}")
+        yield Finding("weights", name, detail=f"another network: weights or code have changed, {digests}")
     if now.error:
         yield Finding("failed", name, detail=now.error)
     rows = {row.image: row for row in now.rows}

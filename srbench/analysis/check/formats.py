@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from xml.etree import ElementTree
 
 from srbench.analysis.check.baseline import Baseline, Key
 from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
+from srbench.base.strict_json import dumps
+
+ACCEPT = "add --update"
 
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
@@ -18,7 +22,7 @@ TITLES: dict[Kind, str] = {
     "regression": "Worse than the baseline",
     "improvement": "Better than the baseline",
     "new": "Not in the baseline",
-    "weights": "Other weights",
+    "weights": "Another network under the same name",
     "slower": "Slower (advisory)",
 }
 WORDS: dict[Kind, str] = {
@@ -28,29 +32,46 @@ WORDS: dict[Kind, str] = {
     "regression": "worse",
     "improvement": "better",
     "new": "new",
-    "weights": "with other weights",
+    "weights": "with another network",
     "slower": "slower",
 }
 
 
-def as_text(verdict: Verdict, baseline: str) -> str:
-    """The verdict in lines: the worst findings of each kind, then one line that sums up."""
+def as_text(verdict: Verdict, baseline: str, accept: str = ACCEPT) -> str:
+    """The verdict in lines: the worst findings of each kind, then one line that sums up and says how to `accept`."""
     lines = []
     for kind, title in TITLES.items():
         found = verdict.of(kind)
         if found:
             lines += [f"{title}:", *(f"  {finding}" for finding in worst(found, SHOWN))]
             lines += [f"  and {len(found) - SHOWN} more"] * (len(found) > SHOWN)
-    return "\n".join([*lines, summary(verdict, baseline)])
+    return "\n".join([*lines, summary(verdict, baseline, accept)])
 
 
-def summary(verdict: Verdict, baseline: str) -> str:
+def summary(verdict: Verdict, baseline: str, accept: str = ACCEPT) -> str:
     """`FAILED: 3 worse, 1 missing; 120 scores held against tests/baseline.json`, and what to do next."""
     word = "ok" if verdict.passed else "FAILED"
     line = f"{word}: {_counted(verdict)}; {verdict.compared} scores held against {baseline}"
     if verdict.of("improvement", "new", "weights") and verdict.passed:
-        line += ". To keep the new state as the baseline: add --update"
+        line += f". To keep the new state as the baseline: {accept}"
+    elif not verdict.passed and not verdict.of("failed"):
+        line += f". If this is meant, make it the baseline: {accept}"
     return line
+
+
+def as_json(verdict: Verdict, baseline: str) -> str:
+    """The verdict as a document: `passed`, `compared`, and every finding with its kind, place, scores and sentence."""
+    findings = [
+        {
+            **{name: value for name, value in asdict(item).items() if name != "key"},
+            **dict(zip(("dataset", "scale", "model"), item.key, strict=True)),
+            "failing": item.kind in FAILING,
+            "text": str(item),
+        }
+        for item in verdict.findings
+    ]
+    head = {"passed": verdict.passed, "compared": verdict.compared, "baseline": baseline}
+    return dumps({**head, "findings": findings})
 
 
 def _counted(verdict: Verdict) -> str:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     Check = Callable[..., Verdict]
 
 
+OPTION = "--srbench-update"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--srbench-update", action="store_true", help="write present scores into srbench baselines")
+    parser.addoption(OPTION, action="store_true", help="write present scores into srbench baselines")
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
     than the baseline file allows; `tolerance` maps metrics to absolute tolerances. Other models in the file are left
     alone. Returns the verdict.
     """
-    update = bool(request.config.getoption("--srbench-update"))
+    update = bool(request.config.getoption(OPTION))
 
     def check(
         model: str | Upscaler,
@@ -47,15 +50,19 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         from srbench.analysis.check.check import compare
         from srbench.analysis.check.formats import as_text
         from srbench.analysis.check.tolerances import read_tolerances
+        from srbench.base.errors import IncomparableError, InputError
 
         results = evaluate(model, datasets, **options)
         path = Path(baseline)
         if update:
             write_baseline(path, (read_baseline(path) if path.exists() else Baseline({})).updated(results))
-        expected = read_baseline(path).of_model(results.runs[0].identity.model)
-        verdict = compare(results, expected, read_tolerances(None).updated(tolerance or {}))
+        try:
+            expected = read_baseline(path).of_model(results.runs[0].identity.model)
+            verdict = compare(results, expected, read_tolerances(None).updated(tolerance or {}))
+        except (InputError, IncomparableError) as error:  # the sentence, with the option that pytest has
+            pytest.fail(str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}"), False)
         if not verdict.passed:
-            pytest.fail(as_text(verdict, str(path)), pytrace=False)
+            pytest.fail(as_text(verdict, str(path), accept=f"pytest {OPTION}"), pytrace=False)
         return verdict
 
     return check

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import IMAGES, RATINGS, Question, Study, read_study
 from srbench.base.errors import UnavailableError
+from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,7 +29,7 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
     try:
         from flask import Flask, abort, jsonify, request, send_from_directory
     except ImportError:
-        raise UnavailableError("the rating page needs Flask: pip install 'srbench[study]'") from None
+        raise UnavailableError(f"the rating page needs Flask: {install_hint('study')}") from None
     study, answers = read_study(folder), Answers(folder)
     static = Path(str(resources.files("srbench.apps.study"))) / "static"
     app = Flask(__name__, static_folder=str(static), static_url_path="/static")

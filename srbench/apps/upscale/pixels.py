@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from srbench.base.errors import JobError, UsageError, first_line
 from srbench.images.files import to_rgb
-from srbench.images.resize import CUBIC, matrix
+from srbench.images.resize import CUBIC, halves_up, matrix
 from srbench.models.inference import Inference, check_sr
 from srbench.models.tiles import tiles_of, until_it_fits
 
@@ -115,7 +115,7 @@ def whole_numbers(values: Tensor, full: float, dtype: npt.DTypeLike) -> Pixels:
     """[0, 1] to 0..full, clamped, halves rounded up."""
     import torch
 
-    return (values.to(torch.float64) * full + 0.5).floor_().clamp_(0.0, full).cpu().numpy().astype(dtype)
+    return halves_up(values.to(torch.float64) * full).clamp_(0.0, full).cpu().numpy().astype(dtype)
 
 
 def resized(image: Pixels, scale: float, size: tuple[int, int]) -> Pixels:

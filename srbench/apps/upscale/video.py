@@ -15,6 +15,7 @@ import numpy as np
 
 from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.errors import InputError, UnavailableError
+from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -52,7 +53,7 @@ def _pyav() -> Any:
     try:
         import av
     except ImportError:
-        raise UnavailableError("videos need PyAV: pip install 'srbench[video]'") from None
+        raise UnavailableError(f"videos need PyAV: {install_hint('video')}") from None
     return av
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -36,14 +37,20 @@ SCALES = (2, 3, 4, 8)
 
 
 def open_factory(ref: str, hints: Hints) -> ModelSpec:
-    """The spec of `package.module:factory`; its identity is a digest of the module's source file and of what is made:
-    its weights, wherever they came from.
+    """The spec of `package.module:factory`, or of `code/mynet.py:factory`; its identity is a digest of the source file
+    and of what is made: its weights, wherever they came from.
 
-    A factory that fails, or makes what is no model, does so again when it is to be used, where a run takes note of it.
+    `mynet.py` alone means its function `make`, or the one function or class that it defines. A factory that fails, or
+    makes what is no model, does so again when it is to be used, where a run takes note of it.
+
     Raises `UsageError` for what cannot be imported, is not callable, or cannot be called with `scale` and `device`.
     """
-    module_name, _, attribute = ref.partition(":")
-    module = _import(module_name)
+    found = re.fullmatch(r"(.+?)(?::([\w.]+))?", ref)
+    assert found is not None
+    home, attribute = found[1], found[2]
+    module = _import_file(Path(home)) if home.endswith(".py") else _import(home)
+    attribute = attribute or _only_factory(module, ref)
+    ref = f"{module.__name__}:{attribute}"
     try:
         thing = attrgetter(attribute)(module)
     except AttributeError as error:
@@ -72,6 +79,33 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
 
     spec = ModelSpec(safe_name(ref.replace(":", ".")), scales, build, digest=digest)
     return with_values(spec, hints, digest)
+
+
+def _import_file(path: Path) -> ModuleType:
+    """A file as the module of its name, with its neighbours importable, as `python FILE` would have it."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if str(path.parent.resolve()) not in sys.path:
+        sys.path.insert(0, str(path.parent.resolve()))
+    there = sys.modules.get(path.stem)
+    if there is not None and Path(there.__file__ or "").resolve() != path.resolve():
+        raise UsageError(f"{path}: another module is called {path.stem}. Give the file another name")
+    return _import(path.stem)
+
+
+def _only_factory(module: ModuleType, ref: str) -> str:
+    """`make`, or the one public function or class that a module defines itself."""
+    own = [
+        name
+        for name, thing in vars(module).items()
+        if callable(thing) and getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
+    ]
+    if "make" in own:
+        return "make"
+    if len(own) != 1:
+        found = f"defines {', '.join(own)}" if own else "defines no function or class"
+        raise UsageError(f"{ref} {found}. Say which one makes the model: {ref}:{own[0] if own else 'make'}")
+    return own[0]
 
 
 def _import(name: str) -> ModuleType:

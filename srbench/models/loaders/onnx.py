@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, UnavailableError, first_line
+from srbench.base.packages import install_hint
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import measured_scale
 
@@ -106,7 +107,7 @@ def open_session(path: Path, device: str, provider: str = "") -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise UnavailableError("not installed: pip install 'srbench[onnx]'") from None
+        raise UnavailableError(f"not installed: {install_hint('onnx')}") from None
     wanted = (provider or device).lower().removesuffix("executionprovider")
     present = onnxruntime.get_available_providers()
     found = next((name for name in present if name.lower() == f"{wanted}executionprovider"), None)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, UnavailableError, first_line
+from srbench.base.packages import install_hint
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import parameters_of
 
@@ -58,7 +59,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
     except ImportError:
-        raise UnavailableError("not installed: pip install 'srbench[spandrel]'") from None
+        raise UnavailableError(f"not installed: {install_hint('spandrel')}") from None
     try:
         descriptor = ModelLoader("cpu").load_from_state_dict(dict(checkpoint.tensors))
     except UnsupportedModelError:

@@ -1,0 +1,90 @@
+"""The values of options as people type them: names with commas, which the shell completes, and scales such as `x4`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
+    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused."""
+
+    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…") -> None:
+        self.item = item
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(parts):
+            self.fail(f"{value!r} has an empty part; write {self.name}", param, context)
+        try:
+            return tuple(self.item(part) for part in parts)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, context)
+
+
+class Names(CommaList):
+    """Names of one kind (`models`, `datasets`, `metrics`, …) with commas; the last one is completed in the shell."""
+
+    def __init__(self, kind: str = "", *more: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.more = more
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        names = [name for name in (*self.more, *names_of(self.kind)) if name.startswith(last)]
+        if not names:  # a file or a folder, perhaps: the shell knows those
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(before + comma + name) for name in names]
+
+
+def names_of(kind: str) -> Iterable[str]:
+    """The names that `srbench list KIND` shows; nothing for a kind without a list."""
+    from srbench.cli.list import TABLES
+
+    return [line[0] for line in TABLES[kind](None)] if kind in TABLES else []
+
+
+def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """The completion of an option with one value of a kind."""
+    return Names(kind).shell_complete
+
+
+def scale(text: str) -> int:
+    """`4`, `x4`, `×4` or `4x` to 4; raises `ValueError` for anything else than a whole number above zero."""
+    digits = text.strip().lower().strip("x×")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise ValueError("write a scale as 4 or x4")
+    return int(digits)
+
+
+class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
+    """One scale, `4` or `x4`, from `least` up."""
+
+    name = "SCALE"
+
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        try:
+            found = value if isinstance(value, int) else scale(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, context)
+        if found < self.least:
+            self.fail(f"{value!r} is below {self.least}", param, context)
+        return found
+
+
+class Factor(click.FloatRange):
+    """As `click.FloatRange`, of `2.5` or `x2.5`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        number: Any = value.strip("xX×") if isinstance(value, str) else value
+        return float(super().convert(number, param, context))
