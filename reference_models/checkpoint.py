@@ -96,7 +96,7 @@ class Clock:
 
 def save_checkpoint(path: Path, clock: Clock, parts: dict[str, Any], terms: Mapping[str, Any]) -> None:
     """Write the clock, the terms and the `state_dict()` of every part; the file appears whole or not at all."""
-    states = {name: _state(part) for name, part in parts.items()}
+    states = {name: part.state_dict() for name, part in parts.items()}
     buffer = io.BytesIO()
     torch.save({"clock": asdict(clock), "terms": dict(terms), **states}, buffer)
     with atomic_file(path) as file:
@@ -115,10 +115,7 @@ def load_checkpoint(path: Path, parts: dict[str, Any], terms: Mapping[str, Any])
     _refuse_other_terms(path, content["terms"], terms)
     try:
         for name, part in parts.items():
-            if isinstance(part, torch.Generator):
-                part.set_state(content[name])
-            else:
-                part.load_state_dict(content[name])
+            part.load_state_dict(content[name])
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: was made by another recipe ({' '.join(str(error).split())[:120]}). Use another --out"
@@ -178,10 +175,6 @@ def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str,
             raise InputError(
                 f"{path}: was made with other images ({option}). Resume it with those, or use another --out"
             )
-
-
-def _state(part: Any) -> Any:
-    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
 
 
 @torch.no_grad()

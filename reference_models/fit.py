@@ -49,7 +49,7 @@ def fit(
 
     while clock.goes_on(recipe):
         rate = set_rate(optimiser, recipe.lr * session.share())
-        lr, hr = session.draw()
+        lr, hr = session.feed()
         sr = model(lr)
         loss = PIXEL[recipe.loss](sr, centre(hr, sr))
         step(fabric, model, stepper, loss, recipe.clip)

@@ -56,7 +56,7 @@ def fit_gan(
         share = session.share()
         rate = set_rate(optimiser, recipe.lr * share)
         set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
-        lr, hr = session.draw()
+        lr, hr = session.feed()
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
         critic.requires_grad_(False)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from reference_models import signals
 from reference_models.checkpoint import Clock, load_checkpoint, save_checkpoint, update_average
 from reference_models.parts import fresh_network, placed, settle
-from reference_models.patches import Pool
+from reference_models.patches import Feed, Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
 from reference_models.validation import Validation
@@ -53,7 +53,7 @@ class Session:
     watch: Watch
     network: nn.Module
     average: nn.Module
-    draws: torch.Generator
+    feed: Feed
     keep: int = 1
     plateau: Plateau = field(init=False)
     parts: dict[str, Any] = field(init=False)
@@ -66,7 +66,7 @@ class Session:
         self.parts = {
             "network": self.network,
             "average": self.average,
-            "draws": self.draws,
+            "draws": self.feed,
             "plateau": self.plateau,
             "precision": self.fabric.strategy.precision,  # the loss scale of fp16
         }
@@ -90,11 +90,6 @@ class Session:
     def share(self) -> float:
         """What the recipe's rates are multiplied with at this step."""
         return factor(self.recipe, self.clock.progress(self.recipe)) * self.plateau.factor
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """This process's part of the next batch; see `Pool.draw`."""
-        mine = slice(self.fabric.global_rank, None, self.fabric.world_size)
-        return self.pool.draw(self.recipe.batch, self.recipe.patch, self.draws, mine)
 
     def stepped(self, losses: Mapping[str, Tensor], rate: float) -> None:
         """One step is done: average, validate and save where it is time. The first loss goes into the curve.
@@ -209,8 +204,9 @@ def begin(
     settle(recipe)
     network = placed(fresh_network(recipe), recipe, fabric)
     average = deepcopy(network).requires_grad_(False) if recipe.ema else network
-    draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
-    return Session(recipe, pool, validation, out, fabric, watch, network, average, draws, keep)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    feed = Feed(pool, recipe.batch, recipe.patch, recipe.seed, fabric.device, mine)
+    return Session(recipe, pool, validation, out, fabric, watch, network, average, feed, keep)
 
 
 def _finite(network: nn.Module) -> bool:

@@ -19,12 +19,11 @@ from reference_models.fit_gan import fit_gan
 from reference_models.losses import PIXEL
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import DivergedError
-from reference_models.train import open_validation
 from reference_models.validation import Validation
 from reference_models.watch import Silent
 from reference_models.weights import load_network, read_weights
 from srbench.errors import InputError
-from tests.reference_models.conftest import pool_for, tiny
+from tests.reference_models.conftest import pool_for, tiny, validation_on
 
 
 class Notes(Silent):
@@ -141,7 +140,7 @@ def test_early_stopping_waits_for_its_patience(
     scores = iter([20.0, 21.0, 20.5, 20.6, 20.7, 99.0])
     monkeypatch.setattr(Validation, "__call__", lambda *_: {"psnr_y": next(scores)})
     recipe = tiny(RECIPES["srresnet-quick"], steps=100, validate_every=1, patience=3)
-    clock = fit(recipe, pool_for(recipe, pictures), open_validation(pictures, recipe, 1), tmp_path, fabric, Silent())
+    clock = fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Silent())
     assert clock.step == 5
     assert read_weights(tmp_path / "best.safetensors").metadata["steps"] == "2"
 
@@ -159,7 +158,7 @@ def test_the_learning_rate_of_a_plateau_falls(
     for schedule, wanted in (("plateau", [1.0, 0.5, 0.25]), ("constant", [1.0])):
         rates.clear()
         recipe = tiny(RECIPES["esrnet-lite-quick"], steps=14, validate_every=1, schedule=schedule)
-        fit(recipe, pool_for(recipe, pictures), open_validation(pictures, recipe, 1), tmp_path, fabric, Rates())
+        fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Rates())
         assert sorted(set(rates), reverse=True) == [recipe.lr * factor for factor in wanted]
 
 
@@ -217,6 +216,6 @@ def test_one_patch_can_be_learned_by_heart(tmp_path: Path, fabric: Fabric, photo
         RECIPES["esrnet-quick"], options={"blocks": 2, "features": 32, "growth": 16}, patch=12, batch=8, steps=1500,
         lr=2e-3, validate_every=500, schedule="cosine", ema=0.0,
     )  # fmt: skip
-    validation = open_validation(tmp_path / "one", recipe)
+    validation = validation_on(tmp_path / "one", recipe)
     clock = fit(recipe, pool_for(recipe, tmp_path / "one"), validation, tmp_path / "out", fabric, Silent())
     assert clock.best > 35.0
