@@ -50,7 +50,7 @@ class Plane:
         return cls(pixels, *(torch.from_numpy(np.ascontiguousarray(n)) for n in (starts, table[:, 0], table[:, 1])))
 
     def gather(self, image: Tensor, top: Tensor, left: Tensor, size: int, pose: Tensor) -> Tensor:
-        """Windows of the n images with their corners at `top` and `left`: `(n, size, size, c)` uint8, where they lie."""
+        """Windows of n images with their corners at `top` and `left`, `(n, size, size, c)` uint8, where they lie."""
         numbers = torch.stack([self.start[image], self.width[image], top, left, *pose.long()])
         start, width, top, left, *pose_there = numbers.to(self.pixels.device, non_blocking=True)  # one small transfer
         rows, columns = _window(top, left, size, torch.stack(pose_there).bool())
