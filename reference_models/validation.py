@@ -11,6 +11,7 @@ from torch import nn
 
 from reference_models.patches import refuse_test_set
 from reference_models.weights import as_upscaler
+from srbench.arithmetic import exact_arithmetic
 from srbench.conventions import convention, quantise
 from srbench.datasets.folder import open_folder
 from srbench.inference import to_tensor
@@ -28,6 +29,7 @@ def validation_samples(folder: Path, scale: int, limit: int = 0) -> list[Sample]
     return [dataset[index] for index in range(min(limit or len(dataset), len(dataset)))]
 
 
+@exact_arithmetic()
 @torch.inference_mode()
 def mean_psnr_y(network: nn.Module, samples: Sequence[Sample], device: torch.device) -> float:
     """Mean PSNR-Y in dB over the samples, convention `matlab`; the network is put into evaluation mode and back."""
@@ -42,6 +44,7 @@ def mean_psnr_y(network: nn.Module, samples: Sequence[Sample], device: torch.dev
     return sum(scores) / len(scores)
 
 
+@exact_arithmetic()
 @torch.inference_mode()
 def upscaled(network: nn.Module, sample: Sample) -> Image:
     """SR of one sample, uint8 `(h, w, 3)`, from a network in evaluation mode."""
