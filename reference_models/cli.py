@@ -14,7 +14,8 @@ from srbench.cli.options import FOLDER, srbench_command
 
 @srbench_command(
     help="Train a model by a recipe (srbench list recipes), and keep its best and last weights in OUT.\n\n"
-    "A training that was stopped goes on with --resume."
+    "A training that was stopped goes on with --resume.",
+    kept="nothing was trained yet",
 )
 @click.argument("recipe")
 @click.option(
@@ -23,14 +24,16 @@ from srbench.cli.options import FOLDER, srbench_command
 @click.option("--val", type=FOLDER, help="A folder to validate on: Kodak24, never a test set.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
+@click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
+@click.option("--keep", type=click.IntRange(min=1), default=1, help="Keep the weights of the N best validations.")
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 def command(
-    recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, out: Path | None,
-    device: str, devices: int, val_limit: int, tensorboard: bool,
+    recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, force: bool,
+    keep: int, out: Path | None, device: str, devices: int, val_limit: int, tensorboard: bool,
 ) -> None:  # fmt: skip
     from reference_models.recipes import RECIPES, override
     from reference_models.train import train
@@ -46,6 +49,8 @@ def command(
         device=device,
         devices=devices,
         resume=resume,
+        force=force,
+        keep=keep,
         val_limit=val_limit,
         tensorboard=tensorboard,
     )

@@ -1,35 +1,21 @@
-"""What both training loops are made of: a fresh network, its compilation, taking stock, keeping what was reached."""
+"""What both training loops are made of: a fresh network, its place and compilation, a step of its optimiser."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from reference_models.architectures import build
-from reference_models.checkpoint import Clock, save_checkpoint
-from reference_models.patches import Pool
 from reference_models.recipes import Recipe
-from reference_models.validation import mean_psnr_y
-from reference_models.weights import load_network, save_weights
-from srbench.environment import device_name
-from srbench.errors import InputError, SrbenchError
+from reference_models.weights import load_network
+from srbench.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
-
-    from srbench.types import Sample
-
-
-class DivergedError(SrbenchError):
-    """The loss is no longer finite; the last good state is on disk."""
 
 
 def settle(recipe: Recipe) -> None:
@@ -88,12 +74,6 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> float:
     return rate
 
 
-def time_since(started: float, fabric: Fabric) -> float:
-    """Seconds since `started`, the same on every rank, so that all stop at the same step."""
-    seconds = time.perf_counter() - started
-    return float(fabric.broadcast(seconds)) if fabric.world_size > 1 else seconds
-
-
 def step(fabric: Fabric, model: _FabricModule, stepper: _FabricOptimizer, loss: Tensor, clip: float) -> None:
     """Backward, clip, step, and forget the gradients. Under fp16 a step whose gradients overflow is skipped."""
     fabric.backward(loss)
@@ -107,56 +87,3 @@ def centre(target: Tensor, output: Tensor) -> Tensor:
     """The middle of `target`, as large as `output`: what an unpadded network can answer for."""
     down, across = ((theirs - ours) // 2 for theirs, ours in zip(target.shape[-2:], output.shape[-2:], strict=True))
     return target[..., down : down + output.shape[-2], across : across + output.shape[-1]]
-
-
-def take_stock(
-    clock: Clock, losses: list[Tensor], average: nn.Module, samples: Sequence[Sample], fabric: Fabric, out: Path
-) -> bool:
-    """Validate, note it on the clock, empty `losses`; whether it is the best so far. Raises `DivergedError`."""
-    mean = float(torch.as_tensor(fabric.all_reduce(torch.stack(losses).mean())))
-    losses.clear()
-    if not math.isfinite(mean):
-        raise DivergedError(
-            f"the loss is {mean} after step {clock.step}; {out / 'last.ckpt'} is the last good state. "
-            f"Try a lower rate (--set lr=…) or --set clip=1"
-        )
-    scored = mean_psnr_y(average, samples, fabric.device) if samples else math.nan
-    return clock.observe(mean, scored) or not samples
-
-
-def keep(
-    out: Path,
-    recipe: Recipe,
-    average: nn.Module,
-    clock: Clock,
-    parts: dict[str, Any],
-    pool: Pool,
-    fabric: Fabric,
-    *,
-    better: bool,
-) -> None:
-    """Write `last.safetensors`, `best.safetensors` if it is the best, and `last.ckpt`; rank 0 does, the others wait."""
-    if fabric.is_global_zero:
-        out.mkdir(parents=True, exist_ok=True)
-        facts = training_facts(recipe, clock, pool, fabric.device)
-        for name in ("last", "best") if better else ("last",):
-            save_weights(out / f"{name}.safetensors", average.state_dict(), facts)
-        save_checkpoint(out / "last.ckpt", clock, parts)
-    fabric.barrier()
-
-
-def training_facts(recipe: Recipe, clock: Clock, pool: Pool, device: torch.device) -> dict[str, Any]:
-    """What the weights file says of its making."""
-    return {
-        "architecture": recipe.architecture,
-        "scale": recipe.scale,
-        "options": dict(recipe.options),
-        "recipe": {**asdict(recipe), "start": Path(recipe.start).name},
-        "steps": clock.step,
-        "minutes": round(clock.seconds / 60, 1),
-        "device": device_name(str(device)),
-        "data": {"images": pool.images, "fingerprint": pool.fingerprint},
-        "validation_psnr_y": clock.curve[-1][-1] if math.isfinite(clock.curve[-1][-1]) else None,
-        "curve": clock.curve,
-        "torch": torch.__version__,
-    }

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from reference_models.checkpoint import Clock
+from reference_models import signals
+from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
-from reference_models.patches import open_pool
+from reference_models.patches import open_pool, refuse_test_set
 from reference_models.recipes import GanRecipe, Recipe
-from reference_models.validation import validation_samples
+from reference_models.validation import Validation
 from reference_models.watch import Silent, watch_for
-from srbench.errors import InputError
+from srbench.datasets.folder import open_folder
+from srbench.errors import InputError, UnavailableError
 from srbench.inference import select_device
+from srbench.scoring import Scorer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -35,24 +38,52 @@ def train(
     device: str = "auto",
     devices: int = 1,
     resume: bool = False,
+    force: bool = False,
+    keep: int = 1,
     val_limit: int = 0,
     tensorboard: bool = False,
 ) -> Clock:
-    """Train by a recipe; see `reference_models.fit.fit`."""
+    """Train by a recipe; see `reference_models.fit.fit`.
+
+    Raises `InputError` where `out` holds a training already and neither `resume` nor `force` says what to do with it.
+    """
+    if not (resume or force):
+        refuse_training_in(out)
     fabric = make_fabric(select_device(device), devices, recipe.precision)
     pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
-    samples = validation_samples(val, recipe.scale, val_limit) if val else []
-    if not samples and (recipe.schedule == "plateau" or recipe.patience):
+    validation = open_validation(val, recipe, val_limit)
+    if not validation.samples and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
-    if isinstance(recipe, GanRecipe):
-        clock = fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
-    else:
-        clock = fit(recipe, pool, samples, out, fabric, watch, resume=resume)
+    if force and not resume and fabric.is_global_zero:
+        forget_training_in(out)
+    with signals.noted():
+        if isinstance(recipe, GanRecipe):
+            clock = fit_gan(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
+        else:
+            clock = fit(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
+
+
+def open_validation(folder: Path | None, recipe: Recipe, limit: int = 0) -> Validation:
+    """What a training by `recipe` is validated on and by. Raises `InputError` for a standard test set."""
+    if folder is None:
+        return Validation()
+    refuse_test_set(folder)
+    dataset = open_folder(folder, recipe.scale, "matlab")
+    samples = [dataset[index] for index in range(min(limit or len(dataset), len(dataset)))]
+    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
+    if not isinstance(recipe, GanRecipe):
+        return Validation(samples, metrics, "psnr_y", f"{dataset.fingerprint}:{len(samples)}")
+    if reason := Scorer(["lpips"]).unavailable.get("lpips"):
+        if recipe.patience:
+            raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
+        click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
+        return Validation(samples, metrics, "", f"{dataset.fingerprint}:{len(samples)}")
+    return Validation(samples, (*metrics, "lpips"), "lpips", f"{dataset.fingerprint}:{len(samples)}")
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:

@@ -58,9 +58,7 @@ class Lines:
             self._told = (now, clock.step)
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        step, seconds, loss, psnr = clock.curve[-1]
-        seen = f"  validation {psnr:.3f} dB" if samples else ""
-        click.echo(f"step {step:.0f}  {seconds:.0f} s  mean loss {loss:.5g}{seen}", err=True)
+        click.echo(_validated(clock), err=True)
 
 
 class Bar:
@@ -82,19 +80,18 @@ class Bar:
         )
         self.bar = Progress(*columns, console=Console(stderr=True))
         self.task = self.bar.add_task(recipe.name, total=1.0, now="")
-        self._psnr = ""
         self.bar.start()
 
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
         if clock.step % self.every == 0:
             speed = clock.step / max(clock.seconds, 1e-9)
-            now = f"step {clock.step}  {speed:.2f} it/s  {_text(losses)}{self._psnr}"
+            now = f"step {clock.step}  {speed:.2f} it/s  {_text(losses)}"
             self.bar.update(self.task, completed=clock.progress(self.recipe), now=now)
         if not clock.goes_on(self.recipe):
             self.bar.stop()
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        self._psnr = f"  validation {clock.curve[-1][-1]:.3f} dB" if samples else ""
+        self.bar.console.print(_validated(clock), highlight=False)
 
 
 class TensorBoard:
@@ -117,7 +114,8 @@ class TensorBoard:
             self.writer.add_scalar("train/rate", rate, clock.step)
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        self.writer.add_scalar("validation/psnr_y", clock.curve[-1][-1], clock.step)
+        for name, value in clock.scores_here.items():
+            self.writer.add_scalar(f"validation/{name}", value, clock.step)
         for sample in samples[: self.images]:
             image = upscaled(network, sample)
             self.writer.add_image(f"validation/{sample.id}", image, clock.step, dataformats="HWC")
@@ -143,6 +141,14 @@ def watch_for(recipe: Recipe, out: Path, *, tensorboard: bool) -> Watch:
     """A bar on a terminal, else lines; with TensorBoard where it is asked for."""
     seen: Watch = Bar(recipe) if sys.stderr.isatty() else Lines()
     return Several(seen, TensorBoard(out / "tensorboard")) if tensorboard else seen
+
+
+def _validated(clock: Clock) -> str:
+    """A line about a validation."""
+    step, seconds, loss = clock.curve[-1][:3]
+    known = {"psnr_y": "{:.3f} dB", "ssim_y": "SSIM {:.4f}", "lpips": "LPIPS {:.4f}"}
+    seen = ", ".join(known[name].format(value) for name, value in clock.scores_here.items())
+    return f"step {step:.0f}  {seconds:.0f} s  mean loss {loss:.5g}" + (f"  validation {seen}" if seen else "")
 
 
 def _text(losses: Mapping[str, Tensor]) -> str:

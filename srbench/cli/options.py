@@ -10,20 +10,32 @@ from typing import Any, TypeVar
 
 import click
 
+from srbench.errors import StoppedError
 from srbench.types import PRECISIONS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Command(click.Command):
-    """A command that also takes `--debug` and `--offline`, which travel as environment variables."""
+    """A command that also takes `--debug` and `--offline`, which travel as environment variables.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    `kept` is what its user is told on Ctrl-C: what is there of the work, and how to go on.
+    """
+
+    def __init__(self, *args: Any, kept: str = "nothing was kept", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.kept = kept
         self.params += [
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
         ]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(err=True)  # closes the terminal's ^C
+            raise StoppedError(f"interrupted; {self.kept}") from None
 
 
 def _switch(flag: str, variable: str, help: str) -> click.Option:

@@ -13,7 +13,9 @@ from srbench.errors import UsageError
 from srbench.registry import entries, load
 
 
-@srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
+@srbench_command(
+    help="Render the results folder RESULTS as tables, plots or a page.", kept="the files written so far are kept"
+)
 @click.argument("results", type=FOLDER)
 @click.option("--format", "formats", type=NAMES, default="md,csv", show_default=True, help="Names of reports, or all.")
 @click.option("--rows", type=NAMES, help="Axes on the rows of tables: scale, dataset, metric, model.")

@@ -9,7 +9,10 @@ import click
 from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, srbench_command
 
 
-@srbench_command(help="Score the SR images that a run saved, without the model: for other metrics or conventions.")
+@srbench_command(
+    help="Score the SR images that a run saved, without the model: for other metrics or conventions.",
+    kept="the runs scored so far are kept",
+)
 @click.argument("results", type=FOLDER)
 @click.option("--metrics", type=NAMES, required=True, help="NAME or NAME@CONVENTION.")
 @device_option

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_models.validation import mean_psnr_y
+from reference_models.validation import Validation
 from srbench.types import Sample
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def test_validation_amid_a_training_uses_no_tf32(photograph: Callable[..., np.nd
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high")
     try:
-        mean_psnr_y(witness, [Sample("a", lr, lr.repeat(2, axis=0).repeat(2, axis=1))], CPU)
+        Validation([Sample("a", lr, lr.repeat(2, axis=0).repeat(2, axis=1))])(witness, CPU)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before[0])

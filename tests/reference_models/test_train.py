@@ -40,7 +40,8 @@ def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys:
     facts = read_weights(out / "best.safetensors").metadata
     assert facts["data"].startswith('{"images": {"pictures": 4}')
     assert float(facts["validation_psnr_y"]) > 10.0
-    train(*words("srresnet-quick", pictures, out, "--resume", settings=(*SMALL, "steps=6")))
+    more = ("--val", str(pictures), "--val-limit", "2", "--resume")
+    train(*words("srresnet-quick", pictures, out, *more, settings=(*SMALL, "steps=6")))
     assert read_weights(out / "last.safetensors").metadata["steps"] == "6"
 
 
