@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from reference_models.weights import as_upscaler
+from srbench.arithmetic import exact_arithmetic
 from srbench.conventions import quantise
 from srbench.inference import to_tensor
 from srbench.scoring import Scorer
@@ -38,6 +39,7 @@ class Validation:
     def _scorers(self) -> dict[torch.device, Scorer]:
         return {}
 
+    @exact_arithmetic()
     @torch.inference_mode()
     def __call__(self, network: nn.Module, device: torch.device) -> dict[str, float]:
         """The mean of each score; the network is put into evaluation mode and back. Empty without samples."""
@@ -59,6 +61,7 @@ class Validation:
         return -value if self.by == "lpips" else value
 
 
+@exact_arithmetic()
 @torch.inference_mode()
 def upscaled(network: nn.Module, sample: Sample) -> Image:
     """SR of one sample, uint8 `(h, w, 3)`, from a network in evaluation mode."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from srbench.arithmetic import exact_arithmetic
 from srbench.backends import accelerated
 from srbench.errors import JobError, UsageError
 from srbench.images import to_rgb
@@ -38,15 +39,6 @@ def select_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UsageError(f"device {name!r} cannot be used ({reason}). Use --device cpu, or cuda:N") from error
     return device
-
-
-def settle_arithmetic() -> None:
-    """Make fp32 mean fp32 and runs repeatable: no TF32, no algorithm search, no unordered reductions in cuDNN."""
-    import torch
-
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
 
 
 class Upscaled(NamedTuple):
@@ -136,7 +128,7 @@ class Inference:
         """`(n, 3, h, w)` in [0, 1] to SR, in the chosen precision, averaged over the eight poses if so asked."""
         import torch
 
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        with torch.inference_mode(), exact_arithmetic(), autocast(self.device, self.precision):
             if not self.self_ensemble:
                 return self.upscaler(x)
             return torch.stack([undo(self.upscaler(do(x))) for do, undo in eight_poses()]).mean(dim=0)
@@ -153,7 +145,6 @@ def prepare(
     self_ensemble: bool = False,
 ) -> Inference:
     """Build a model for inference. Raises `JobError` where its `build` fails, or yields another scale."""
-    settle_arithmetic()
     try:
         upscaler = spec.build(scale, device)
     except (UsageError, JobError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srbench.arithmetic import exact_arithmetic
 from srbench.degradations import mod_crop
 from srbench.errors import InputError, UnavailableError
 from srbench.metrics import BoundMetric, resolve
@@ -58,7 +59,8 @@ class Scorer:
             key = (bound.convention.name, bound.metric.channel)
             if key not in views:
                 views[key] = bound.convention.views(sr.to(self.device), reference, scale=scale, channel=key[1])
-            scores[name] = float(self._functions[name](*views[key]))
+            with exact_arithmetic():
+                scores[name] = float(self._functions[name](*views[key]))
             if math.isnan(scores[name]):
                 raise InputError(f"{name} is not a number for this pair")
         return scores

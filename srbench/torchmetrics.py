@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from srbench.arithmetic import exact_arithmetic
 from srbench.conventions import quantise
 from srbench.errors import InputError, UnavailableError
 from srbench.metrics import resolve
@@ -63,7 +64,8 @@ class Score(_Metric):
             raise InputError(f"SR is {tuple(sr.shape)} and HR {tuple(hr.shape)}; expected (n, 3, h, w) twice")
         convention, metric = self.bound.convention, self.bound.metric
         views = convention.views(sr.detach(), quantise(hr.detach()), scale=self.scale, channel=metric.channel)
-        scores = self._function(sr.device)(*views)
+        with exact_arithmetic():
+            scores = self._function(sr.device)(*views)
         self.total += scores.double().sum().to(self.total.device)
         self.count += len(sr)
 
