@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,7 @@ from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.sources import Source, open_sources, split_off
 from reference_models.validation import Validation
-from reference_models.watch import Silent, watch_for
+from reference_models.watch import Silent, refuse_missing_extra, watch_for
 from srbench.datasets.folder import FileDataset
 from srbench.errors import InputError, UnavailableError
 from srbench.inference import select_device
@@ -29,6 +30,8 @@ from srbench.scoring import Scorer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from srbench.types import Sample
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,18 @@ def train(
     if not (resume or force):
         refuse_training_in(out)
     fabric = make_fabric(select_device(device), devices, recipe.precision)
-    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
+    refuse_missing_extra(tensorboard)  # minutes of decoding come first
     sources, to_validate = data.open(recipe)
     if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
-    validation = open_validation(to_validate, recipe, data.val_limit, data.degradation)
+    validation = open_validation(to_validate, recipe, data, lpips=tensorboard)
     pool = open_pool(sources, data.request(recipe), fabric.device)
     if force and not resume and fabric.is_global_zero:
         forget_training_in(out)
-    with signals.noted():
-        if isinstance(recipe, GanRecipe):
-            clock = fit_gan(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
-        else:
-            clock = fit(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
+    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
+    loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
+    with signals.noted(), closing(watch):
+        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
@@ -105,28 +107,36 @@ def prepare(recipe: Recipe, data: Data) -> None:
     open_pool(sources, data.request(recipe, prepare=True), torch.device("cpu"))
 
 
-def open_validation(
-    sources: Sequence[Source], recipe: Recipe, limit: int = 0, degradation: str = "matlab"
-) -> Validation:
-    """What a training by `recipe` is validated on and by; with `limit`, only the first so many images."""
+def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lpips: bool = False) -> Validation:
+    """What a training by `recipe` is validated on and by: a GAN by LPIPS; with `lpips`, others are told it too.
+
+    Raises `UnavailableError` where a GAN is to be stopped by LPIPS that cannot be had.
+    """
     if not sources:
         return Validation()
-    found = [(source.name, pair) for source in sources for pair in source.pairs][: limit or None]
+    samples, fingerprint = _samples(sources, recipe.scale, data)
+    metrics, by = ("psnr_y", "ssim_y"), "psnr_y"
+    if isinstance(recipe, GanRecipe) or lpips:
+        reason = Scorer(["lpips"]).unavailable.get("lpips")
+        if not reason:
+            metrics, by = (*metrics, "lpips"), "lpips" if isinstance(recipe, GanRecipe) else by
+        elif isinstance(recipe, GanRecipe):
+            if recipe.patience:
+                raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
+            click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
+            by = ""
+    return Validation(samples, metrics, by, fingerprint)
+
+
+def _samples(sources: Sequence[Source], scale: int, data: Data) -> tuple[list[Sample], str]:
+    """The images decoded, at most `val_limit`, and their fingerprint; ids are file names where those are unique."""
+    found = [(source.name, pair) for source in sources for pair in source.pairs][: data.val_limit or None]
     stems = [pair.hr.stem for _, pair in found]
     ids = [stem if stems.count(stem) == 1 else f"{name}-{stem}" for stem, (name, _) in zip(stems, found, strict=True)]
     hr = {id: pair.hr for id, (_, pair) in zip(ids, found, strict=True)}
     lr = {id: pair.lr for id, (_, pair) in zip(ids, found, strict=True) if pair.lr}
-    dataset = FileDataset("validation", hr, recipe.scale, degradation, lr or None)
-    samples = [dataset[index] for index in range(len(dataset))]
-    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
-    if not isinstance(recipe, GanRecipe):
-        return Validation(samples, metrics, "psnr_y", dataset.fingerprint)
-    if reason := Scorer(["lpips"]).unavailable.get("lpips"):
-        if recipe.patience:
-            raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
-        click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
-        return Validation(samples, metrics, "", dataset.fingerprint)
-    return Validation(samples, (*metrics, "lpips"), "lpips", dataset.fingerprint)
+    dataset = FileDataset("validation", hr, scale, data.degradation, lr or None)
+    return [dataset[index] for index in range(len(dataset))], dataset.fingerprint
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:

@@ -15,7 +15,7 @@ from reference_models.patches import Pool
 from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.sources import open_sources
-from reference_models.train import make_fabric, open_validation
+from reference_models.train import Data, make_fabric, open_validation
 from reference_models.validation import Validation
 from srbench.images import write_image
 
@@ -65,4 +65,4 @@ def pool_for(recipe: Recipe, *folders: Path, **request: Any) -> Pool:
 
 
 def validation_on(folder: Path, recipe: Recipe, limit: int = 0) -> Validation:
-    return open_validation(open_sources([folder], recipe.scale)[0], recipe, limit)
+    return open_validation(open_sources([folder], recipe.scale)[0], recipe, Data([folder], val_limit=limit))
