@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,7 @@ from reference_models import signals
 from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
+from reference_models.machine import with_precision
 from reference_models.patches import open_pool, refuse_test_set
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.validation import Validation
@@ -42,6 +44,7 @@ def train(
     keep: int = 1,
     val_limit: int = 0,
     tensorboard: bool = False,
+    deadline: float = math.inf,
 ) -> Clock:
     """Train by a recipe; see `reference_models.fit.fit`.
 
@@ -49,7 +52,9 @@ def train(
     """
     if not (resume or force):
         refuse_training_in(out)
-    fabric = make_fabric(select_device(device), devices, recipe.precision)
+    place = select_device(device)
+    recipe = with_precision(recipe, place)
+    fabric = make_fabric(place, devices, recipe.precision)
     pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
     validation = open_validation(val, recipe, val_limit)
     if not validation.samples and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
@@ -59,9 +64,9 @@ def train(
         forget_training_in(out)
     with signals.noted():
         if isinstance(recipe, GanRecipe):
-            clock = fit_gan(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
+            clock = fit_gan(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
         else:
-            clock = fit(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
+            clock = fit(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
@@ -92,11 +97,13 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))  # torchrun has started this many already
     nodes = max(1, int(os.environ.get("WORLD_SIZE", here)) // here)
     strategy: Any = "auto"
+    launched = "TORCHELASTIC_RUN_ID" in os.environ or library.plugins.environments.SLURMEnvironment.detect()
+    plugins = [] if here * nodes > 1 and launched else [library.plugins.environments.LightningEnvironment()]
     if here * nodes > 1:
         backend = "gloo" if device.type == "cpu" else None
         strategy = library.strategies.DDPStrategy(process_group_backend=backend, **{_buffers_option(): False})
     fabric: Fabric = library.Fabric(
-        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy
+        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy, plugins=plugins
     )
     fabric.launch()
     return fabric
