@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from reference_models.recipes import Recipe
 from srbench.errors import InputError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 MAY_CHANGE = {
     "name", "summary", "model", "steps", "minutes", "validate_every", "patience", "compile", "channels_last",
-    "checkpointing",
+    "checkpointing", "resumable",
 }  # fmt: skip
 """Fields of a recipe that a resumed training may have otherwise: its length, and what does not decide its steps."""
 
@@ -96,9 +95,8 @@ class Clock:
 
 def save_checkpoint(path: Path, clock: Clock, parts: dict[str, Any], terms: Mapping[str, Any]) -> None:
     """Write the clock, the terms and the `state_dict()` of every part; the file appears whole or not at all."""
-    states = {name: part.state_dict() for name, part in parts.items()}
     buffer = io.BytesIO()
-    torch.save({"clock": asdict(clock), "terms": dict(terms), **states}, buffer)
+    torch.save({"clock": asdict(clock), "terms": dict(terms), **states_of(parts)}, buffer)
     with atomic_file(path) as file:
         file.write(buffer.getbuffer())
         file.flush()
@@ -114,8 +112,7 @@ def load_checkpoint(path: Path, parts: dict[str, Any], terms: Mapping[str, Any])
     content = read_checkpoint(path)
     _refuse_other_terms(path, content["terms"], terms)
     try:
-        for name, part in parts.items():
-            part.load_state_dict(content[name])
+        put_back(parts, content)
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: was made by another recipe ({' '.join(str(error).split())[:120]}). Use another --out"
@@ -177,13 +174,12 @@ def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str,
             )
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of weights and batch-norm statistics; early on the decay is `(1 + n) / (10 + n)`."""
-    decay = min(decay, (1 + step) / (10 + step))
-    theirs = network.state_dict()
-    ours = average.state_dict()
-    floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
-    torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1.0 - decay)
-    for name in ours.keys() - set(floats):
-        ours[name].copy_(theirs[name])
+def states_of(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of each part, in the part's own tensors: whoever keeps them must copy them."""
+    return {name: part.state_dict() for name, part in parts.items()}
+
+
+def put_back(parts: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+    """Give each part the state of its name."""
+    for name, part in parts.items():
+        part.load_state_dict(states[name])

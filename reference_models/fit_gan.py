@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from reference_models.architectures.discriminators import discriminator
 from reference_models.checkpoint import Clock
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
-from reference_models.parts import compiled, placed, set_rate, step
+from reference_models.machine import optimiser_for
+from reference_models.parts import placed, set_rate, step
 from reference_models.patches import Pool
 from reference_models.perceptual import STRIDE, PerceptualLoss
 from reference_models.recipes import GanRecipe
@@ -32,6 +35,7 @@ def fit_gan(
     *,
     resume: bool = False,
     keep: int = 1,
+    deadline: float = math.inf,
 ) -> Clock:
     """Train a generator against a discriminator; files, errors and arguments are those of `fit`.
 
@@ -39,23 +43,18 @@ def fit_gan(
     is by LPIPS, since PSNR falls by design; where LPIPS cannot be had, its best is its last. Without `start` the
     generator begins from nothing.
     """
-    session = begin(recipe, pool, validation, out, fabric, watch, keep=keep)
+    session = begin(recipe, pool, validation, out, fabric, watch, keep=keep, deadline=deadline)
     size = recipe.patch * recipe.scale
     critic = placed(discriminator(recipe.discriminator, size, recipe.discriminator_features), recipe, fabric)
-    betas = (recipe.beta1, recipe.beta2)
-    optimiser = torch.optim.Adam(session.network.parameters(), lr=recipe.lr, betas=betas)
-    critic_optimiser = torch.optim.Adam(critic.parameters(), lr=recipe.lr, betas=betas)
+    optimiser, critic_optimiser = (optimiser_for(network, recipe) for network in (session.network, critic))
     clock = session.start(resume=resume, optimiser=optimiser, critic=critic, critic_optimiser=critic_optimiser)
-    model, stepper = fabric.setup(compiled(session.network, recipe), optimiser)
+    model, stepper = fabric.setup(session.compiled(), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
     perceptual = placed(PerceptualLoss(recipe.perceptual), recipe, fabric)
     model.train()
     judge.train()
 
-    while clock.goes_on(recipe):
-        share = session.share()
-        rate = set_rate(optimiser, recipe.lr * share)
-        set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
+    def one_step() -> dict[str, Tensor]:
         lr, hr = session.feed()
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
@@ -76,6 +75,12 @@ def fit_gan(
         blame = discriminator_loss(recipe.adversarial, judge(hr), judge(sr.detach()))
         step(fabric, judge, judge_stepper, blame, recipe.clip)
 
-        told = {"loss": loss, "judge": blame, **terms}
-        session.stepped({name: value.detach() for name, value in told.items()}, rate)
+        return {name: value.detach() for name, value in {"loss": loss, "judge": blame, **terms}.items()}
+
+    session.rehearse(one_step)
+    while session.goes_on():
+        share = session.share()
+        rate = set_rate(optimiser, recipe.lr * share)
+        set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
+        session.stepped(one_step(), rate)
     return clock

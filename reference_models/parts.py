@@ -1,17 +1,13 @@
-"""What both training loops are made of: a fresh network, its place and compilation, a step of its optimiser."""
+"""What both training loops are made of: seeds, a network's place, a step of its optimiser."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from reference_models.architectures import build
 from reference_models.recipes import Recipe
-from reference_models.weights import load_network
-from srbench.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -26,23 +22,6 @@ def settle(recipe: Recipe) -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def fresh_network(recipe: Recipe) -> nn.Module:
-    """The recipe's network: with fresh weights, or with those of `start`. Raises `InputError` where they do not fit."""
-    network = build(recipe.architecture, recipe.scale, **recipe.options)
-    if recipe.start:
-        try:
-            network.load_state_dict(load_network(Path(recipe.start)).state_dict())
-        except RuntimeError as error:
-            raise InputError(
-                f"{recipe.start} does not fit recipe {recipe.name!r}: {' '.join(str(error).split())[:120]}"
-            ) from None
-    if recipe.checkpointing and not hasattr(network, "checkpointing"):
-        raise InputError(f"architecture {recipe.architecture!r} has no gradient checkpointing; leave it false")
-    if recipe.checkpointing:
-        network.checkpointing = True  # type: ignore[assignment]
-    return network
-
-
 def placed(network: nn.Module, recipe: Recipe, fabric: Fabric) -> nn.Module:
     """The network on its device and in the recipe's layout; on several GPUs batch norm takes statistics over them all.
 
@@ -52,18 +31,6 @@ def placed(network: nn.Module, recipe: Recipe, fabric: Fabric) -> nn.Module:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network.to(fabric.device, memory_format=layout)  # type: ignore[call-overload]
-    return network
-
-
-def compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
-    """The network, with torch.compile where the recipe asks for it; tensor names stay as they are.
-
-    Of a deep body each block is compiled by itself: all share one graph, so that 23 blocks compile as fast as one.
-    """
-    if recipe.compile:
-        body = getattr(network, "body", None)
-        for part in body if isinstance(body, nn.Sequential) else [network]:
-            part.compile(mode=recipe.compile)
     return network
 
 

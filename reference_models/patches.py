@@ -150,6 +150,11 @@ class Feed:
         given, wanted = (pixels.to(self.device, non_blocking=True) for pixels in future.result())
         return scaled(given), scaled(wanted)
 
+    def example(self) -> tuple[Tensor, Tensor]:
+        """A batch that is not counted: the next ones are what they would have been."""
+        given, wanted = self.pool.draw(self.batch, self.patch, torch.Generator(), self.part)
+        return given.to(self.device), wanted.to(self.device)
+
     @cached_property
     def _readers(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(READERS, "srbench-patches")

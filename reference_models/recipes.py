@@ -34,8 +34,11 @@ class Recipe:
     ema             decay of the averaged weights, which are what is validated and shipped; 0 is off
     clip            largest gradient norm; 0 is off
     validate_every, patience   in steps, and in validations without a gain before stopping (0: never)
-    precision       of lightning-fabric: `32-true`, `bf16-mixed`, `16-mixed`
+    start           a weights file, or a packaged model's name, to begin from; blocks beyond its own begin as identity
+    precision       of lightning-fabric: `32-true`, `bf16-mixed`, `16-mixed`; or `auto`: `bf16-mixed` on a GPU that has
+                    it and on a CPU with AMX, else `32-true`
     compile         mode of torch.compile: `default`, `reduce-overhead` (CUDA graphs), `max-autotune`; empty is eager
+    resumable       whether `last.ckpt` is written, without which nothing is resumed; weights are kept in either case
     """
 
     name: str
@@ -65,6 +68,7 @@ class Recipe:
     compile: Literal["", "default", "reduce-overhead", "max-autotune"] = ""
     channels_last: bool = True
     checkpointing: bool = False
+    resumable: bool = True
     seed: int = 0
     summary: str = ""
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import torch
 from torch import Tensor, nn
 
 from reference_models import signals
-from reference_models.checkpoint import Clock, load_checkpoint, save_checkpoint, update_average
-from reference_models.parts import fresh_network, placed, settle
+from reference_models.average import Average
+from reference_models.checkpoint import SCORES, Clock, load_checkpoint, put_back, save_checkpoint, states_of
+from reference_models.machine import compiled
+from reference_models.parts import placed, settle
 from reference_models.patches import Feed, Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
+from reference_models.start import first_network
 from reference_models.validation import Validation
 from reference_models.watch import Watch
 from reference_models.weights import save_weights
@@ -52,17 +56,23 @@ class Session:
     fabric: Fabric
     watch: Watch
     network: nn.Module
-    average: nn.Module
     feed: Feed
     keep: int = 1
+    added: int = 0
+    """Blocks that the network has beyond those of `start`."""
+    deadline: float = math.inf
+    """`time.time()` at which everything is written, whatever the preparations took; it replaces `minutes`."""
     plateau: Plateau = field(init=False)
     parts: dict[str, Any] = field(init=False)
+    average: nn.Module = field(init=False)
     clock: Clock = field(default_factory=Clock)
     losses: list[Tensor] = field(default_factory=list)
     """Those of the steps since the last look at them, on the device."""
 
     def __post_init__(self) -> None:
         self.plateau = Plateau(self.recipe.decay)
+        self._averaged = Average(self.network) if self.recipe.ema else None
+        self.average = self._averaged.network if self._averaged else self.network
         self.parts = {
             "network": self.network,
             "average": self.average,
@@ -87,6 +97,52 @@ class Session:
     def last(self) -> Path:
         return self.out / "last.ckpt"
 
+    @property
+    def _kept_in(self) -> Path:
+        return self.last if self.recipe.resumable else self.out / "last.safetensors"
+
+    def compiled(self) -> nn.Module:
+        """The network as it is trained: compiled where the recipe wants that and it works; the record says so."""
+        lr, _ = self.feed.example()
+        trained = compiled(self.network, lr, self.recipe.compile, self.fabric)
+        if trained is self.network:
+            self.recipe = replace(self.recipe, compile="")
+        return trained
+
+    def rehearse(self, once: Callable[[], object]) -> None:
+        """Make a step of which nothing stays and validate once, then start the clock that the schedule follows.
+
+        So what is made once is in no schedule: compiled graphs, cuDNN's search, a trunk's weights. Left out on a CPU
+        that neither compiles nor goes on from something, where there is nothing to prepare.
+        """
+        began = time.perf_counter()
+        looked = 0.0
+        if self.fabric.device.type != "cpu" or self.recipe.compile or self.recipe.start or self.deadline < math.inf:
+            before = deepcopy(states_of(self.parts))
+            once()
+            put_back(self.parts, before)
+            if self.validation.samples and not self.clock.step:
+                looking = time.perf_counter()
+                self._look_before_the_first_step()
+                looked = time.perf_counter() - looking
+        self._started = time.perf_counter() - self.clock.seconds
+        if (took := time.perf_counter() - began) > 5.0 and self.fabric.is_global_zero:
+            click.echo(f"prepared in {took:.0f} s, which no schedule counts", err=True)
+        if self.deadline < math.inf:
+            left = self.deadline - time.time() - 2.0 * looked - 1.0  # the last validation, and writing
+            self.recipe = replace(self.recipe, minutes=(self.clock.seconds + max(left, 1.0)) / 60.0)
+
+    def _look_before_the_first_step(self) -> None:
+        """Where the training begins, as the first row of the curve."""
+        scores = self.fabric.broadcast(self.validation(self.average, self.fabric.device))
+        self.clock.curve.append([0, 0.0, math.nan, *(scores.get(name, math.nan) for name in SCORES)])
+        if self.fabric.is_global_zero:
+            told = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+            click.echo(f"before the first step: {told}", err=True)
+
+    def goes_on(self) -> bool:
+        return self.clock.goes_on(self.recipe)
+
     def share(self) -> float:
         """What the recipe's rates are multiplied with at this step."""
         return factor(self.recipe, self.clock.progress(self.recipe)) * self.plateau.factor
@@ -96,8 +152,8 @@ class Session:
 
         Raises `DivergedError` where any of them stopped being finite, and `StoppedError` after a signal.
         """
-        if self.recipe.ema:
-            update_average(self.average, self.network, self.recipe.ema, self.clock.step)
+        if self._averaged:
+            self._averaged.update(self.recipe.ema, self.clock.step)
         first, *others = losses.values()
         self.losses.append(first + 0.0 * torch.stack(others).sum() if others else first)
         seconds, stop = self._agreed()
@@ -141,7 +197,7 @@ class Session:
         if math.isfinite(mean) and _finite(self.network):
             return
         what = f"the loss is {mean}" if not math.isfinite(mean) else "a weight is not finite"
-        good = f"{self.last} is the last good state, of step {self._saved_step}"
+        good = f"{self._kept_in} is the last good state, of step {self._saved_step}"
         good = good if self._saved_step is not None else "nothing good was written yet"
         raise DivergedError(
             f"{what} after step {self.clock.step}; {good}. Try a lower rate (--set lr=…) or --set clip=1"
@@ -155,7 +211,8 @@ class Session:
             names = ["last", *(["best"] if better else []), *self._ranked(better)]
             for name in names:
                 save_weights(self.out / f"{name}.safetensors", self.average.state_dict(), facts)
-            save_checkpoint(self.last, self.clock, self.parts, self._terms())
+            if self.recipe.resumable:
+                save_checkpoint(self.last, self.clock, self.parts, self._terms())
         self.fabric.barrier()
         self._saved_at, self._saved_step = self.clock.seconds, self.clock.step
 
@@ -181,6 +238,7 @@ class Session:
             "scale": recipe.scale,
             "options": dict(recipe.options),
             "recipe": {**asdict(recipe), "start": Path(recipe.start).name},
+            **({"blocks_added_as_identity": self.added} if self.added else {}),
             "steps": self.clock.step,
             "minutes": round(self.clock.seconds / 60, 1),
             "device": device_name(str(self.fabric.device)),
@@ -192,21 +250,21 @@ class Session:
 
     def _farewell(self) -> str:
         how = "interrupted" if signals.asked() == signal.SIGINT else "told to stop"
-        return (
-            f"{how} after step {self.clock.step}, which is kept in {self.last}. Go on: the same command with --resume"
-        )
+        told = f"{how} after step {self.clock.step}, which is kept in {self._kept_in}"
+        return f"{told}. Go on: the same command with --resume" if self.recipe.resumable else told
 
 
 def begin(
-    recipe: Recipe, pool: Pool, validation: Validation, out: Path, fabric: Fabric, watch: Watch, *, keep: int = 1
-) -> Session:
+    recipe: Recipe, pool: Pool, validation: Validation, out: Path, fabric: Fabric, watch: Watch, *, keep: int = 1,
+    deadline: float = math.inf,
+) -> Session:  # fmt: skip
     """Seed, build and place the network, and what goes with it whatever the loop."""
     settle(recipe)
-    network = placed(fresh_network(recipe), recipe, fabric)
-    average = deepcopy(network).requires_grad_(False) if recipe.ema else network
+    network, added = first_network(recipe)
+    network = placed(network, recipe, fabric)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     feed = Feed(pool, recipe.batch, recipe.patch, recipe.seed, fabric.device, mine)
-    return Session(recipe, pool, validation, out, fabric, watch, network, average, feed, keep)
+    return Session(recipe, pool, validation, out, fabric, watch, network, feed, keep, added, deadline)
 
 
 def _finite(network: nn.Module) -> bool:

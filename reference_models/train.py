@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from reference_models import signals
 from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
+from reference_models.machine import with_precision
 from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.sources import Source, open_sources, split_off
@@ -75,6 +77,7 @@ def train(
     force: bool = False,
     keep: int = 1,
     tensorboard: bool = False,
+    deadline: float = math.inf,
 ) -> Clock:
     """Train by a recipe; see `reference_models.fit.fit`.
 
@@ -82,7 +85,9 @@ def train(
     """
     if not (resume or force):
         refuse_training_in(out)
-    fabric = make_fabric(select_device(device), devices, recipe.precision)
+    place = select_device(device)
+    recipe = with_precision(recipe, place)
+    fabric = make_fabric(place, devices, recipe.precision)
     refuse_missing_extra(tensorboard)  # minutes of decoding come first
     sources, to_validate = data.open(recipe)
     if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
@@ -94,7 +99,7 @@ def train(
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
     loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
     with signals.noted(), closing(watch):
-        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep)
+        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
@@ -145,11 +150,13 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))  # torchrun has started this many already
     nodes = max(1, int(os.environ.get("WORLD_SIZE", here)) // here)
     strategy: Any = "auto"
+    launched = "TORCHELASTIC_RUN_ID" in os.environ or library.plugins.environments.SLURMEnvironment.detect()
+    plugins = [] if here * nodes > 1 and launched else [library.plugins.environments.LightningEnvironment()]
     if here * nodes > 1:
         backend = "gloo" if device.type == "cpu" else None
         strategy = library.strategies.DDPStrategy(process_group_backend=backend, **{_buffers_option(): False})
     fabric: Fabric = library.Fabric(
-        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy
+        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy, plugins=plugins
     )
     fabric.launch()
     return fabric
