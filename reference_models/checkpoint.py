@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import io
 import math
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from reference_models.recipes import Recipe
 from srbench.base.errors import InputError
 from srbench.images.files import atomic_file
+
+if TYPE_CHECKING:
+    from reference_models.validation import Validation
+
+MAY_CHANGE = {
+    "name", "summary", "model", "steps", "minutes", "validate_every", "patience", "compile", "channels_last",
+    "checkpointing", "resumable",
+}  # fmt: skip
+"""Fields of a recipe that a resumed training may have otherwise: its length, and what does not decide its steps."""
+
+SCORES = ("psnr_y", "ssim_y", "lpips")
 
 
 @dataclass
@@ -25,14 +37,43 @@ class Clock:
     best: float = -math.inf
     waited: int = 0
     curve: list[list[float]] = field(default_factory=list)
-    """Rows of step, seconds, mean loss, validation PSNR in dB."""
+    """Rows of step, seconds, mean loss, and the `SCORES` of a validation; NaN where one was not taken."""
+    ranking: list[tuple[float, int]] = field(default_factory=list)
+    """What each validation was worth, and its step; the best first."""
+    loss: float = 0.0
+    losses: int = 0
+    """Sum and number of the losses since the last validation."""
 
-    def observe(self, loss: float, psnr: float) -> bool:
-        """Note a validation; whether it is the best so far."""
-        self.curve.append([self.step, round(self.seconds, 1), loss, psnr])
-        better = psnr > self.best
-        self.best, self.waited = (psnr, 0) if better else (self.best, self.waited + 1)
+    def add(self, loss: float, count: int) -> None:
+        self.loss, self.losses = self.loss + loss, self.losses + count
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.losses if self.losses else 0.0
+
+    def observe(self, scores: Mapping[str, float], validation: Validation) -> bool:
+        """Note a validation; whether it is the best so far. Without samples, the last always is."""
+        found = [scores.get(name, math.nan) for name in SCORES]
+        self.curve.append([self.step, round(self.seconds, 1), self.mean_loss, *found])
+        self.loss, self.losses = 0.0, 0
+        worth = validation.worth(scores)
+        if math.isnan(worth):
+            return True
+        self.ranking = sorted([*self.ranking, (worth, self.step)], key=lambda row: -row[0])
+        better = worth > self.best
+        self.best, self.waited = (worth, 0) if better else (self.best, self.waited + 1)
         return better
+
+    def best_steps(self, count: int) -> list[int]:
+        """The steps of the best validations."""
+        return [step for _, step in self.ranking[:count]]
+
+    @property
+    def scores_here(self) -> dict[str, float]:
+        """The scores of the validation at this very step; empty where there was none."""
+        if not self.curve or self.curve[-1][0] != self.step:
+            return {}
+        return {name: value for name, value in zip(SCORES, self.curve[-1][3:], strict=True) if math.isfinite(value)}
 
     def tick(self, seconds: float) -> None:
         """One more step; the training has run for `seconds` altogether."""
@@ -48,48 +89,97 @@ class Clock:
         return self.progress(recipe) < 1.0 and not (recipe.patience and self.waited >= recipe.patience)
 
     def is_due(self, recipe: Recipe) -> bool:
-        """Whether it is time to validate and save: every so many steps, and at the end."""
+        """Whether it is time to validate: every so many steps, and at the end."""
         return self.step % recipe.validate_every == 0 or self.progress(recipe) >= 1.0
 
 
-def save_checkpoint(path: Path, clock: Clock, parts: dict[str, Any]) -> None:
-    """Write the clock and the `state_dict()` of every part; plain states (tensors, dictionaries) go in as they are."""
-    content = {"clock": asdict(clock), **{name: _state(part) for name, part in parts.items()}}
+def save_checkpoint(path: Path, clock: Clock, parts: dict[str, Any], terms: Mapping[str, Any]) -> None:
+    """Write the clock, the terms and the `state_dict()` of every part; the file appears whole or not at all."""
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save({"clock": asdict(clock), "terms": dict(terms), **states_of(parts)}, buffer)
     with atomic_file(path) as file:
         file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the new name with nothing behind it
 
 
-def load_checkpoint(path: Path, parts: dict[str, Any]) -> Clock:
-    """Put the saved states back into the parts and return the clock. Raises `InputError` where that cannot be done."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is nothing to resume. Start without --resume")
-    content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
+def load_checkpoint(path: Path, parts: dict[str, Any], terms: Mapping[str, Any]) -> Clock:
+    """Put the saved states back into the parts and return the clock.
+
+    Raises `InputError` for a missing or damaged file, and where it was made on other terms, naming the first that
+    differs.
+    """
+    content = read_checkpoint(path)
+    _refuse_other_terms(path, content["terms"], terms)
     try:
-        for name, part in parts.items():
-            if isinstance(part, torch.Generator):
-                part.set_state(content[name])
-            else:
-                part.load_state_dict(content[name])
-    except (KeyError, RuntimeError, ValueError) as error:
+        put_back(parts, content)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: was made by another recipe ({' '.join(str(error).split())[:120]}). Use another --out"
         ) from error
     return Clock(**content["clock"])
 
 
-def _state(part: Any) -> Any:
-    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote. Raises `InputError` for a file that is missing, damaged, or something else."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is nothing to resume. Start without --resume")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
+        if isinstance(content, dict) and isinstance(content["clock"]["step"], int) and "terms" in content:
+            return content
+        what = "it has no clock"
+    except Exception as error:  # zip, pickle and torch each have their own for damage
+        what = " ".join(str(error).split())[:80] or type(error).__name__
+    raise InputError(
+        f"{path}: is no state of a training, or a damaged one ({what}). "
+        f"Begin another from the weights beside it: --out NEW --set start={path.with_name('last.safetensors')}"
+    )
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of weights and batch-norm statistics; early on the decay is `(1 + n) / (10 + n)`."""
-    decay = min(decay, (1 + step) / (10 + step))
-    theirs = network.state_dict()
-    ours = average.state_dict()
-    floats = [name for name, tensor in ours.items() if tensor.is_floating_point()]
-    torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1.0 - decay)
-    for name in ours.keys() - set(floats):
-        ours[name].copy_(theirs[name])
+def refuse_training_in(out: Path) -> None:
+    """Raise `InputError` where a folder holds a training already: a new one would write over it."""
+    if not (found := _files_of_a_training(out)):
+        return
+    try:
+        where = f"at step {read_checkpoint(out / 'last.ckpt')['clock']['step']}"
+    except InputError:
+        where = found[0].name
+    raise InputError(f"{out} holds a training ({where}). Go on with --resume, or take another --out, or --force")
+
+
+def forget_training_in(out: Path) -> None:
+    """Remove what an earlier training left, so that nothing of it is taken for the new one's."""
+    for path in _files_of_a_training(out):
+        path.unlink(missing_ok=True)
+
+
+def _files_of_a_training(out: Path) -> list[Path]:
+    names = ("last.ckpt", "best.safetensors", "last.safetensors", "best-*.safetensors")
+    return [path for name in names for path in sorted(out.glob(name))]
+
+
+def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    old, new = before["recipe"], now["recipe"]
+    for key in sorted((old.keys() | new.keys()) - MAY_CHANGE):
+        if old.get(key) != new.get(key):
+            raise InputError(
+                f"{path}: was made with {key}={old.get(key)}, not {new.get(key)}. Resume it with that, or begin "
+                f"another from its weights: --out NEW --set start={path.with_name('last.safetensors')}"
+            )
+    for key, option in (("data", "--data"), ("validation", "--val")):
+        if before[key] != now[key]:
+            raise InputError(
+                f"{path}: was made with other images ({option}). Resume it with those, or use another --out"
+            )
+
+
+def states_of(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of each part, in the part's own tensors: whoever keeps them must copy them."""
+    return {name: part.state_dict() for name, part in parts.items()}
+
+
+def put_back(parts: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+    """Give each part the state of its name."""
+    for name, part in parts.items():
+        part.load_state_dict(states[name])

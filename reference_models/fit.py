@@ -1,95 +1,61 @@
-"""Training on pixels: SRCNN, SRResNet, ESRNet. Read `fit` from top to bottom."""
+"""Training on pixels: SRCNN, SRResNet, ESRNet. Read `fit` from top to bottom; `session` has what is around it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from copy import deepcopy
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from reference_models.checkpoint import Clock, load_checkpoint, update_average
+from reference_models.checkpoint import Clock
 from reference_models.losses import PIXEL
-from reference_models.parts import (
-    centre,
-    compiled,
-    fresh_network,
-    keep,
-    placed,
-    set_rate,
-    settle,
-    step,
-    take_stock,
-    time_since,
-)
+from reference_models.machine import optimiser_for
+from reference_models.parts import centre, set_rate, step
 from reference_models.patches import Pool
 from reference_models.recipes import Recipe
-from reference_models.schedules import Plateau, factor
-from reference_models.soap import Soap
+from reference_models.session import begin
+from reference_models.validation import Validation
 from reference_models.watch import Watch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from srbench.datasets.sample import Sample
-
-OPTIMISERS = {"adam": torch.optim.Adam, "soap": Soap}
-
 
 def fit(
     recipe: Recipe,
     pool: Pool,
-    samples: Sequence[Sample],
+    validation: Validation,
     out: Path,
     fabric: Fabric,
     watch: Watch,
     *,
     resume: bool = False,
+    keep: int = 1,
+    deadline: float = math.inf,
 ) -> Clock:
     """Train, and leave `best.safetensors`, `last.safetensors` and `last.ckpt` in the folder `out`.
 
-    `samples` are validated on; without any, the last weights are the best. Raises `DivergedError` where the loss stops
-    being finite, and `InputError` where `resume` finds nothing or a checkpoint of another recipe.
+    Without validation samples the last weights are the best; with `keep` above 1 the weights of so many best
+    validations stay, as `best-STEP.safetensors`. With a `deadline` (`time.time()`) the training takes what time there
+    is until then, in place of the recipe's `minutes`. Raises `DivergedError` where the loss stops being finite,
+    `StoppedError` after a signal, and `InputError` where `resume` finds nothing or a checkpoint of another training.
     """
-    settle(recipe)
-    network = placed(fresh_network(recipe), recipe, fabric)
-    average = deepcopy(network).requires_grad_(False) if recipe.ema else network
-    optimiser = OPTIMISERS[recipe.optimiser](network.parameters(), lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
-    draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
-    plateau = Plateau(recipe.decay)
-    parts: dict[str, Any] = {
-        "network": network,
-        "average": average,
-        "optimiser": optimiser,
-        "draws": draws,
-        "plateau": plateau,
-        "precision": fabric.strategy.precision,  # the loss scale of fp16
-    }
-    clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
-    model, stepper = fabric.setup(compiled(network, recipe), optimiser)
+    session = begin(recipe, pool, validation, out, fabric, watch, keep=keep, deadline=deadline)
+    optimiser = optimiser_for(session.network, recipe)
+    clock = session.start(resume=resume, optimiser=optimiser)
+    model, stepper = fabric.setup(session.compiled(), optimiser)
     model.train()
-    mine = slice(fabric.global_rank, None, fabric.world_size)
-    losses: list[Tensor] = []
-    started = time.perf_counter() - clock.seconds
 
-    while clock.goes_on(recipe):
-        rate = set_rate(optimiser, recipe.lr * factor(recipe, clock.progress(recipe)) * plateau.factor)
-        lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
+    def one_step() -> dict[str, Tensor]:
+        lr, hr = session.feed()
         sr = model(lr)
         loss = PIXEL[recipe.loss](sr, centre(hr, sr))
         step(fabric, model, stepper, loss, recipe.clip)
-        if recipe.ema:
-            update_average(average, network, recipe.ema, clock.step)
-        losses.append(loss.detach())
-        clock.tick(time_since(started, fabric))
-        watch.step(clock, {"loss": losses[-1]}, rate)
-        if clock.is_due(recipe):
-            better = take_stock(clock, losses, average, samples, fabric, out)
-            if recipe.schedule == "plateau":
-                plateau.observe(clock.curve[-1][-1])
-            keep(out, recipe, average, clock, parts, pool, fabric, better=better)
-            watch.validated(clock, average, samples)
+        return {"loss": loss.detach()}
+
+    session.rehearse(one_step)
+    while session.goes_on():
+        rate = set_rate(optimiser, recipe.lr * session.share())
+        session.stepped(one_step(), rate)
     return clock

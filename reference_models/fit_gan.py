@@ -2,78 +2,71 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from copy import deepcopy
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from reference_models.architectures.discriminators import discriminator
-from reference_models.checkpoint import Clock, load_checkpoint, update_average
+from reference_models.checkpoint import Clock
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
-from reference_models.parts import compiled, fresh_network, keep, placed, set_rate, settle, step, take_stock, time_since
+from reference_models.machine import optimiser_for
+from reference_models.parts import centre, placed, set_rate, step
 from reference_models.patches import Pool
 from reference_models.perceptual import STRIDE, PerceptualLoss
 from reference_models.recipes import GanRecipe
-from reference_models.schedules import factor
+from reference_models.session import begin
+from reference_models.settings import judged_side
+from reference_models.validation import Validation
 from reference_models.watch import Watch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from srbench.datasets.sample import Sample
-
 
 def fit_gan(
     recipe: GanRecipe,
     pool: Pool,
-    samples: Sequence[Sample],
+    validation: Validation,
     out: Path,
     fabric: Fabric,
     watch: Watch,
     *,
     resume: bool = False,
+    keep: int = 1,
+    deadline: float = math.inf,
 ) -> Clock:
     """Train a generator against a discriminator; files, errors and arguments are those of `fit`.
 
-    The generator minimises perceptual + pixel + adversarial loss, each with its weight (ESRGAN, equation 3). Since PSNR
-    falls by design, `best.safetensors` is the last. Without `start` the generator begins from nothing.
+    The generator minimises perceptual + pixel + adversarial loss, each with its weight (ESRGAN, equation 3). Its best
+    is by LPIPS, since PSNR falls by design; where LPIPS cannot be had, its best is its last. Without `start` the
+    generator begins from nothing.
     """
-    settle(recipe)
-    network = placed(fresh_network(recipe), recipe, fabric)
-    size = recipe.patch * recipe.scale
-    critic = placed(discriminator(recipe.discriminator, size, recipe.discriminator_features), recipe, fabric)
-    average = deepcopy(network).requires_grad_(False) if recipe.ema else network
-    betas = (recipe.beta1, recipe.beta2)
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas)
-    critic_optimiser = torch.optim.Adam(critic.parameters(), lr=recipe.lr, betas=betas)
-    draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
-    parts: dict[str, Any] = {"network": network, "average": average, "optimiser": optimiser, "draws": draws}
-    parts |= {"critic": critic, "critic_optimiser": critic_optimiser, "precision": fabric.strategy.precision}
-    clock = load_checkpoint(out / "last.ckpt", parts) if resume else Clock()
-    model, stepper = fabric.setup(compiled(network, recipe), optimiser)
+    session = begin(recipe, pool, validation, out, fabric, watch, keep=keep, deadline=deadline)
+    fresh = discriminator(recipe.discriminator, judged_side(recipe), recipe.discriminator_features)
+    critic = placed(fresh, recipe, fabric)
+    optimiser = optimiser_for(session.network, recipe)
+    critic_optimiser = optimiser_for(critic, replace(recipe, rates={}))
+    clock = session.start(resume=resume, optimiser=optimiser, critic=critic, critic_optimiser=critic_optimiser)
+    model, stepper = fabric.setup(session.compiled(), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
     perceptual = placed(PerceptualLoss(recipe.perceptual), recipe, fabric)
-    mine = slice(fabric.global_rank, None, fabric.world_size)
-    losses: list[Tensor] = []
-    started = time.perf_counter() - clock.seconds
     model.train()
     judge.train()
 
-    while clock.goes_on(recipe):
-        share = factor(recipe, clock.progress(recipe))
-        rate = set_rate(optimiser, recipe.lr * share)
-        set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
-        lr, hr = pool.draw(recipe.batch, recipe.patch, draws, mine)
+    def one_step() -> dict[str, Tensor]:
+        lr, hr = session.feed()
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
+
+        sr = model(lr)
+        sr, hr = (image.expand(-1, 3, -1, -1) for image in (sr, centre(hr, sr)))  # Y is judged as a grey picture
 
         critic.requires_grad_(False)
         with torch.no_grad():
             real = judge(hr) if recipe.adversarial == "relativistic" else None
-        sr = model(lr)
         with fabric.autocast():
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),
@@ -87,15 +80,12 @@ def fit_gan(
         blame = discriminator_loss(recipe.adversarial, judge(hr), judge(sr.detach()))
         step(fabric, judge, judge_stepper, blame, recipe.clip)
 
-        if recipe.ema:
-            update_average(average, network, recipe.ema, clock.step)
-        losses.append(loss.detach() + 0.0 * blame.detach())  # so that a judge that diverged is noticed too
-        clock.tick(time_since(started, fabric))
-        watch.step(
-            clock, {"loss": loss.detach(), "judge": blame.detach(), **{k: v.detach() for k, v in terms.items()}}, rate
-        )
-        if clock.is_due(recipe):
-            take_stock(clock, losses, average, samples, fabric, out)
-            keep(out, recipe, average, clock, parts, pool, fabric, better=True)
-            watch.validated(clock, average, samples)
+        return {name: value.detach() for name, value in {"loss": loss, "judge": blame, **terms}.items()}
+
+    session.rehearse(one_step)
+    while session.goes_on():
+        share = session.share()
+        rate = set_rate(optimiser, recipe.lr * share)
+        set_rate(critic_optimiser, (recipe.discriminator_lr or recipe.lr) * share)
+        session.stepped(one_step(), rate)
     return clock

@@ -90,12 +90,17 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int] = (0, 0)) -> Tensor:
-        """`shift` cuts off so many rows and columns: the trunk's strides must not always fall on the same pixels.
+    def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int] | None = None) -> Tensor:
+        """With a `shift`, row and column below `STRIDE`, of a crop that begins there; without, of the whole images.
 
-        Otherwise the generator learns what the strides do not see, a grid as wide as they are.
+        The trunk's strides must not always fall on the same pixels: otherwise the generator learns what they do not
+        see, a grid as wide as they are. The crop is of one size at every shift, since cuDNN looks for its fastest
+        algorithm at each size anew.
         """
-        sr, hr = (image[..., shift[0] :, shift[1] :] for image in (sr, hr))
+        if shift is not None:
+            height, width = (side - (STRIDE - 1) for side in sr.shape[-2:])
+            crop = (..., slice(shift[0], shift[0] + height), slice(shift[1], shift[1] + width))
+            sr, hr = sr[crop], hr[crop]
         with torch.no_grad():
             wanted = self._seen(hr)
         seen = self._seen(sr)

@@ -70,13 +70,19 @@ def card(
         "steps": facts["steps"],
         "time": f"{facts['minutes']} minutes on {facts['device']}",
         "perceptual trunk": recipe.get("perceptual", "none"),
-        "start": recipe["start"] or "fresh weights",
+        "start": _start(facts, recipe),
         "stored as": "fp16" if half else "fp32",
         "torch": facts["torch"],
     }
     lines = [f"# {name}, x{facts['scale']}", "", *([note, ""] if note else []), "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in rows.items()]
     return "\n".join([*lines, "", *_table(scores)]) + "\n"
+
+
+def _start(facts: Mapping[str, str], recipe: Mapping[str, Any]) -> str:
+    added = facts.get("blocks_added_as_identity")
+    grown = f", and {added} new blocks that began as identity" if added else ""
+    return f"{recipe['start'] or 'fresh weights'}{grown}"
 
 
 def _changes(recipe: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class Soap(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 3e-3,
         betas: tuple[float, float] = (0.95, 0.95),
         eps: float = 1e-8,
@@ -93,8 +93,11 @@ def _correlation(gradient: Tensor, side: int) -> Tensor:
 
 
 def _eigenvectors(correlation: Tensor) -> Tensor:
-    """Those that stand out, largest first; then the axes, as far as they are orthogonal to them."""
-    values, vectors = torch.linalg.eigh(correlation)
+    """Those that stand out, largest first; then the axes, as far as they are orthogonal to them.
+
+    In fp64: LAPACK may fail to tell the many directions apart that the gradient of few patches says nothing of.
+    """
+    values, vectors = (part.to(correlation.dtype) for part in torch.linalg.eigh(correlation.double()))
     known = vectors[:, values > _little(values[-1])].flip(1)
     axes = torch.eye(len(correlation), dtype=correlation.dtype, device=correlation.device)
     basis: Tensor = torch.linalg.qr(torch.cat([known, axes], dim=1)).Q

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,47 +15,171 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from reference_models.checkpoint import Clock
+from reference_models import signals
+from reference_models.architectures import build
+from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
-from reference_models.patches import open_pool
+from reference_models.machine import optimiser_for, with_precision
+from reference_models.patches import Pool
+from reference_models.perceptual import PerceptualLoss
+from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
-from reference_models.validation import validation_samples
-from reference_models.watch import Silent, watch_for
-from srbench.base.errors import InputError
+from reference_models.settings import check
+from reference_models.sources import Source, open_sources, split_off
+from reference_models.validation import Validation
+from reference_models.watch import Silent, refuse_missing_extra, watch_for
+from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.datasets.folder import FileDataset
+from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from srbench.datasets.sample import Sample
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training is fed with.
+
+    `train` are folders, names of standard sets, or lists; `val` is one such to validate on, or `val_split` the share
+    of the training images that is set apart for it. `degradation` makes the LR of both.
+    """
+
+    train: Sequence[str | Path]
+    val: str | Path | None = None
+    val_split: float = 0.0
+    val_limit: int = 0
+    degradation: str = "matlab"
+    root: Path | None = None
+    cache: Path | None = None
+
+    def open(self, recipe: Recipe) -> tuple[list[Source], list[Source]]:
+        """Sources to train and to validate on. Raises `InputError` as `open_sources` does."""
+        train, val = open_sources(self.train, recipe.scale, self.degradation, self.root)
+        if self.val is not None:
+            rest, val = open_sources([self.val], recipe.scale, self.degradation, self.root, to_train=False)
+            val = val or rest
+        elif self.val_split:
+            train, val = split_off(train, self.val_split)
+        return train, val
+
+    def request(self, recipe: Recipe, *, prepare: bool = False) -> Request:
+        return Request(
+            recipe.scale, recipe.patch, recipe.kind, self.degradation, (1.0, *recipe.zooms), recipe.flips, recipe.turns,
+            self.cache, prepare,
+        )  # fmt: skip
+
 
 def train(
     recipe: Recipe,
-    folders: Sequence[Path],
-    val: Path | None,
+    data: Data,
     out: Path,
     *,
     device: str = "auto",
     devices: int = 1,
     resume: bool = False,
-    val_limit: int = 0,
+    force: bool = False,
+    keep: int = 1,
     tensorboard: bool = False,
+    deadline: float = math.inf,
 ) -> Clock:
-    """Train by a recipe; see `reference_models.fit.fit`."""
-    fabric = make_fabric(select_device(device), devices, recipe.precision)
-    pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
-    samples = validation_samples(val, recipe.scale, val_limit) if val else []
-    if not samples and (recipe.schedule == "plateau" or recipe.patience):
+    """Train by a recipe; see `reference_models.fit.fit`.
+
+    Raises `InputError` where `out` holds a training already and neither `resume` nor `force` says what to do with it.
+    """
+    check(recipe)
+    if not (resume or force):
+        refuse_training_in(out)
+    refuse_missing_extra(tensorboard)
+    place = select_device(device)
+    recipe = with_precision(recipe, place)
+    refuse_unfit(recipe, place)
+    fabric = make_fabric(place, devices, recipe.precision)
+    refuse_uneven(recipe, fabric.world_size)
+    sources, to_validate = data.open(recipe)
+    if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
+    validation = open_validation(to_validate, recipe, data, lpips=tensorboard)
+    pool = open_pool(sources, data.request(recipe), fabric.device)
+    recipe = in_steps(recipe, pool)
+    if force and not resume and fabric.is_global_zero:
+        forget_training_in(out)
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
-    if isinstance(recipe, GanRecipe):
-        clock = fit_gan(recipe, pool, samples, out, fabric, watch, resume=resume)
-    else:
-        clock = fit(recipe, pool, samples, out, fabric, watch, resume=resume)
+    loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
+    with signals.noted(), closing(watch):
+        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
+
+
+def refuse_unfit(recipe: Recipe, device: torch.device) -> None:
+    """Raise where the network cannot be built, the trunk of its loss cannot be had, or the device cannot compute so."""
+    if recipe.precision == "16-mixed" and device.type == "cpu":
+        raise UsageError("precision=16-mixed: a CPU has no fp16 training; --set precision=bf16-mixed, or 32-true")
+    with torch.device("meta"):
+        network = build(recipe.architecture, recipe.scale, **recipe.options)
+    optimiser_for(network, recipe)
+    if isinstance(recipe, GanRecipe):
+        PerceptualLoss(recipe.perceptual)
+
+
+def refuse_uneven(recipe: Recipe, devices: int) -> None:
+    """Raise `UsageError` where devices would have parts of a batch of different sizes, whose mean is another loss."""
+    if recipe.batch % devices:
+        near = max(devices, recipe.batch // devices * devices)
+        raise UsageError(f"batch={recipe.batch} cannot be shared by {devices} devices evenly: --set batch={near}")
+
+
+def in_steps(recipe: Recipe, pool: Pool) -> Recipe:
+    """The recipe with `epochs` as steps: as many as show, in patches, that many times the pixels there are."""
+    if not recipe.epochs:
+        return recipe
+    seen = recipe.batch * recipe.patch**2
+    return replace(recipe, steps=max(1, math.ceil(recipe.epochs * pool.pixels / seen)))
+
+
+def prepare(recipe: Recipe, data: Data) -> None:
+    """Decode the training images into the cache, and nothing else."""
+    sources, _ = data.open(recipe)
+    open_pool(sources, data.request(recipe, prepare=True), torch.device("cpu"))
+
+
+def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lpips: bool = False) -> Validation:
+    """What a training by `recipe` is validated on and by: a GAN by LPIPS; with `lpips`, others are told it too.
+
+    Raises `UnavailableError` where a GAN is to be stopped by LPIPS that cannot be had.
+    """
+    if not sources:
+        return Validation()
+    samples, fingerprint = _samples(sources, recipe.scale, data)
+    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
+    by = "psnr_y"
+    if isinstance(recipe, GanRecipe) or lpips:
+        reason = Scorer(["lpips"]).unavailable.get("lpips")
+        if not reason:
+            metrics, by = (*metrics, "lpips"), "lpips" if isinstance(recipe, GanRecipe) else by
+        elif isinstance(recipe, GanRecipe):
+            if recipe.patience:
+                raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
+            click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
+            by = ""
+    return Validation(samples, metrics, by, fingerprint)
+
+
+def _samples(sources: Sequence[Source], scale: int, data: Data) -> tuple[list[Sample], str]:
+    """The images decoded, at most `val_limit`, and their fingerprint; ids are file names where those are unique."""
+    found = [(source.name, pair) for source in sources for pair in source.pairs][: data.val_limit or None]
+    stems = [pair.hr.stem for _, pair in found]
+    ids = [stem if stems.count(stem) == 1 else f"{name}-{stem}" for stem, (name, _) in zip(stems, found, strict=True)]
+    hr = {id: pair.hr for id, (_, pair) in zip(ids, found, strict=True)}
+    lr = {id: pair.lr for id, (_, pair) in zip(ids, found, strict=True) if pair.lr}
+    dataset = FileDataset("validation", hr, scale, data.degradation, lr or None)
+    return [dataset[index] for index in range(len(dataset))], dataset.fingerprint
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
@@ -61,11 +188,13 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))  # torchrun has started this many already
     nodes = max(1, int(os.environ.get("WORLD_SIZE", here)) // here)
     strategy: Any = "auto"
+    launched = "TORCHELASTIC_RUN_ID" in os.environ or library.plugins.environments.SLURMEnvironment.detect()
+    plugins = [] if here * nodes > 1 and launched else [library.plugins.environments.LightningEnvironment()]
     if here * nodes > 1:
         backend = "gloo" if device.type == "cpu" else None
         strategy = library.strategies.DDPStrategy(process_group_backend=backend, **{_buffers_option(): False})
     fabric: Fabric = library.Fabric(
-        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy
+        accelerator=device.type, devices=here, num_nodes=nodes, precision=precision, strategy=strategy, plugins=plugins
     )
     fabric.launch()
     return fabric

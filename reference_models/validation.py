@@ -1,47 +1,67 @@
-"""Validation while training: srbench's own PSNR, default convention, on a folder that is no test set."""
+"""Validation while training: srbench's own scores, default conventions, on images that are no test set."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from reference_models.patches import refuse_test_set
 from reference_models.weights import as_upscaler
-from srbench.datasets.folder import open_folder
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.datasets.sample import Sample
 from srbench.images.tensors import to_tensor
-from srbench.metrics.conventions import convention, quantise
-from srbench.metrics.psnr import psnr
+from srbench.metrics.conventions import quantise
+from srbench.metrics.scorer import Scorer
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
 
 
-def validation_samples(folder: Path, scale: int, limit: int = 0) -> list[Sample]:
-    """Decoded once. Raises `InputError` for a standard test set, and for a folder without images."""
-    refuse_test_set(folder)
-    dataset = open_folder(folder, scale, "matlab")
-    return [dataset[index] for index in range(min(limit or len(dataset), len(dataset)))]
+@dataclass(frozen=True)
+class Validation:
+    """Samples, what they are scored by, and the score by which weights are chosen and a training is stopped.
+
+    `by` is `psnr_y`, or for a GAN `lpips`, which is better where it is lower; empty where the last weights are the
+    best. `fingerprint` is that of the samples.
+    """
+
+    samples: Sequence[Sample] = ()
+    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
+    by: str = "psnr_y"
+    fingerprint: str = ""
+
+    @cached_property
+    def _scorers(self) -> dict[torch.device, Scorer]:
+        return {}
+
+    @exact_arithmetic()
+    @torch.inference_mode()
+    def __call__(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """The mean of each score; the network is put into evaluation mode and back. Empty without samples."""
+        if not self.samples:
+            return {}
+        scorer = self._scorers.setdefault(device, Scorer(self.metrics, device))
+        was_training = network.training
+        upscale = as_upscaler(network.eval())
+        rows = []
+        for sample in self.samples:
+            sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
+            rows.append(scorer(sr, sample.reference, upscale.scale))
+        network.train(was_training)
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+    def worth(self, scores: Mapping[str, float]) -> float:
+        """The score that decides, signed so that more is better; NaN where there is none."""
+        value = scores.get(self.by, math.nan)
+        return -value if self.by == "lpips" else value
 
 
-@torch.inference_mode()
-def mean_psnr_y(network: nn.Module, samples: Sequence[Sample], device: torch.device) -> float:
-    """Mean PSNR-Y in dB over the samples, convention `matlab`; the network is put into evaluation mode and back."""
-    was_training = network.training
-    upscale = as_upscaler(network.eval())
-    scores = []
-    for sample in samples:
-        sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
-        hr = (to_tensor(sample.reference, device) * 255.0).round().to(torch.uint8)
-        scores.append(float(psnr(*convention("matlab").views(sr, hr, scale=upscale.scale, channel="y"))))
-    network.train(was_training)
-    return sum(scores) / len(scores)
-
-
+@exact_arithmetic()
 @torch.inference_mode()
 def upscaled(network: nn.Module, sample: Sample) -> Image:
     """SR of one sample, uint8 `(h, w, 3)`, from a network in evaluation mode."""

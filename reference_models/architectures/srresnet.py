@@ -68,9 +68,9 @@ class SRResNet(nn.Module):
         self._begin_as_nearest()
 
     def _begin_as_nearest(self) -> None:
-        """Three features carry RGB past everything; the blocks begin as identity (zero gains, as Goyal et al. 2017)."""
+        """Three features carry RGB past everything; the blocks begin as identity."""
         for block in self.body:
-            nn.init.zeros_(block.norm2.weight)  # type: ignore[union-attr,arg-type]
+            self.make_identity(block)
         carry(self.head[0], 3)  # type: ignore[arg-type]
         with torch.no_grad():
             torch.as_tensor(self.join[1].weight)[:3] = 0.0
@@ -83,7 +83,18 @@ class SRResNet(nn.Module):
         deep = shallow
         for block in self.body:
             deep = recomputed(block, deep) if self.checkpointing and self.training else block(deep)
+        return self.reconstruct(shallow, deep)
+
+    def reconstruct(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """What is behind the body, in a method of its own so that it can be compiled apart from the blocks."""
         return torch.as_tensor(self.tail(self.upsample(shallow + self.join(deep))))
+
+    @staticmethod
+    def make_identity(block: nn.Module) -> None:
+        """Let a block hand on its input: the gain of its last norm is zero (Goyal et al. 2017), as is its shift."""
+        assert isinstance(block, ResidualBlock)
+        nn.init.zeros_(block.norm2.weight)
+        nn.init.zeros_(block.norm2.bias)
 
 
 def shuffles(scale: int) -> tuple[int, ...]:

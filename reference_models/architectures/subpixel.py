@@ -25,9 +25,9 @@ class SubpixelConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self._on_the_small_grid()
-        bias = None if self.bias is None else self.bias.repeat_interleave(self.factor**2)
-        small = functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
-        return functional.pixel_shuffle(small, self.factor)
+        small = functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        large = functional.pixel_shuffle(small, self.factor)
+        return large if self.bias is None else large + self.bias.view(-1, 1, 1)  # torch 2.11 compiles no computed bias
 
     def _on_the_small_grid(self) -> Tensor:
         """`(outputs * f * f, inputs * f * f, k', k')`: channels are ordered as PixelShuffle has them."""

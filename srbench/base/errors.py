@@ -3,6 +3,7 @@
 SrbenchError            exit status 1
 ├── JobError            a model failed on an image; the other jobs went on
 ├── RegressionError     a check found scores worse than the baseline
+├── StoppedError        a signal ended a command, which says what it kept exit status 128 + the signal's number
 ├── UsageError          an unknown name, a contradictory option          exit status 2
 ├── InputError          a file or folder that is not what was asked for  exit status 2
 ├── IncomparableError   two results that differ in more than the model   exit status 2
@@ -24,6 +25,14 @@ class JobError(SrbenchError):
 
 class RegressionError(SrbenchError):
     """Scores are worse than the baseline allows."""
+
+
+class StoppedError(SrbenchError):
+    """Ctrl-C or SIGTERM; the message says what was kept, and how to go on."""
+
+    def __init__(self, message: str, exit_status: int = 130) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
 
 
 class UsageError(SrbenchError):

@@ -101,8 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = cli.main(arguments, prog_name="srbench", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted. What was computed is kept; the same command goes on from there", 130)
+    except click.Abort as error:  # click's word for EOFError too, which is no Ctrl-C
+        return _bug(error.__cause__) if isinstance(error.__cause__, EOFError) else _complain("interrupted", 130)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
     except NO_ARGUMENTS as error:
         click.echo(error.format_message())
         return 0
@@ -116,8 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(_system_error(error), 1)
     except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        return _complain(f"{what}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
+        return _bug(error)
+
+
+def _bug(error: BaseException) -> int:
+    what = f"{type(error).__name__}: {error}"
+    return _complain(f"{what}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
 
 
 def _complain(message: str, status: int) -> int:

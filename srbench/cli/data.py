@@ -65,7 +65,7 @@ def _verdict(verification: Verification) -> str:
     return f"does not verify ({counts})"
 
 
-@command.command("prepare", cls=Command)
+@command.command("prepare", cls=Command, kept="the sets prepared so far are kept")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--from", "source", type=EXISTING, help="A folder, zip or tar in any layout.  [default: fetched]")
 @click.option("--with-lr", is_flag=True, help="Also take the LR files that are with the HR images.")

@@ -10,7 +10,10 @@ from srbench.cli.options import EXISTING, degradation_option, srbench_command
 from srbench.cli.values import Scale
 
 
-@srbench_command(help="Make LR from HR: an image, or a folder of them. Names are kept, and files are lossless.")
+@srbench_command(
+    help="Make LR from HR: an image, or a folder of them. Names are kept, and files are lossless.",
+    kept="the images written so far are kept",
+)
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
 @click.option("--scale", type=Scale(2), default=4, show_default=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from srbench.base.registry import entries, package_of
+from srbench.base.errors import SrbenchError
+from srbench.base.registry import entries, load, package_of
 from srbench.cli.options import data_root_option, srbench_command
 
 Line = tuple[str, ...]
@@ -48,13 +49,25 @@ def _with_row(summary: str, published: str) -> str:
     return f"{summary}. Gives {published}" if published else summary
 
 
+def _recipes(root: Path | None) -> list[Line]:
+    """With what each says of itself; a recipe needs nothing heavy to be imported."""
+    lines: list[Line] = []
+    for name, entry in entries("recipes").items():
+        try:
+            told = str(getattr(load("recipes", name), "summary", ""))
+        except SrbenchError as error:
+            told = str(error)
+        lines.append((name, package_of(entry), told))
+    return lines
+
+
 TABLES: dict[str, Callable[[Path | None], Iterable[Line]]] = {
     "models": lambda root: _entries("models"),
     "datasets": _datasets,
     "metrics": lambda root: _entries("metrics"),
     "conventions": _conventions,
     "degradations": _degradations,
-    "recipes": lambda root: _entries("recipes"),
+    "recipes": _recipes,
     "reports": lambda root: _entries("reports"),
     "backends": lambda root: _entries("backends"),
 }

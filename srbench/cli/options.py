@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from srbench.base.errors import UsageError
+from srbench.base.errors import StoppedError, UsageError
 from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
@@ -27,10 +27,12 @@ class Command(click.Command):
     """A command that also takes `--debug` and `--offline`, which travel as environment variables.
 
     Its exit status is 1 at least where it had to leave out damaged files, see `read_results`.
+    `kept` is what its user is told on Ctrl-C: what is there of the work, and how to go on.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kept: str = "nothing was kept", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.kept = kept
         self.params += [
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
@@ -41,9 +43,13 @@ class Command(click.Command):
         known = {name for param in self.params for name in param.opts if isinstance(param, click.Option)}
         return super().parse_args(context, [_as_known(word, known) for word in args])
 
-    def invoke(self, context: click.Context) -> Any:
-        status = super().invoke(context)
-        return (status or 1) if context.meta.get(DAMAGED) else status
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            status = super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(err=True)  # closes the terminal's ^C
+            raise StoppedError(f"interrupted; {self.kept}") from None
+        return (status or 1) if ctx.meta.get(DAMAGED) else status
 
 
 def _as_known(word: str, known: set[str]) -> str:

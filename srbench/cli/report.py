@@ -14,7 +14,9 @@ from srbench.cli.options import FOLDER, NAMES, data_root_option, read_results, s
 from srbench.cli.values import Names
 
 
-@srbench_command(help="Render the results folder RESULTS as tables, plots or a page.")
+@srbench_command(
+    help="Render the results folder RESULTS as tables, plots or a page.", kept="the files written so far are kept"
+)
 @click.argument("results", type=FOLDER)
 @click.option(
     "--format",

@@ -32,7 +32,8 @@ NO_SETS = "the test sets found, else samples"
 
 @srbench_command(
     help="Score models on data sets, time them, and print the table.\n\n"
-    "Scores already in OUT are kept: a run that was stopped goes on where it was."
+    "Scores already in OUT are kept: a run that was stopped goes on where it was.",
+    kept="what was computed is kept; the same command goes on from there",
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
 @click.option("--models", type=MODELS, help="all, names, files, module:factory, A+B.  [default: all]")

@@ -10,7 +10,10 @@ from srbench.cli.options import FOLDER, data_root_option, device_option, srbench
 from srbench.cli.values import Names
 
 
-@srbench_command(help="Score the SR images that a run saved, without the model: for other metrics or conventions.")
+@srbench_command(
+    help="Score the SR images that a run saved, without the model: for other metrics or conventions.",
+    kept="the runs scored so far are kept",
+)
 @click.argument("results", type=FOLDER)
 @click.option("--metrics", type=Names("metrics"), required=True, help="NAME or NAME@CONVENTION.")
 @device_option

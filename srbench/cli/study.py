@@ -39,7 +39,7 @@ def make_command(
     click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
 
 
-@command.command("serve", cls=Command)
+@command.command("serve", cls=Command, kept="every answer given so far is kept")
 @click.argument("folder", type=EXISTING)
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets phones on your network in.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @srbench_command(
     help="Upscale INPUT, an image, a folder of images or a video, to OUTPUT.\n\n"
-    "A folder's tree is kept, and images that OUTPUT already holds are left alone."
+    "A folder's tree is kept, and images that OUTPUT already holds are left alone.",
+    kept="of a folder, the images written so far are kept; of one image or a video, nothing",
 )
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, UnavailableError
 from srbench.images.degrade import mod_crop
 from srbench.images.tensors import image_tensor
@@ -68,7 +69,8 @@ class Scorer:
             if key not in views:
                 given = rounded if bound.convention.round_sr else sr
                 views[key] = bound.convention.views(given, reference, scale=scale, channel=key[1])
-            scores[name] = float(self._functions[name](*views[key]))
+            with exact_arithmetic():
+                scores[name] = float(self._functions[name](*views[key]))
             if math.isnan(scores[name]):
                 raise InputError(f"{name} is not a number for this pair")
         return scores

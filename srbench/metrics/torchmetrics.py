@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.packages import install_hint
 from srbench.metrics import resolve
@@ -90,7 +91,8 @@ class Score(_Metric):
         convention, metric = self.bound.convention, self.bound.metric
         sr, hr = self._unit(sr.detach(), "SR"), self._unit(hr.detach(), "HR")
         views = convention.views(sr, quantise(hr), scale=self.scale, channel=metric.channel)
-        scores = self._function(sr.device)(*views)
+        with exact_arithmetic():
+            scores = self._function(sr.device)(*views)
         self.total += scores.double().sum().to(self.total.device)
         self.count += len(sr)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import JobError, SrbenchError, UsageError, first_line
 from srbench.images.tensors import to_tensor
 from srbench.models.backends import accelerated
@@ -36,15 +37,6 @@ def select_device(name: str) -> torch.device:
         reason = first_line(error)
         raise UsageError(f"device {name!r} cannot be used ({reason}). Use --device cpu, or cuda:N") from error
     return device
-
-
-def settle_arithmetic() -> None:
-    """Make fp32 mean fp32 and runs repeatable: no TF32, no algorithm search, no unordered reductions in cuDNN."""
-    import torch
-
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
 
 
 def seed_device(device: torch.device, seed: int) -> None:
@@ -145,7 +137,7 @@ class Inference:
         """`(n, 3, h, w)` in [0, 1] to SR, in the chosen precision, averaged over the eight poses if so asked."""
         import torch
 
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        with torch.inference_mode(), exact_arithmetic(), autocast(self.device, self.precision):
             if not self.self_ensemble:
                 return one_tensor(self.upscaler(x))
             return torch.stack([undo(one_tensor(self.upscaler(do(x)))) for do, undo in eight_poses()]).mean(dim=0)
@@ -162,7 +154,6 @@ def prepare(
     self_ensemble: bool = False,
 ) -> Inference:
     """Build a model for inference. Raises `JobError` where its `build` fails, or yields another scale."""
-    settle_arithmetic()
     try:
         upscaler = spec.build(scale, device)
     except (UsageError, JobError):
