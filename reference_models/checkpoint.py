@@ -65,7 +65,11 @@ def load_checkpoint(path: Path, parts: dict[str, Any]) -> Clock:
     """Put the saved states back into the parts and return the clock. Raises `InputError` where that cannot be done."""
     if not path.is_file():
         raise InputError(f"{path}: there is nothing to resume. Start without --resume")
-    content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
+    except Exception as error:  # torch raises anything for a damaged file
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise InputError(f"{path}: damaged ({reason}). Start without --resume") from error
     try:
         for name, part in parts.items():
             if isinstance(part, torch.Generator):
