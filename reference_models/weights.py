@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from reference_models.architectures import build
 from reference_models.architectures.srcnn import SRCNN, BicubicUpscaler, LumaUpscaler
 from reference_models.names import recognise
-from srbench.base.errors import InputError
+from srbench.base.documents import Count, Scale, parse
+from srbench.base.errors import InputError, SrbenchError
 from srbench.images.files import atomic_file
 from srbench.models.loaders.checkpoint import Checkpoint
 from srbench.models.spec import ModelSpec
@@ -94,7 +95,7 @@ def network_of(checkpoint: Checkpoint) -> nn.Module | None:
     """
     facts, tensors = checkpoint.metadata, checkpoint.tensors
     if "architecture" in facts:
-        network = build(facts["architecture"], int(facts["scale"]), **json.loads(facts.get("options", "{}")))
+        network = _described(checkpoint)
     else:
         found = recognise(tensors)
         if found is None:
@@ -106,6 +107,32 @@ def network_of(checkpoint: Checkpoint) -> nn.Module | None:
         raise InputError(f"{checkpoint.path}: {' '.join(str(error).split())[:200]}") from None
     network.eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last)
+
+
+def _described(checkpoint: Checkpoint) -> nn.Module:
+    """The network that the metadata describe, with fresh weights. Raises `InputError` where they describe none.
+
+    It is tried without memory first: a network that the file's tensors do not fill, in name and shape, is never built,
+    so that none is larger than its file.
+    """
+    where, facts = f"{checkpoint.path}: not weights of srbench", checkpoint.metadata
+    scale = parse(facts.get("scale", "null").encode(), Scale, f"{where}: metadata `scale`")
+    options = parse(facts.get("options", "{}").encode(), dict[str, Count | str], f"{where}: metadata `options`")
+    if not isinstance(blocks := options.get("blocks", 0), int) or blocks > len(checkpoint.tensors):
+        raise InputError(
+            f"{where}: metadata `options` has {blocks!r} blocks, the file {len(checkpoint.tensors)} tensors"
+        )
+    try:
+        with torch.device("meta"):
+            sketch = build(facts["architecture"], scale, **options)
+            sketch.load_state_dict({name: tensor.to("meta") for name, tensor in checkpoint.tensors.items()})
+    except SrbenchError:
+        raise
+    except RuntimeError as error:
+        raise InputError(f"{checkpoint.path}: {' '.join(str(error).split())[:200]}") from None
+    except Exception as error:  # whatever an architecture makes of options that it was never meant to have
+        raise InputError(f"{where}: no network has its metadata ({type(error).__name__}: {error})"[:300]) from error
+    return build(facts["architecture"], scale, **options)
 
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:

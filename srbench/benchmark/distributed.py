@@ -13,7 +13,6 @@ import hashlib
 import heapq
 import os
 import re
-import signal
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -149,7 +148,6 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks:
 def joined() -> Iterator[Ranks]:
     """Meet the other processes of this run, if a launcher has started any; use as a context manager.
 
-    While it is entered, a launcher's SIGTERM interrupts as Ctrl-C does, so that locks are released.
     Raises `JobError` where they do not meet within the timeout.
     """
     ranks = ranks_of(os.environ)
@@ -158,13 +156,9 @@ def joined() -> Iterator[Ranks]:
         return
     import torch.distributed as dist
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        _meet(ranks)
-        yield ranks
-        dist.destroy_process_group()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    _meet(ranks)
+    yield ranks
+    dist.destroy_process_group()
 
 
 def _meet(ranks: Ranks) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -98,8 +101,15 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 fine, 1 a job failed or a score regressed, 2 bad input."""
+    _make_printable()
+    with _ending_like_ctrl_c():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = cli.main(arguments, prog_name="srbench", standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
         return status if isinstance(status, int) else 0
     except click.Abort as error:  # click's word for EOFError too, which is no Ctrl-C
         return _bug(error.__cause__) if isinstance(error.__cause__, EOFError) else _complain("interrupted", 130)
@@ -126,10 +136,35 @@ def _bug(error: BaseException) -> int:
     return _complain(f"{what}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
 
 
+def _make_printable() -> None:
+    """What a terminal cannot encode is shown as `?`, and a closed stdout or stderr swallows what is said."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as we run
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM interrupts as Ctrl-C does: locks are released and temporary files removed."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _complain(message: str, status: int) -> int:
-    if os.environ.get("SRBENCH_DEBUG"):
-        traceback.print_exc()
-    click.echo(f"srbench: {message}", err=True)
+    with suppress(OSError, ValueError):  # a stderr that is full or gone
+        if os.environ.get("SRBENCH_DEBUG"):
+            traceback.print_exc()
+        click.echo(f"srbench: {message}", err=True)
     return status
 
 

@@ -16,8 +16,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
 from srbench.base.errors import InputError
+from srbench.base.temporary import atomic_file as atomic_file  # whoever writes images writes other files so, too
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -41,8 +43,9 @@ FORMATS = ("PNG", "WEBP", "JPEG", "BMP", "TIFF")
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".webp")
 
-MAX_PIXELS = 1 << 30
-"""A picture that claims more is refused before a byte of it is decoded."""
+MAX_PIXELS = 1 << 27
+"""A picture that claims more is refused before a byte of it is decoded: `srbench run` takes some 80 bytes a pixel of
+HR, 10 GiB for one of this size. `$SRBENCH_MAX_MEGAPIXELS` allows more."""
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
@@ -55,9 +58,16 @@ def read_image(path: Path | str) -> Image:
     Raises `InputError` for everything that the table above refuses, and for a missing or damaged file.
     """
     path = Path(path)
+    with open_file(path) as file:
+        return decode_image(file, path)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """An image's file, open; raises `InputError` for one that is missing, cannot be read, or is no regular file."""
     try:
-        with path.open("rb") as file:
-            return decode_image(file, path)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever, a device has no end
+            raise InputError(f"{path}: not a regular file")
+        return path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except OSError as error:
@@ -66,12 +76,24 @@ def read_image(path: Path | str) -> Image:
 
 def decode_image(file: IO[bytes], path: Path) -> Image:
     """As `read_image`, from an open file; `path` is what errors call it. Raises `InputError`."""
-    try:
+    with readable(path):
         return _decode(file, path)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What a decoder raises, as an `InputError` that names the file: for a damaged one that may be anything."""
+    try:
+        yield
+    except InputError:
+        raise
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image that srbench reads ({', '.join(SUFFIXES)})") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
-        raise InputError(f"{path}: cannot be decoded ({error}). Replace the file; it may be truncated.") from error
+    except MemoryError:
+        raise InputError(f"{path}: cannot be decoded: it needs more memory than there is") from None
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(f"{path}: cannot be decoded ({reason}). Replace the file; it may be truncated.") from error
 
 
 def open_picture(file: IO[bytes], formats: tuple[str, ...] = FORMATS) -> pil.Image:
@@ -94,10 +116,21 @@ def _decode(file: IO[bytes], path: Path) -> Image:
 def refuse_size_and_frames(picture: pil.Image, path: Path) -> None:
     """Raise `InputError` for more than `MAX_PIXELS`, and for animations."""
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{path}: {width}x{height} pixels; srbench reads up to {MAX_PIXELS >> 20} megapixels")
+    most = max_pixels()
+    if width * height > most:
+        remedy = "Cut it up, or set SRBENCH_MAX_MEGAPIXELS where there is memory for 80 bytes a pixel"
+        raise InputError(f"{path}: {width}x{height} pixels; srbench reads up to {most / 1e6:.0f} megapixels. {remedy}")
     if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
         raise InputError(f"{path}: holds several frames; save the one that you mean as a PNG")
+
+
+def max_pixels() -> int:
+    """`MAX_PIXELS`, or what `$SRBENCH_MAX_MEGAPIXELS` says. Raises `InputError` where that is no number."""
+    text = os.environ.get("SRBENCH_MAX_MEGAPIXELS", "")
+    try:
+        return int(float(text) * 1e6) if text else MAX_PIXELS
+    except (ValueError, OverflowError):
+        raise InputError(f"SRBENCH_MAX_MEGAPIXELS={text!r} is not a number of megapixels") from None
 
 
 def _refuse_what_would_be_converted_silently(picture: pil.Image, path: Path) -> None:
@@ -155,33 +188,6 @@ def write_image(path: Path | str, image: Image) -> None:
         pil.fromarray(image).save(file, format=pil.registered_extensions()[path.suffix.lower()], **options)
 
 
-class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
-    """Context manager: a binary file that replaces `path` on success and vanishes on failure."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> IO[bytes]:
-        handle, self._temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        self._file = os.fdopen(handle, "wb")
-        return self._file
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            self._file.close()
-            if kind is None:
-                Path(self._temporary).chmod(0o666 & ~_umask())
-                os.replace(self._temporary, self.path)
-        finally:
-            Path(self._temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def list_images(folder: Path) -> dict[str, Path]:
     """The images straight inside a folder, by id (the file name without its suffix), sorted by id.
 
@@ -191,11 +197,19 @@ def list_images(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in sorted(_image_files(folder), key=lambda path: (path.stem, path.suffix)):
+        if not path.is_file():
+            raise InputError(
+                f"{path}: not a regular file, but a folder, a pipe, a device or a link to nothing. Remove it"
+            )
         if path.stem in found:
             raise InputError(f"{folder}: two images are called {path.stem}: {found[path.stem].name} and {path.name}")
         found[path.stem] = path
     return found
 
 
-def _image_files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+def _image_files(folder: Path) -> list[Path]:
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    return [path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -42,7 +42,7 @@ def locked(journal: Path) -> Iterator[None]:
 
     journal.parent.mkdir(parents=True, exist_ok=True)
     path = journal.with_suffix(journal.suffix.replace(".journal", ".lock"))
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=0.2, poll_interval=0.01)  # one that is being removed is free in a moment
     try:
         lock.acquire()
     except Timeout:
@@ -51,8 +51,9 @@ def locked(journal: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # first, or whoever took it meanwhile would lose it; Windows keeps what is open
+            path.unlink()
         lock.release()
-        path.unlink(missing_ok=True)
 
 
 def read_journal(path: Path) -> tuple[Run | None, list[Row]]:

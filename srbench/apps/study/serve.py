@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import IMAGES, RATINGS, Question, Study, read_study
-from srbench.base.errors import UnavailableError
+from srbench.base.documents import parse
+from srbench.base.errors import InputError, UnavailableError
 from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SIDES = ("left", "right", "same")
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """What the page sends: `choice` is one of `SIDES` or `RATINGS`."""
+
+    rater: str
+    question: str
+    choice: str
 
 
 def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
@@ -56,14 +68,22 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
 
     @app.post("/answers")
     def answer() -> Any:
-        given = request.get_json()
-        fields = [given.get(key) if isinstance(given, dict) else None for key in ("rater", "question", "choice")]
-        rater, id, choice = (value if isinstance(value, str) else "" for value in fields)
-        question, seed = study.question(id), _seed(answers, rater)
-        if question is None or seed is None or choice not in (SIDES if study.mode == "pairs" else RATINGS):
+        try:
+            given = parse(request.get_data(), GivenAnswer, "the answer: not as the page sends it")
+        except InputError:
             abort(400)
-        answers.add(rater, question.id, chosen(question, seed, choice))
-        return jsonify(shown(study, seed, answers.answered(rater)))
+        question, seed = study.question(given.question), _seed(answers, given.rater)
+        if question is None or seed is None or given.choice not in (SIDES if study.mode == "pairs" else RATINGS):
+            abort(400)
+        answers.add(given.rater, question.id, chosen(question, seed, given.choice))
+        return jsonify(shown(study, seed, answers.answered(given.rater)))
+
+    @app.before_request
+    def refuse_foreign_pages() -> None:
+        """Browsers say whose page a request comes from; what another site's page sends is no rater's doing."""
+        origin = request.headers.get("Origin")
+        if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
+            abort(403)
 
     @app.after_request
     def guard(response: Any) -> Any:

@@ -22,11 +22,20 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as pil
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
 from srbench.apps.upscale.pixels import Enlarger, Pixels, Progress
 from srbench.base.errors import InputError
-from srbench.images.files import FORMATS, SUFFIXES, atomic_file, bits_per_sample, open_picture, refuse_size_and_frames
+from srbench.images.files import (
+    FORMATS,
+    SUFFIXES,
+    atomic_file,
+    bits_per_sample,
+    open_file,
+    open_picture,
+    readable,
+    refuse_size_and_frames,
+)
 
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
@@ -49,18 +58,11 @@ class Picture:
 
 def read_picture(path: Path) -> Picture:
     """Decode a picture; raises `InputError` for what the table above refuses, and for damaged files."""
-    try:
-        with path.open("rb") as file, open_picture(file, FORMATS) as picture:
-            refuse_size_and_frames(picture, path)
-            if bits_per_sample(picture) > 8:
-                return _read_16_bits(path, picture)
-            return _from_pillow(path, picture)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image that srbench reads ({', '.join(SUFFIXES)})") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error}). Replace the file; it may be truncated.") from error
+    with open_file(path) as file, readable(path), open_picture(file, FORMATS) as picture:
+        refuse_size_and_frames(picture, path)
+        if bits_per_sample(picture) > 8:
+            return _read_16_bits(path, picture)
+        return _from_pillow(path, picture)
 
 
 def _from_pillow(path: Path, picture: pil.Image) -> Picture:

@@ -13,6 +13,7 @@ from srbench.base import assets
 from srbench.base.errors import InputError, SrbenchError
 from srbench.base.outputs import refuse_replacing
 from srbench.base.registry import unknown
+from srbench.base.temporary import in_the_making
 from srbench.datasets.standard.fetch import discard, fetched
 from srbench.datasets.standard.lr_files import LrPicker
 from srbench.datasets.standard.match import Picker
@@ -97,9 +98,9 @@ def _replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes the place of `target` at the end, or vanishes with whatever went wrong."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _recover(target)
-    building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    building = in_the_making(target.parent)
+    building.mkdir()
     try:
-        building.chmod(0o755)
         yield building
         _swap(building, target)
     except OSError as error:
@@ -115,6 +116,7 @@ def _recover(target: Path) -> None:
     for aside in target.parent.glob(f".{target.name}.old.*/{target.name}"):
         if not target.exists():
             aside.rename(target)
+        shutil.rmtree(aside.parent, ignore_errors=True)
 
 
 def _swap(building: Path, target: Path) -> None:

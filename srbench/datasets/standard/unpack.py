@@ -57,7 +57,7 @@ def _in_folder(source: Path) -> Iterator[Picture]:
     for home, folders, names in os.walk(source):
         folders.sort()
         for path in (Path(home, name) for name in sorted(names)):
-            if _is_picture(path.name) and path.stat().st_size <= MAX_PICTURE_BYTES:
+            if _is_picture(path.name) and path.is_file() and path.stat().st_size <= MAX_PICTURE_BYTES:
                 yield str(path.relative_to(source)), path.read_bytes()
 
 

@@ -52,7 +52,9 @@ class Checkpoint:
     def _content(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such weights file")
-        return read_safetensors(self.path) if self.path.suffix == ".safetensors" else (read_pickle(self.path), {})
+        read = read_safetensors(self.path) if self.path.suffix == ".safetensors" else (read_pickle(self.path), {})
+        refuse_inflated(self.path, read[0])
+        return read
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
@@ -80,7 +82,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error)})") from error
 
 
@@ -94,6 +96,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
 
     import torch
 
+    _refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old pickle protocols; what cannot be read is an error below
@@ -103,12 +106,42 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path}: holds more than tensors, and loading it could run code, so srbench does not "
             f"({_culprit(error)}). If you trust it, convert it: python -c {shlex.quote(_conversion(path))}"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
+    except Exception as error:  # a damaged pickle calls torch's functions with anything
         raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error, 120)})") from error
     tensors = unwrapped(content)
     if not tensors:
         raise InputError(f"{path}: holds no dictionary of tensors; looked under {', '.join(WRAPPERS)}")
     return tensors
+
+
+INFLATION = 4
+"""How many times its file's size a network may have: tied weights are stored once."""
+
+HARMLESS_BYTES = 64 << 20
+
+
+def refuse_inflated(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise `InputError` where tensors claim far more elements than their file holds: a network is built of them."""
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if claimed > max(INFLATION * path.stat().st_size, HARMLESS_BYTES):
+        size = f"{claimed / 2**20:,.0f} MiB of {path.stat().st_size / 2**20:.1f}"
+        raise InputError(f"{path}: its tensors would take {size}; it was made to do harm, or is damaged")
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise `InputError` for a zip that unpacks to far more than it is; torch writes weights uncompressed."""
+    unpacked = sum(member.file_size for member in _members(path))
+    if unpacked > max(INFLATION * path.stat().st_size, HARMLESS_BYTES):
+        raise InputError(f"{path}: unpacks to {unpacked / 2**20:,.0f} MiB; it was made to do harm")
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """What a zip says that it holds; nothing for a file that is none, or a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except Exception:  # zipfile raises half a dozen kinds of errors for damaged ones
+        return []
 
 
 def _conversion(path: Path) -> str:
@@ -137,7 +170,9 @@ def unwrapped(content: Any) -> dict[str, Tensor]:
     """The innermost dictionary of tensors, by the keys of `WRAPPERS`; entries that are no tensors are left out."""
     from torch import Tensor
 
-    while isinstance(content, Mapping):
+    seen: set[int] = set()  # a pickle may hold itself
+    while isinstance(content, Mapping) and id(content) not in seen:
+        seen.add(id(content))
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
@@ -164,8 +199,7 @@ def generator_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def is_program(path: Path) -> bool:
     """Whether a file is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
-    if path.suffix.lower() not in (".pt", ".pt2", ".pth") or not zipfile.is_zipfile(path):
+    if path.suffix.lower() not in (".pt", ".pt2", ".pth"):
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
+    names = {member.filename.partition("/")[2] for member in _members(path)}
     return "constants.pkl" in names or "archive_format" in names or any(name.startswith("models/") for name in names)

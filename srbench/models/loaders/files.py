@@ -40,6 +40,9 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
         except (InputError, UnavailableError) as error:
             tried.append(f"{name} ({str(error).removeprefix(f'{path}: ')})")
             continue
+        except Exception as error:  # what other libraries raise for a damaged file has no common base
+            tried.append(f"{name} ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})")
+            continue
         if spec is not None:
             if hints.scale and hints.scale not in spec.scales:
                 own = ", ".join(f"x{scale}" for scale in spec.scales)
