@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import FOLDER, srbench_command
+from srbench.cli.options import FOLDER, srbench_command, threads_option
 
 
 @srbench_command(
@@ -26,6 +26,7 @@ from srbench.cli.options import FOLDER, srbench_command
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
+@threads_option
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 def command(

@@ -28,6 +28,7 @@ BUILT_IN = {
     "explain": "Say which convention gives a number.",
     "claims": "Check a list of published numbers.",
     "speed": "Time models over a list of input sizes.",
+    "choose": "Name the best model within a budget of time or memory.",
     "upscale": "Upscale an image, a folder of them, or a video.",
     "export": "Write a model as ONNX, TorchScript or torch.export.",
     "study": "Ask people which model they prefer.",

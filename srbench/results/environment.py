@@ -31,7 +31,7 @@ def describe(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "cpu": cpu_name(),
-        "threads": _threads(),
+        "threads": threads(),
         "metrics": accelerator.describe(device),
         "git": _git_state(),
     }
@@ -65,7 +65,8 @@ def cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many threads torch computes with."""
     torch = sys.modules.get("torch")
     return int(torch.get_num_threads()) if torch else os.cpu_count() or 1
 

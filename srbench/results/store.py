@@ -19,6 +19,7 @@ from typing import IO, Any
 from srbench.base.errors import InputError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
+from srbench.results import environment
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results.records import (
     Identity,
@@ -177,14 +178,19 @@ def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:
-    """Whether the timings kept are of these weights, on this kind of device, in this precision and backend."""
+    """Whether a timing is kept of these weights, on this kind of device, in this precision and backend, with as many
+    threads as there are now where those do the work."""
     path = _speed_path(out, identity.model, identity.scale)
     if not path.is_file():
         return False
     document = _load_json(path)
     wanted = (identity.weights, _kind(device), identity.precision, identity.backend)
     weights, rows = document["weights"], document["speeds"]
-    return all((weights, _kind(row["device"]), row["precision"], row["backend"]) == wanted for row in rows)
+    threads = (0, environment.threads()) if _kind(device) == "cpu" else range(2**16)
+    return any(
+        (weights, _kind(row["device"]), row["precision"], row["backend"]) == wanted and row.get("threads", 0) in threads
+        for row in rows
+    )
 
 
 def _kind(device: str) -> str:
@@ -216,14 +222,15 @@ def read_studies(out: Path) -> list[StudyRow]:
 def load_results(folder: Path | str) -> Results:
     """Everything in a results folder, unfinished runs included.
 
-    Raises `InputError` for a folder without results, or with a file that is not one.
+    Timings alone are results too. Raises `InputError` for a folder without any, or with a file that is not one.
     """
     folder = Path(folder)
     homes = [home for home in folder.glob("*/x*/") if home.parent.name != SPEED_FOLDER]
     runs = [run for home in sorted(homes, key=_usual_order) for run in read_folder(home)]
-    if not runs:
+    speeds = tuple(read_speeds(folder))
+    if not runs and not speeds:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    return Results(tuple(runs), tuple(read_speeds(folder)), folder, tuple(read_studies(folder)))
+    return Results(tuple(runs), speeds, folder, tuple(read_studies(folder)))
 
 
 def _usual_order(home: Path) -> tuple[int, str, str]:
