@@ -40,7 +40,7 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
 def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
     """Score one run's saved images; raises `JobError` where they are missing or have changed since."""
     path = run_path(folder, run.identity)
-    dataset = _same_dataset(run, root)
+    dataset = same_dataset(run, root)
     position = {id: index for index, id in enumerate(dataset.ids)}
     begun = replace(run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),))
     with RunWriter(path, begun) as writer:
@@ -61,7 +61,8 @@ def _rescore_row(row: Row, picture: Path, sample: Sample, scorer: Scorer, names:
     return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))
 
 
-def _same_dataset(run: Run, root: Path | None) -> Dataset:
+def same_dataset(run: Run, root: Path | None) -> Dataset:
+    """The data set that a run was scored on; raises `IncomparableError` where its images are others now."""
     identity = run.identity
     dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
     if dataset.fingerprint != identity.fingerprint:

@@ -23,6 +23,7 @@ BUILT_IN = {
     "run": "Score models on data sets, and time them.",
     "score": "Score the saved images of earlier runs again.",
     "report": "Turn results into tables, plots and a page.",
+    "figure": "Draw crops by every model beside HR: the figure of a paper.",
     "check": "Compare results with a baseline; fail on a regression.",
     "compare": "Compare two models image by image, with statistics.",
     "explain": "Say which convention gives a number.",
