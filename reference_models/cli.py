@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from srbench.base.errors import UsageError
-from srbench.cli.options import FOLDER, data_root_option, degradation_option, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, degradation_option, srbench_command, threads_option
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
@@ -39,6 +39,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option("--cache", type=FOLDER, help="Where sets too large for memory are decoded to.  [default: user's cache]")
 @click.option("--prepare-only", is_flag=True, help="Decode the images of --data there, and stop.")
 @click.option("--show", is_flag=True, help="Print the recipe as TOML, with what each field means, and stop.")
+@threads_option
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 @data_root_option
 def command(

@@ -89,6 +89,7 @@ def draw_all(results: Results) -> Iterator[Plot]:
 def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedRow]:
     """The timing of each model at the size at which most were timed, batch 1; of several such sizes the largest."""
     rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    rows.sort(key=lambda row: (row.precision, row.backend) == ("fp32", "eager"))  # of several, that one stands for all
     sizes = [(row.device, row.width, row.height) for row in rows]
     if not sizes:
         return {}

@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports import published
-from reports.speed import HEADINGS, speed_rows
+from reports.speed import HEADINGS, speed_note, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.base.tex import escape
 from srbench.images.files import atomic_file
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
     from srbench.results.records import Results
-
-SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$", "−": "$-$", "–": "--", "²": "$^2$",
-}  # fmt: skip
 
 
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
@@ -34,7 +29,7 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
         caption = "Published numbers beside ours, under the convention of the source."
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
     if results.speeds:
-        parts.append(_plain(HEADINGS, speed_rows(results), "Speed.", "speed"))
+        parts.append(_plain(HEADINGS, speed_rows(results), f"Speed. {speed_note(results)}".strip(), "speed"))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "report.tex"
     with atomic_file(path) as file:
@@ -105,8 +100,3 @@ def _table(columns: str, lines: Sequence[str], caption: str, title: str) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def escape(text: str) -> str:
-    """Plain text as LaTeX source that pdfLaTeX sets."""
-    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from srbench.benchmark.speed.machine import MUCH
+
 if TYPE_CHECKING:
     from srbench.results.records import Results, SpeedRow
 
 HEADINGS = (
-    "model", "scale", "device", "input", "batch", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs", "params",
+    "model", "scale", "device", "threads", "input", "batch", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs",
+    "params",
 )  # fmt: skip
 
 
@@ -27,6 +30,7 @@ def _row(row: SpeedRow) -> list[str]:
         row.model,
         f"×{row.scale}",
         device(row),
+        str(row.threads or "–"),
         f"{row.width}×{row.height}",
         str(row.batch),
         f"{row.p50_ms:.2f}",
@@ -41,3 +45,11 @@ def _row(row: SpeedRow) -> list[str]:
 def device(row: SpeedRow) -> str:
     """`cuda bf16 compile`; what is usual (fp32, eager) is left out."""
     return " ".join([row.device, *(word for word in (row.precision, row.backend) if word not in ("fp32", "eager"))])
+
+
+def speed_note(results: Results) -> str:
+    """What else the processors did while these timings were taken; empty where they were quiet, or do not tell."""
+    most = max((row.other_work or 0.0 for row in results.speeds), default=0.0)
+    if most <= MUCH:
+        return ""
+    return f"Other work took up to {most:.1f} processors while these were timed: time them again on an idle machine."

@@ -39,6 +39,8 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
     if results.speeds:
         title, grid = _speeds(results)
         console.print(title, grid, sep="\n")
+        if note := speed.speed_note(results):
+            console.print(note, style="dim", markup=False)
     return []
 
 
@@ -60,7 +62,9 @@ def _scores(table: Table) -> Grid:
 def _speeds(results: Results) -> tuple[str, Grid]:
     """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title."""
     rows = [dict(zip(speed.HEADINGS, row, strict=True)) for row in speed.speed_rows(results)]
-    common = [name for name in ("scale", "device", "input", "batch") if len({row[name] for row in rows}) == 1]
+    common = [
+        name for name in ("scale", "device", "threads", "input", "batch") if len({row[name] for row in rows}) == 1
+    ]
     shown = [name for name in speed.HEADINGS if name not in common and any(row[name] not in "–0" for row in rows)]
     grid = _grid(shown, 1)
     for row in rows:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from srbench.base.errors import InputError, JobError, UnavailableError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.benchmark.plan import Job, Plan
-from srbench.benchmark.speed.timing import time_model
+from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
 from srbench.images.files import write_image
 from srbench.metrics.conventions import quantise
@@ -236,8 +236,10 @@ def environment_of(plan: Plan) -> Mapping[str, Any]:
 def time_and_keep(plan: Plan, identity: Identity, inference: Inference, progress: Progress) -> None:
     """Time the model; where that fails, say so and go on: its scores stand."""
     try:
-        rows = time_model(inference, identity.model)
+        timed = time_sizes(inference, identity.model)
     except JobError as error:
         progress.note(f"{identity.model} x{identity.scale}: not timed: {error}")
     else:
-        write_speeds(plan.request.out, identity.weights, rows)
+        for note in dict.fromkeys(note for one in timed for note in one.notes):
+            progress.note(f"{identity.model} x{identity.scale}, timing: {note}")
+        write_speeds(plan.request.out, identity.weights, [one.row for one in timed])

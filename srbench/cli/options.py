@@ -112,6 +112,21 @@ def device_option(function: Function) -> Function:
     return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
 
 
+def threads_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--threads`, in force before anything is built."""
+
+    @wraps(function)
+    def with_threads(*args: Any, threads: int | None, **options: Any) -> Any:
+        if threads:
+            from srbench.base.threads import use_threads
+
+            use_threads(threads)
+        return function(*args, **options)
+
+    help = "Processor threads that torch uses; kept with scores and timings.  [default: as torch finds]"
+    return click.option("--threads", type=click.IntRange(min=1), help=help)(with_threads)
+
+
 def model_options(function: Function) -> Function:
     """What cannot be read off every weights file, as the argument `hints`; see `srbench.models.values`."""
 
@@ -141,8 +156,11 @@ _backend = partial(click.option, "--backend", default="eager", show_default=True
 def backend_options(function: Function) -> Function:
     """How a network is run; see `srbench.backends`. Names are checked later, since packages add more."""
     backend = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
-    precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
-    return precision(_backend(help=backend)(function))
+    return precision_option(_backend(help=backend)(function))
+
+
+def precision_option(function: Function) -> Function:
+    return click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)(function)
 
 
 def degradation_option(function: Function) -> Function:

@@ -18,6 +18,7 @@ from srbench.cli.options import (
     named_models,
     srbench_command,
     tell_damaged,
+    threads_option,
 )
 from srbench.cli.values import CommaList, Names, scale
 
@@ -52,6 +53,7 @@ NO_SETS = "the test sets found, else samples"
 )
 @degradation_option
 @device_option
+@threads_option
 @backend_options
 @click.option("--tile", default="auto", show_default=True, help="auto (when out of memory), none, or LR pixels.")
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,63 +14,43 @@ import click
 from srbench.cli.options import (
     FOLDER,
     MODELS,
-    backend_options,
     device_option,
     model_options,
     named_models,
+    precision_option,
     srbench_command,
+    threads_option,
 )
-from srbench.cli.values import CommaList, Scale
+from srbench.cli.speed_tables import Turn, print_audits, print_ratios, print_timings
+from srbench.cli.values import CommaList, Names, Scale
 
 if TYPE_CHECKING:
     import torch
 
-    from srbench.benchmark.speed.backend_audit import Audit
     from srbench.benchmark.speed.timing import Timed
-    from srbench.benchmark.speed.versus import Ratio
     from srbench.models.inference import Inference
     from srbench.models.spec import ModelSpec
     from srbench.models.values import Hints
-    from srbench.results.records import SpeedRow
 
 
-COLUMNS: dict[str, Callable[[SpeedRow], object]] = {
-    "model": lambda row: row.model,
-    "LR size": lambda row: f"{row.width}x{row.height}",
-    "batch": lambda row: row.batch,
-    "cold ms": lambda row: row.first_ms,
-    "p50 ms": lambda row: row.p50_ms,
-    "p95 ms": lambda row: row.p95_ms,
-    "output MP/s": lambda row: row.output_mp_per_s,
-    "peak MiB": lambda row: row.peak_memory_mib,
-    "GMACs": lambda row: row.gmacs,
-    "params": lambda row: row.params or None,
-    "J/image": lambda row: row.energy_j,
-    "repeats": lambda row: row.repeats,
-}
-AUDIT: dict[str, Callable[[Audit], object]] = {
-    "model": lambda row: row.model,
-    "backend": lambda row: row.backend,
-    "precision": lambda row: row.precision,
-    "ΔPSNR-Y dB": lambda row: f"{row.delta_db:+.4f}",
-    "worst dB": lambda row: f"{row.worst_db:+.4f}",
-    "largest Δ": lambda row: f"{row.largest:.1e}",
-    "uint8 levels": lambda row: row.levels,
-    "changed": lambda row: f"{row.changed:.3%}",
-    "speed-up": lambda row: _interval(row.speed_up),
-}
-RATIO: dict[str, Callable[[tuple[str, Ratio]], object]] = {
-    "LR size": lambda row: row[0],
-    "A": lambda row: row[1].a,
-    "B": lambda row: row[1].b,
-    "A / B": lambda row: _interval(row[1]),
-    "rounds": lambda row: row[1].n,
-    "verdict": lambda row: row[1].verdict,
-}
+@dataclass(frozen=True)
+class Asked:
+    """What is to be timed, as the options say."""
 
+    device: torch.device
+    scale: int
+    sizes: tuple[tuple[int, int], ...]
+    batches: tuple[int, ...]
+    budget: float
+    backends: tuple[str, ...]
+    precision: str
+    style: str
+    out: Path
 
-def _interval(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    def prepared(self, spec: ModelSpec, backend: str) -> Inference:
+        from srbench.models.inference import prepare
+
+        return prepare(spec, self.scale, self.device, precision=self.precision, backend=backend, tile="none")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -87,152 +65,170 @@ def _count(text: str) -> int:
     return int(text)
 
 
+SIZES = CommaList(_size, "WxH,…", spaces=True)
+
+
 @srbench_command(
     help="Time models at fixed input sizes: warm-up, synchronised, median and 95th percentile.\n\n"
     "The first call at each size (cold) is reported apart. From three sizes on, a line is fitted: a fixed cost, and "
-    "one of each LR megapixel. Timings are kept in OUT for srbench report.\n\n"
+    "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
     "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32."
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
 @click.option("--models", type=MODELS, help="[default: all]")
 @model_options
-@click.option("--sizes", type=CommaList(_size, "WxH,…"), default="120x80", show_default=True, help="LR sizes.")
+@click.option("--sizes", type=SIZES, default="120x80", show_default=True, help="LR sizes, with commas or spaces.")
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--batch", "batches", type=CommaList(_count, "1,2,…"), default="1", show_default=True)
 @click.option("--budget", type=float, default=2.0, show_default=True, help="Seconds of repeats at each size.")
 @click.option("--audit", is_flag=True, help="What each backend and precision changes, and what it gains.")
-@backend_options
+@click.option("--backend", "backends", type=Names("backends"), default="eager", show_default=True, help="One or more.")
+@precision_option
 @device_option
+@threads_option
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--out", type=FOLDER, default=Path("results"), show_default=True)
-def command(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, hints: Hints, **options: Any) -> int:
+def command(
+    refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, hints: Hints, audit: bool, **options: Any
+) -> int:
     from srbench.base.errors import UsageError
     from srbench.models import select_models
     from srbench.models.inference import select_device
 
-    device = select_device(options.pop("device"))
+    refs, options = _sorted_out(refs, options)
     named = named_models(refs, models)
-    specs = [spec for spec in select_models(named, hints) if options["scale"] in spec.scales]
+    asked = Asked(**{**options, "device": select_device(options["device"])})
+    specs = [spec for spec in select_models(named, hints) if asked.scale in spec.scales]
     if not specs:
-        raise UsageError(f"none of {', '.join(named)} has scale {options['scale']}")
-    if options.pop("audit"):
-        return _audit(specs, device, **options)
-    return (_versus if len(refs) > 1 else _time)(specs, device, **options)
+        raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
+    if audit:
+        return _audit(specs, asked)
+    if sum(map(len, refs)) > 1:
+        return _versus(_as_typed(specs, named), asked)
+    return _time(specs, asked)
 
 
-def _time(specs: Sequence[ModelSpec], device: torch.device, *, out: Path, style: str, **options: Any) -> int:
+def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tuple[tuple[tuple[str, ...], ...], Any]:
+    """`--sizes 120x80 256x256` and `--backend eager onnx` leave all but the first word among the models."""
+    from srbench.base.registry import entries
+
+    kept, more = [], dict(options)
+    for names in refs:
+        try:
+            more["sizes"] = (*more["sizes"], *SIZES.convert(",".join(names), None, None))
+        except click.BadParameter:
+            if all(name.partition(":")[0] in entries("backends") and name not in entries("models") for name in names):
+                more["backends"] = (*more["backends"], *names)
+            else:
+                kept.append(names)
+    return tuple(kept), more
+
+
+def _as_typed(specs: Sequence[ModelSpec], named: Sequence[str]) -> list[ModelSpec]:
+    """In the order of the command line; what is called otherwise than it was typed comes after, in its own order."""
+    plain = [name.casefold() for name in named]
+    return sorted(specs, key=lambda spec: plain.index(spec.name.casefold()) if spec.name.casefold() in plain else 99)
+
+
+def _time(specs: Sequence[ModelSpec], asked: Asked) -> int:
     from srbench.base.errors import SrbenchError
-    from srbench.benchmark.speed.timing import time_sizes
     from srbench.models.spec import weights_digest
     from srbench.results.store import write_speeds
 
-    rows: list[Timed] = []
+    every: list[Timed] = []
     failed = False
     for spec in specs:
-        try:
-            inference = _prepared(spec, device, **options)
-            timed = [
-                one
-                for batch in options["batches"]
-                for one in time_sizes(inference, spec.name, options["sizes"], batch=batch, budget_s=options["budget"])
-            ]
-            write_speeds(out, weights_digest(spec, options["scale"]), [one.row for one in timed])
-        except SrbenchError as error:
-            click.echo(f"srbench: {spec.name}: {error}", err=True)
-            failed = True
-            continue
-        rows += timed
-    unknown = () if any(one.row.energy_j for one in rows) else ("J/image",)
-    _print({name: show for name, show in COLUMNS.items() if name not in unknown}, [one.row for one in rows], style)
-    if style == "table":
-        _print_notes(rows, device)
+        timed: list[Timed] = []
+        for backend in asked.backends:
+            try:
+                timed += _one_backend(spec, backend, asked)
+            except SrbenchError as error:
+                click.echo(f"srbench: {spec.name} {backend}: {error}", err=True)
+                failed = True
+        if timed:
+            write_speeds(asked.out, weights_digest(spec, asked.scale), [one.row for one in timed])
+        every += timed
+    print_timings(every, asked.style)
+    if asked.style == "table":
+        _print_notes(every, asked.device)
+        click.echo(f"Kept in {asked.out}. Next: srbench report {asked.out}")
     return int(failed)
 
 
-def _prepared(spec: ModelSpec, device: torch.device, **options: Any) -> Inference:
-    from srbench.models.inference import prepare
+def _one_backend(spec: ModelSpec, backend: str, asked: Asked) -> Iterable[Timed]:
+    """Every batch and size of one model under one backend, each told on stderr when it is done."""
+    from srbench.benchmark.speed.timing import time_sizes
 
-    settings = {"precision": options["precision"], "backend": options["backend"]}
-    return prepare(spec, options["scale"], device, **settings, tile="none")
+    inference = asked.prepared(spec, backend)
+    for batch in asked.batches:
+        for size in asked.sizes:
+            (one,) = time_sizes(inference, spec.name, [size], batch=batch, budget_s=asked.budget)
+            where = f"{size[0]}x{size[1]}" + (f", batch {batch}" if batch > 1 else "")
+            click.echo(f"{spec.name} {backend} {where}: {one.row.p50_ms:.2f} ms", err=True)
+            yield one
 
 
-def _print_notes(rows: Sequence[Timed], device: torch.device) -> None:
+def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
     from srbench.benchmark.speed.curve import fit
 
-    for model, batch in dict.fromkeys((one.row.model, one.row.batch) for one in rows):
-        mine = [one for one in rows if (one.row.model, one.row.batch) == (model, batch)]
+    for model, backend, batch in dict.fromkeys((one.row.model, one.row.backend, one.row.batch) for one in timed):
+        mine = [one for one in timed if (one.row.model, one.row.backend, one.row.batch) == (model, backend, batch)]
         curve = fit({batch * one.row.width * one.row.height / 1e6: one.times_ms for one in mine})
         if curve is not None:
             fixed, slope = (
                 "{:,.1f} [{:,.1f}, {:,.1f}]".format(*part) for part in (curve.fixed_ms, curve.ms_per_megapixel)
             )
+            of = model if backend == "eager" else f"{model} {backend}"
             click.echo(
-                f"{model}, batch {batch}: {fixed} ms + {slope} ms per LR megapixel (95 % intervals); "
+                f"{of}, batch {batch}: {fixed} ms + {slope} ms per LR megapixel (95 % intervals); "
                 f"the line misses a median by up to {curve.misfit:.0%}"
             )
     peak = "what torch allocates" if device.type == "cuda" else "growth of resident memory"
     click.echo(f"peak MiB: {peak} in one call, input and weights left out")
-    for note in dict.fromkeys(note for one in rows for note in one.notes):
+    for note in dict.fromkeys(note for one in timed for note in one.notes):
         click.echo(f"note: {note}")
 
 
-def _versus(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **options: Any) -> int:
+def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
     from srbench.benchmark.speed.versus import ratio, take_turns
 
-    inferences = [_prepared(spec, device, **options) for spec in specs]
-    found: list[tuple[str, Ratio]] = []
-    for size in options["sizes"]:
-        for batch in options["batches"]:
-            rounds = take_turns(inferences, size, batch=batch, budget_s=options["budget"] * len(specs))
-            times = list(zip(*rounds, strict=True))
-            where = f"{size[0]}x{size[1]}" + (f", batch {batch}" if batch > 1 else "")
-            for a, b in combinations(range(len(specs)), 2):
-                found.append((where, ratio(specs[a].name, specs[b].name, times[a], times[b])))
-    _print(RATIO, found, style)
-    if style == "table":
-        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % bootstrap interval.")
+    found: list[Turn] = []
+    for backend in asked.backends:
+        inferences = [asked.prepared(spec, backend) for spec in specs]
+        for size in asked.sizes:
+            for batch in asked.batches:
+                where = f"{size[0]}x{size[1]}"
+                click.echo(f"{' and '.join(spec.name for spec in specs)} {backend}, {where}: in turns", err=True)
+                rounds = take_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs))
+                times = list(zip(*rounds, strict=True))
+                ms = [median(one) * 1e3 for one in times]
+                for a, b in combinations(range(len(specs)), 2):
+                    pair = ratio(specs[a].name, specs[b].name, times[a], times[b])
+                    found.append(Turn(where, batch, backend, pair, ms[a], ms[b]))
+    print_ratios(found, asked.style)
     return 0
 
 
-def _audit(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **options: Any) -> int:
-    from srbench.benchmark.speed.backend_audit import IMAGES, audit, ways
+def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
+    from srbench.benchmark.speed.backend_audit import IMAGES, Audit, audit, ways
 
-    backend = "" if options["backend"] == "eager" else options["backend"]
     rows: list[Audit] = []
+    size = asked.sizes[0]
     for spec in specs:
-        size = options["sizes"][0]
-        tried = ways(device, backend, options["precision"])
-        for found in audit(spec, options["scale"], device, tried, size, budget_s=options["budget"]):
-            if isinstance(found, tuple):
-                click.echo(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}", err=True)
-            else:
-                rows.append(found)
-    _print(AUDIT, rows, style)
-    if style == "table":
+        for backend in ("" if name == "eager" else name for name in asked.backends):
+            tried = ways(asked.device, backend, asked.precision)
+            for found in audit(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget):
+                if isinstance(found, tuple):
+                    click.echo(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}", err=True)
+                else:
+                    click.echo(f"{spec.name} {found.backend} {found.precision}: done", err=True)
+                    rows.append(found)
+    print_audits(rows, asked.style)
+    if asked.style == "table":
         click.echo(
-            f"Against eager fp32 on {device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: geometric "
-            f"mean over interleaved rounds, 95 % bootstrap interval."
+            f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "
+            f"geometric mean over interleaved rounds, 95 % bootstrap interval."
         )
     return int(not rows)
-
-
-def _print(columns: dict[str, Callable[[Any], object]], rows: Iterable[Any], style: str) -> None:
-    from tabulate import tabulate
-
-    rows = list(rows)
-    if style == "json":
-        return click.echo(json.dumps([_plain(row) for row in rows], indent=1))
-    body = [[show(row) for show in columns.values()] for row in rows]
-    if style == "csv":
-        return csv.writer(sys.stdout, lineterminator="\n").writerows([list(columns), *body])
-    texts = [place for place, cell in enumerate(body[0] if body else []) if isinstance(cell, str)]
-    return click.echo(tabulate(body, list(columns), floatfmt=".2f", missingval="-", disable_numparse=texts))
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    """A row as JSON has it, with its raw numbers and, where there is one, its verdict."""
-    if isinstance(row, tuple):
-        return {"size": row[0], **asdict(row[1]), "verdict": row[1].verdict}
-    return asdict(row)

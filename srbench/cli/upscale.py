@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
+from srbench.cli.options import EXISTING, device_option, model_options, srbench_command, threads_option
 from srbench.cli.values import Factor, complete
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @device_option
+@threads_option
 def command(
     source: Path, target: Path, ref: str, hints: Hints, scale: float | None, tile: str,
     precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,

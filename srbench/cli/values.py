@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,16 +11,17 @@ from click.shell_completion import CompletionItem
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
-    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused."""
+    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused. With `spaces`, those part as well."""
 
-    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…") -> None:
+    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…", *, spaces: bool = False) -> None:
         self.item = item
         self.name = name
+        self.spaces = spaces
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[Any, ...]:
         if isinstance(value, tuple):
             return value
-        parts = [part.strip() for part in str(value).split(",")]
+        parts = re.split(r"\s*,\s*|\s+" if self.spaces else r"\s*,\s*", str(value).strip())
         if not all(parts):
             self.fail(f"{value!r} has an empty part; write {self.name}", param, context)
         try:
@@ -32,7 +34,7 @@ class Names(CommaList):
     """Names of one kind (`models`, `datasets`, `metrics`, …) with commas; the last one is completed in the shell."""
 
     def __init__(self, kind: str = "", *more: str) -> None:
-        super().__init__()
+        super().__init__(spaces=kind == "backends")
         self.kind = kind
         self.more = more
 

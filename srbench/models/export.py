@@ -94,7 +94,7 @@ def _write_onnx(module: nn.Module, lr: Tensor, path: Path) -> None:
         str(path),
         input_names=["lr"],
         output_names=["sr"],
-        dynamic_shapes=(_free_sizes(),),
+        dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
         dynamo=True,
         external_data=False,
         verbose=False,

@@ -74,6 +74,12 @@ class Inference:
     backend: str = "eager"
     tile: str = "auto"
     self_ensemble: bool = False
+    plain: Upscaler | None = None
+    """The model before its backend, where there is one."""
+
+    def plainly(self, x: Tensor) -> Tensor:
+        """As calling it, without its backend."""
+        return self(x) if self.plain is None else replace(self, upscaler=self.plain, backend="eager", plain=None)(x)
 
     def upscale(self, lr: LowResolution) -> Upscaled:
         """SR of one image in 0..255.
@@ -162,8 +168,9 @@ def prepare(
         raise JobError(_told(error)) from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
+    plain = None if backend == "eager" else upscaler
     upscaler = accelerated(upscaler, backend, device, precision)
-    return Inference(upscaler, device, precision, backend, tile, self_ensemble)
+    return Inference(upscaler, device, precision, backend, tile, self_ensemble, plain)
 
 
 def check_sr(sr: Tensor, lr: Tensor, scale: int) -> None:

@@ -31,7 +31,7 @@ def describe(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "cpu": cpu_name(),
-        "threads": _threads(),
+        "threads": threads(),
         "metrics": accelerator.describe(device),
         "git": _git_state(),
     }
@@ -80,7 +80,8 @@ def _cpuinfo(field: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many threads torch computes with."""
     torch = sys.modules.get("torch")
     return int(torch.get_num_threads()) if torch else os.cpu_count() or 1
 

@@ -170,7 +170,8 @@ class Run:
 class SpeedRow:
     """Timing of one model at one input size; times in milliseconds for a whole batch, memory in MiB.
 
-    `energy_j` is the whole GPU's, in joules an image, where NVML counts it.
+    `energy_j` is the whole GPU's, in joules an image, where NVML counts it. `threads` is how many torch had (0: not
+    kept, by an earlier srbench), `other_work` how many processors other programs took meanwhile, where that is known.
     """
 
     model: Name
@@ -190,6 +191,8 @@ class SpeedRow:
     first_ms: Amount = 0.0
     repeats: Count = 0
     energy_j: Amount | None = None
+    threads: Count = 0
+    other_work: Amount | None = None
 
 
 @dataclass(frozen=True)

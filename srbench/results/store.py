@@ -20,6 +20,7 @@ from srbench.base.documents import SCHEMA, is_name, read_document
 from srbench.base.errors import InputError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
+from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results.records import Identity, Results, Row, Run, SpeedRow, StudyRow, refuse_differences
@@ -186,16 +187,19 @@ def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:
-    """Whether the timings kept are of these weights, on this kind of device, in this precision and backend.
-
-    Damaged ones are not, and are made anew.
+    """Whether a timing is kept of these weights, on this kind of device, in this precision and backend, with as many
+    threads as there are now where those do the work. Damaged ones are made anew.
     """
     try:
         document = _read_speeds(_speed_path(out, identity.model, identity.scale))
     except InputError:
         return False
     wanted = (identity.weights, _kind(device), identity.precision, identity.backend)
-    return all((document.weights, _kind(row.device), row.precision, row.backend) == wanted for row in document.speeds)
+    threads = (0, environment.threads()) if _kind(device) == "cpu" else range(2**16)
+    return any(
+        (document.weights, _kind(row.device), row.precision, row.backend) == wanted and row.threads in threads
+        for row in document.speeds
+    )
 
 
 def _kind(device: str) -> str:
@@ -232,17 +236,18 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
     """Everything in a results folder, unfinished runs included; `data_root` is where their data sets are.
 
     A file that is damaged, or says that it is of another model, data set or scale than its place, is left out, and
-    named in `Results.damaged`. Raises `InputError` for a folder in which nothing can be read.
+    named in `Results.damaged`. Timings alone are results too. Raises `InputError` for a folder in which nothing can be
+    read.
     """
     folder = Path(folder)
     damaged: list[str] = []
     runs = [run for home in sorted(_homes(folder, damaged), key=_usual_order) for run in read_folder(home, damaged)]
     speeds = _readable(sorted((folder / SPEED_FOLDER).glob("x*/*.json")), _read_speeds, damaged)
     studies = _readable(sorted((folder / STUDY_FOLDER).glob("*.json")), _read_study, damaged)
-    if not runs and damaged:
+    if not runs and not speeds and damaged:
         more = f" (and {len(damaged) - 1} more such files)" if len(damaged) > 1 else ""
         raise InputError(f"{damaged[0]}{more}")
-    if not runs:
+    if not runs and not speeds:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
     timings = tuple(row for document in speeds for row in document.speeds)
     scores = tuple(row for document in studies for row in document.scores)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from srbench.base.errors import JobError, UsageError
-from srbench.benchmark.speed.timing import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_model
+from srbench.benchmark.speed.timing import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_sizes
 from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.backends import accelerated
@@ -158,7 +158,8 @@ def test_timing_counts_neither_warm_up_nor_first_call() -> None:
             calls.append(lr.shape)
             return super().forward(lr)
 
-    (row,) = time_model(Inference(Counting(), CPU), "net", [(30, 20)], batch=2, budget_s=0)
+    (timed,) = time_sizes(Inference(Counting(), CPU), "net", [(30, 20)], batch=2, budget_s=0)
+    row = timed.row
     assert row.repeats == 5
     assert len(calls) == 1 + 1 + 5 + 1  # first, warm-up that counts GMACs, repeats, the one that memory is taken of
     assert set(calls) == {(2, 3, 20, 30)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.backend_audit import ways
 from srbench.benchmark.speed.curve import fit
@@ -20,7 +23,10 @@ from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
+from srbench.results.records import Results
+from srbench.results.store import load_results, write_speeds
 from tests.conftest import Srbench
+from tests.made_results import made_run, made_speed, saved
 from tests.srbench.test_backends import Net
 
 Register = Callable[[str, str, object], None]
@@ -99,9 +105,13 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
     assert srbench("speed", "nearest", "bicubic", *words) == 0
     assert srbench.out.count("nearest") >= 2 and "A / B: how many times as long A takes" in srbench.out
     assert srbench("speed", "nearest", "bicubic", *words, "--format", "json") == 0
-    rows = json.loads(srbench.out)
+    document = json.loads(srbench.out)
+    assert (document["schema"], document["timings"], document["audits"]) == (1, [], [])
+    rows = document["ratios"]
     assert [row["size"] for row in rows] == ["20x10", "30x20"]
     for row in rows:
+        assert (row["a"], row["b"]) == ("nearest", "bicubic")  # as typed, not as the alphabet has it
+        assert row["a_ms"] > 0 and row["b_ms"] > 0
         assert (row["low"] <= 1 <= row["high"]) == row["verdict"].startswith("not distinguishable")
     assert srbench("speed", "nearest", "--scale", 7) == 2
     assert "none of nearest has scale 7" in srbench.err
@@ -113,7 +123,7 @@ def test_batches_sizes_and_the_line(srbench: Srbench, tmp_path: Path) -> None:
     assert "bicubic, batch 3: " in srbench.out and "ms per LR megapixel (95 % intervals)" in srbench.out
     assert "growth of resident memory" in srbench.out
     assert srbench("speed", "bicubic", *words, "--format", "csv") == 0
-    assert srbench.out.splitlines()[0].startswith("model,LR size,batch,cold ms,p50 ms,p95 ms")
+    assert srbench.out.splitlines()[0].startswith("model,backend,LR size,batch,threads,cold ms,p50 ms,p95 ms")
     assert len(srbench.out.splitlines()) == 7
     assert srbench("speed", "--batch", "1,0") == 2
     assert "write whole numbers above zero" in srbench.err
@@ -134,13 +144,13 @@ def test_the_audit_finds_what_an_optimisation_changes(register: Register, srbenc
     register("backends", "broken", Backend("broken", broken, ("fp32",)))
     words = ["net", "--audit", "--scale", 2, "--sizes", "20x10", "--budget", 0, "--format", "json"]
     assert srbench("speed", *words, "--backend", "brighter") == 0
-    (row,) = json.loads(srbench.out)
+    (row,) = json.loads(srbench.out)["audits"]
     assert row["largest"] == pytest.approx(2 / 255, abs=1e-6)
     assert row["levels"] == 2
     assert 0.1 < row["changed"] < 1.0  # the untrained net leaves part of its values outside [0, 1]
     assert row["delta_db"] != 0.0
     assert srbench("speed", *words, "--backend", "channels-last") == 0
-    exact = next(row for row in json.loads(srbench.out) if row["precision"] == "fp32")
+    exact = next(row for row in json.loads(srbench.out)["audits"] if row["precision"] == "fp32")
     assert exact["largest"] < 1e-6 and exact["levels"] <= 1 and abs(exact["delta_db"]) < 1e-3
     assert srbench("speed", *words, "--backend", "broken") == 1
     assert "net broken fp32: RuntimeError: no kernel" in srbench.err
@@ -157,20 +167,91 @@ def test_the_audit_tries_what_the_device_has() -> None:
 
 def test_what_a_reader_should_know_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    quiet = State(clock_mhz=None, throttled=4, load=0.5)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    quiet = State(clock_mhz=None, throttled=4)
     assert machine.notes(CPU, quiet, quiet) == []
-    told = machine.notes(CPU, State(3000.0, 4, None, 6.0), State(2000.0, 7, None, 6.0))
+    assert machine.notes(CPU, State(busy_s=10.0, own_s=1.0), State(busy_s=13.0, own_s=4.0, clock_s=2.0)) == []
+    busy = State(2000.0, 7, None, busy_s=13.0, own_s=2.0, clock_s=2.0)
+    told = machine.notes(CPU, State(3000.0, 4, None, busy_s=10.0, own_s=1.0), busy)
     assert told == [
         "clock 3000 MHz before, 2000 MHz after",
         "CPU throttled 3 times",
-        "load average 6 on 2 cores: other work runs here",
+        "other work took 1.0 of 2 processors meanwhile, and the number of threads was left open (--threads)",
     ]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert machine.notes(CPU, State(3000.0, 4, None, busy_s=10.0, own_s=1.0), busy)[-1].endswith("processors meanwhile")
     assert machine.joules(State(energy_mj=1000), State(energy_mj=4500)) == 3.5
     assert machine.joules(quiet, quiet) is None
-    assert machine.look(CPU).load is not None
+    now = machine.look(CPU)
+    assert now.busy_s is None or now.busy_s > now.own_s > 0
 
 
 def test_the_gpu_is_asked_by_its_uuid_and_may_know_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)  # not installed
     assert machine.look(torch.device("cuda")) == State()
     assert load_model("nearest", 2, "cpu").scale == 2
+
+
+def test_several_backends_and_sizes_in_one_call(register: Register, srbench: Srbench, tmp_path: Path) -> None:
+    """With commas or spaces; each is told when it is done, and all are kept for the report."""
+    register("models", "net", ModelSpec("net", (2,), lambda scale, device: Net().eval()))
+    words = ["--scale", "x2", "--budget", 0, "--threads", 1, "--out", tmp_path / "timed"]
+    ways = ["--backend", "eager", "channels-last", "--sizes", "20x10", "24x16"]
+    before = torch.get_num_threads()
+    try:
+        assert srbench("speed", "net", *words, *ways, "--format", "json") == 0, srbench.err
+    finally:
+        torch.set_num_threads(before)
+        for name in VARIABLES:
+            os.environ.pop(name, None)
+    assert re.search(r"^net channels-last 24x16: \d+\.\d\d ms$", srbench.err, re.MULTILINE)
+    rows = json.loads(srbench.out)["timings"]
+    found = [(row["backend"], row["width"]) for row in rows]
+    assert found == [("eager", 20), ("eager", 24), ("channels-last", 20), ("channels-last", 24)]
+    assert {row["threads"] for row in rows} == {1}
+    assert all(row["gmacs"] > 0 for row in rows)  # under a backend too
+    assert len(load_results(tmp_path / "timed").speeds) == 4
+    formats = ["md,csv,tex,terminal,plots,html", "--out", tmp_path / "report"]
+    assert srbench("report", tmp_path / "timed", "--format", *formats) == 0, srbench.err
+    assert "| net " in (tmp_path / "report" / "report.md").read_text()
+    assert "net,2,cpu,fp32,channels-last,24,16" in (tmp_path / "report" / "speed.csv").read_text()
+
+
+def timed_and_scored(tmp_path: Path) -> Path:
+    runs = [
+        made_run(model, {"psnr_y": [psnr] * 6}, weights="a" * 64)
+        for model, psnr in (("quick", 28.0), ("fine", 30.0), ("slow", 31.0))
+    ]
+    speeds = [made_speed("quick", 5.0), made_speed("fine", 40.0, params=900), made_speed("slow", 400.0, params=9000)]
+    return saved(tmp_path / "results", Results(tuple(runs), tuple(speeds)))
+
+
+@pytest.mark.parametrize(
+    ("budget", "best", "status"),
+    [
+        (["--max-ms", 50], "fine", 0), (["--max-ms", 5], "quick", 0), ([], "slow", 0),
+        (["--max-params", "1e3"], "fine", 0), (["--max-ms", 1], None, 1), (["--max-mib", 9], None, 1),
+    ],
+)  # fmt: skip
+def test_choosing_by_budget(
+    srbench: Srbench, tmp_path: Path, budget: list[object], best: str | None, status: int
+) -> None:
+    folder = timed_and_scored(tmp_path)
+    assert srbench("choose", folder, *budget, "--format", "json") == status
+    assert json.loads(srbench.out)["best"] == best
+    assert srbench("choose", folder, *budget) == status
+    if best:
+        assert f"Best within the budget: {best}, PSNR-Y " in srbench.out
+    else:
+        assert srbench.err == "srbench: no model is within this budget\n"
+
+
+def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
+    folder = timed_and_scored(tmp_path)
+    write_speeds(folder, "", [made_speed("fine"), made_speed("fine", 90.0, width=240)])
+    assert srbench("choose", folder, "--max-ms", 50) == 2
+    assert "say which: --size 120x80 or 240x80" in srbench.err
+    assert srbench("choose", folder, "--max-ms", 50, "--size", "240x80") == 1
+    assert srbench("choose", folder, "--metric", "ssim") == 2
+    assert "unknown metric 'ssim'" in srbench.err

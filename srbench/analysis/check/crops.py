@@ -9,6 +9,7 @@ import numpy as np
 
 from srbench.base.errors import SrbenchError
 from srbench.images.files import to_rgb, write_image
+from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, read_sr
 
 if TYPE_CHECKING:
@@ -60,15 +61,9 @@ def _strip(results: Results, run: Run, image: str, root: Path | None) -> Image |
 
 def side_by_side(hr: Image, sr: Image) -> Image:
     """HR, SR and six times their difference, `(h, w, 3)` uint8, cropped to where the difference is largest."""
-    from scipy.ndimage import uniform_filter
-
     difference = np.abs(hr.astype(np.int16) - sr)
     side = min(SIDE, *hr.shape[:2])
-    smooth = uniform_filter(difference.mean(axis=2), side, mode="constant")
-    row, column = (int(place) for place in np.unravel_index(np.argmax(smooth), smooth.shape))
-    top = min(max(row - side // 2, 0), hr.shape[0] - side)
-    left = min(max(column - side // 2, 0), hr.shape[1] - side)
-    window = (slice(top, top + side), slice(left, left + side))
+    window = largest_window(difference.mean(axis=2), side, side)
     shown = (hr[window], sr[window], np.minimum(GAIN * difference[window], 255).astype(np.uint8))
     gap = np.full((side, 2, 3), 255, np.uint8)
     strip = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)

@@ -6,15 +6,21 @@ What it does not tell is left out, never guessed.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from srbench.base.threads import are_pinned
+
 if TYPE_CHECKING:
     import torch
 
 CPUS = Path("/sys/devices/system/cpu")
+STAT = Path("/proc/stat")
+MUCH = 0.25
+"""Of a processor: less is the noise of the system's own clocks over a second or two."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,16 @@ class State:
     """A moment of a device.
 
     `throttled` counts how often a CPU was, or holds the reasons why a GPU is (bits of NVML); `energy_mj` was used since
-    the driver was loaded; `load` is the system's load average of the last minute.
+    the driver was loaded. `busy_s` are the seconds that all processors have worked since the start, `own_s` those that
+    they did for this process, and `clock_s` is the time.
     """
 
     clock_mhz: float | None = None
     throttled: int = 0
     energy_mj: int | None = None
-    load: float | None = None
+    busy_s: float | None = None
+    own_s: float = 0.0
+    clock_s: float = 0.0
 
 
 def look(device: torch.device) -> State:
@@ -45,10 +54,19 @@ def notes(device: torch.device, before: State, after: State) -> list[str]:
         found.append(f"GPU throttled (NVML reasons {after.throttled:#x})")
     if device.type == "cpu" and after.throttled > before.throttled:
         found.append(f"CPU throttled {after.throttled - before.throttled} times")
-    cores = os.cpu_count() or 1
-    if before.load is not None and before.load >= cores + 1:  # this process alone comes to `cores` at most
-        found.append(f"load average {before.load:.0f} on {cores} cores: other work runs here")
+    others = other_work(before, after)
+    if others is not None and others > MUCH:
+        told = f"other work took {others:.1f} of {os.cpu_count() or 1} processors meanwhile"
+        found.append(told + ("" if are_pinned() else ", and the number of threads was left open (--threads)"))
     return found
+
+
+def other_work(before: State, after: State) -> float | None:
+    """How many processors other programs took between two moments; None where the system does not tell."""
+    elapsed = after.clock_s - before.clock_s
+    if before.busy_s is None or after.busy_s is None or elapsed <= 0:
+        return None
+    return max(0.0, (after.busy_s - before.busy_s) - (after.own_s - before.own_s)) / elapsed
 
 
 def joules(before: State, after: State) -> float | None:
@@ -60,9 +78,18 @@ def joules(before: State, after: State) -> float | None:
 
 def _cpu() -> State:
     clocks = _numbers("cpufreq/scaling_cur_freq")
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     clock = sum(clocks) / len(clocks) / 1e3 if clocks else None
-    return State(clock, sum(_numbers("thermal_throttle/*_throttle_count")), None, load)
+    throttled = sum(_numbers("thermal_throttle/*_throttle_count"))
+    return State(clock, throttled, None, _busy_s(), time.process_time(), time.perf_counter())
+
+
+def _busy_s() -> float | None:
+    """From Linux's first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, in ticks."""
+    try:
+        user, nice, system, _, _, irq, soft = map(int, STAT.read_text().split(maxsplit=8)[1:8])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def _numbers(name: str) -> list[int]:

@@ -43,16 +43,6 @@ def parse_size(text: str) -> Size:
     return int(match[1]), int(match[2])
 
 
-def time_model(
-    inference: Inference, name: str, sizes: Sequence[Size] = DEFAULT_SIZES, *, batch: int = 1, budget_s: float = 2.0
-) -> list[SpeedRow]:
-    """Time a model at each size: at least 5 and at most 100 repeats, until the budget is spent.
-
-    Raises `JobError` where the model fails.
-    """
-    return [timed.row for timed in time_sizes(inference, name, sizes, batch=batch, budget_s=budget_s)]
-
-
 @dataclass(frozen=True)
 class Timed:
     """A timing with its repeats (in ms) and what the machine told of itself meanwhile."""
@@ -65,7 +55,10 @@ class Timed:
 def time_sizes(
     inference: Inference, name: str, sizes: Sequence[Size] = DEFAULT_SIZES, *, batch: int = 1, budget_s: float = 2.0
 ) -> list[Timed]:
-    """As `time_model`, with every repeat."""
+    """Time a model at each size: at least 5 and at most 100 repeats, until the budget is spent.
+
+    Raises `JobError` where the model fails.
+    """
     try:
         return [_time_size(inference, name, size, batch, budget_s) for size in sizes]
     except JobError:
@@ -76,6 +69,7 @@ def time_sizes(
 
 def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s: float) -> Timed:
     import numpy as np
+    import torch
 
     width, height = size
     scale, device = inference.upscaler.scale, inference.device
@@ -87,7 +81,7 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
     while sum(times) < budget_s and len(times) < MAX_REPEATS:
         times.append(seconds(inference, x))
     after = machine.look(device)
-    energy = machine.joules(before, after)
+    energy, others = machine.joules(before, after), machine.other_work(before, after)
     p50, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
     row = SpeedRow(
         model=name,
@@ -107,6 +101,8 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         first_ms=first * 1e3,
         repeats=len(times),
         energy_j=None if energy is None else energy / len(times) / batch,
+        threads=torch.get_num_threads(),
+        other_work=None if others is None else round(others, 2),
     )
     return Timed(row, tuple(1e3 * time for time in times), tuple(machine.notes(device, before, after)))
 
@@ -152,13 +148,13 @@ def _by_events(inference: Inference, x: Tensor) -> tuple[Tensor, float]:
 def count_gmacs(inference: Inference, x: Tensor) -> float | None:
     """Multiply-accumulates of one forward pass in 1e9, by torch's FlopCounterMode (convolutions and products).
 
-    None where it counts nothing, as for interpolations or compiled models.
+    Of the network itself, where a backend runs something made of it. None for what has no such steps: interpolations.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with counter:
-        inference(x)
+        inference.plainly(x)
     return counter.get_total_flops() / 2e9 or None
 
 

@@ -1,0 +1,91 @@
+"""The best model within a budget: scores beside timings of one size, and which models a budget leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from srbench.base.errors import InputError, UsageError
+from srbench.base.registry import unknown
+from srbench.results.summary import heading, summarise
+
+if TYPE_CHECKING:
+    from srbench.results.records import Results, SpeedRow
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Upper bounds, each None where it does not matter: milliseconds (median), MiB at the peak, parameters."""
+
+    ms: float | None = None
+    mib: float | None = None
+    params: float | None = None
+
+    def exceeded(self, row: SpeedRow) -> str:
+        """The first bound that a timing breaks, in words; what was not measured breaks its bound."""
+        for name, most, value in (
+            ("ms", self.ms, row.p50_ms),
+            ("MiB", self.mib, row.peak_memory_mib),
+            ("parameters", self.params, row.params),
+        ):
+            if most is not None and (value is None or value > most):
+                return f"{name} not measured" if value is None else f"over {most:g} {name}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model under one backend: the mean of its score over data sets, its timing, and why it is out ("" if not)."""
+
+    model: str
+    metric: str
+    score: float
+    speed: SpeedRow
+    out: str = ""
+
+
+def candidates(
+    results: Results, metric: str, budget: Budget, *, scale: int = 4, size: tuple[int, int] | None = None
+) -> list[Candidate]:
+    """Every model that was scored on all data sets of the results and timed at `size` (width, height), best first;
+    those that break the budget come last.
+
+    Without `size`, the timings must be of one size. Raises `UsageError` for an unknown metric or an open size, and
+    `InputError` where scores or timings are missing.
+    """
+    scores = _means(results, metric, scale)
+    rows = [row for row in _timings(results, scale, size) if row.model in scores]
+    found = [Candidate(row.model, metric, scores[row.model], row, budget.exceeded(row)) for row in rows]
+    if not found:
+        raise InputError(f"no model was both scored and timed at x{scale}. Do it: srbench run --scale {scale} --speed")
+    sign = -1.0 if heading(metric).higher_is_better else 1.0
+    return sorted(found, key=lambda one: (bool(one.out), sign * one.score, one.speed.p50_ms))
+
+
+def _means(results: Results, metric: str, scale: int) -> dict[str, float]:
+    """Of each model with a complete score on every data set, the mean over data sets."""
+    if metric not in results.metrics:
+        raise unknown("metric", metric, results.metrics)
+    here = [score for score in summarise(results) if (score.metric, score.scale) == (metric, scale)]
+    sets = {score.dataset for score in here}
+    means: dict[str, dict[str, float]] = {}
+    for score in here:
+        if score.status == "scored":
+            means.setdefault(score.model, {})[score.dataset] = score.mean
+    return {model: fmean(values.values()) for model, values in means.items() if set(values) == sets}
+
+
+def _timings(results: Results, scale: int, size: tuple[int, int] | None) -> Sequence[SpeedRow]:
+    rows = [row for row in results.speeds if row.scale == scale and row.batch == 1]
+    sizes = sorted({(row.width, row.height) for row in rows})
+    texts = [f"{width}x{height}" for width, height in sizes]
+    if not sizes:
+        raise InputError(f"no timings at x{scale}. Take some: srbench speed --scale {scale} --out {results.folder}")
+    if size is None and len(sizes) > 1:
+        raise UsageError(f"timings are of several sizes; say which: --size {' or '.join(texts)}")
+    chosen = size or sizes[0]
+    if chosen not in sizes:
+        raise UsageError(f"nothing was timed at {chosen[0]}x{chosen[1]}, only at {', '.join(texts)}")
+    return [row for row in rows if (row.width, row.height) == chosen]

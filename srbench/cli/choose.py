@@ -1,0 +1,76 @@
+"""`srbench choose`: the best model within a budget."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli.options import FOLDER, srbench_command
+from srbench.cli.values import Scale, complete
+
+if TYPE_CHECKING:
+    from srbench.analysis.choose import Candidate
+
+
+def _size(context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    from srbench.benchmark.speed.timing import parse_size
+
+    try:
+        return parse_size(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@srbench_command(
+    help="Name the best model of the results folder RESULTS within a budget, and show the others beside it.\n\n"
+    "Scores come from srbench run, timings from the same run or from srbench speed --out RESULTS."
+)
+@click.argument("results", type=FOLDER)
+@click.option("--metric", default="psnr_y", show_default=True, shell_complete=complete("metrics"))
+@click.option("--max-ms", type=click.FloatRange(min=0), help="Median milliseconds of one image.")
+@click.option("--max-mib", type=click.FloatRange(min=0), help="Peak memory of one image.")
+@click.option("--max-params", type=click.FloatRange(min=0), help="Parameters, as 1500000 or 1.5e6.")
+@click.option("--scale", type=Scale(), default=4, show_default=True)
+@click.option("--size", callback=_size, metavar="WxH", help="LR size of the timings, where there are several.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(
+    results: Path, metric: str, max_ms: float | None, max_mib: float | None, max_params: float | None, scale: int,
+    size: tuple[int, int] | None, style: str,
+) -> int:  # fmt: skip
+    from srbench.analysis.choose import Budget, candidates
+    from srbench.base.strict_json import dumps
+    from srbench.results.store import load_results
+
+    loaded = load_results(results)
+    found = candidates(loaded, metric, Budget(max_ms, max_mib, max_params), scale=scale, size=size)
+    within = [one for one in found if not one.out]
+    if style == "json":
+        click.echo(dumps({"best": within[0].model if within else None, "candidates": [asdict(one) for one in found]}))
+    else:
+        _print(found)
+    if not within:
+        click.echo("srbench: no model is within this budget", err=True)
+    return int(not within)
+
+
+def _print(found: list[Candidate]) -> None:
+    from tabulate import tabulate
+
+    from srbench.results.summary import heading
+
+    metric = heading(found[0].metric)
+    rows = [
+        [one.model, one.speed.backend, metric.format(one.score), f"{one.speed.p50_ms:.2f}", one.speed.peak_memory_mib,
+         f"{one.speed.params:,}", one.out or "within"]
+        for one in found
+    ]  # fmt: skip
+    headings = ["model", "backend", metric.text, "p50 ms", "peak MiB", "params", "budget"]
+    click.echo(tabulate(rows, headings, floatfmt=".0f", missingval="–", disable_numparse=[0, 1, 2, 3, 5, 6]))
+    best, speed = found[0], found[0].speed
+    if not best.out:
+        way = best.model if speed.backend == "eager" else f"{best.model} ({speed.backend})"
+        cost = f"{speed.p50_ms:.2f} ms at {speed.width}x{speed.height} on {speed.device}"
+        click.echo(f"Best within the budget: {way}, {metric.label} {metric.format(best.score)}, {cost}")

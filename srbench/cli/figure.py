@@ -1,0 +1,57 @@
+"""`srbench figure`: the comparison figure of a paper, from saved SR images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli.options import EXISTING, MODELS, NAMES, data_root_option, srbench_command
+from srbench.cli.values import Names, Scale, complete
+
+if TYPE_CHECKING:
+    from srbench.analysis.figure import Crop
+
+
+def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Crop, ...]:
+    found = []
+    for value in values:
+        numbers = value.replace(" ", "").split(",")
+        if len(numbers) != 4 or not all(map(str.isdecimal, numbers)) or "0" in numbers[2:]:
+            raise click.BadParameter(f"{value!r}: write left,top,width,height in pixels of HR, as 120,80,64,48")
+        left, top, width, height = map(int, numbers)
+        found.append((left, top, width, height))
+    return tuple(found)
+
+
+@srbench_command(
+    help="Draw crops of images by each model, beside HR and with scores, from the SR images saved in RESULTS.\n\n"
+    "OUTPUT ends in .png, .pdf or .tex (with its pictures in a folder beside it). Without --crop the place is shown "
+    "where the models differ most."
+)
+@click.argument("results", type=EXISTING)
+@click.option("--image", "images", type=NAMES, required=True, help="One image or more, as their files are called.")
+@click.option("--crop", "crops", multiple=True, callback=_crops, metavar="X,Y,W,H", help="One for all, or one each.")
+@click.option("--models", type=MODELS, default=(), help="In this order.  [default: all]")
+@click.option("--metrics", type=Names("metrics"), default=(), help="Under each name.  [default: the first two]")
+@click.option("--dataset", default="", shell_complete=complete("datasets"), help="Where several hold the image.")
+@click.option("--scale", type=Scale(), help="Where there are several.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("figure.pdf"), show_default=True
+)
+@data_root_option
+def command(
+    results: Path, images: tuple[str, ...], crops: tuple[Crop, ...], models: tuple[str, ...], metrics: tuple[str, ...],
+    dataset: str, scale: int | None, out: Path, data_root: Path | None,
+) -> None:  # fmt: skip
+    from srbench.analysis.figure import strips
+    from srbench.analysis.figure_page import write_figure
+    from srbench.results.store import load_results
+
+    names = () if models == ("all",) else models
+    shown = strips(load_results(results), images, crops, names, metrics, dataset=dataset, scale=scale, root=data_root)
+    for strip in shown:
+        click.echo(f"{strip.image}: --crop {','.join(map(str, strip.crop))}", err=True)
+    for path in write_figure(shown, out):
+        click.echo(path)

@@ -1,0 +1,121 @@
+"""What `srbench speed` prints: timings, ratios and audits as tables or CSV, and all of them as one JSON document."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from srbench.benchmark.speed.backend_audit import Audit
+    from srbench.benchmark.speed.timing import Timed
+    from srbench.benchmark.speed.versus import Ratio
+    from srbench.results.records import SpeedRow
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Two models timed turn by turn at one size: their ratio, and the median of each in milliseconds."""
+
+    size: str
+    batch: int
+    backend: str
+    ratio: Ratio
+    a_ms: float
+    b_ms: float
+
+
+TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
+    "model": lambda row: row.model,
+    "backend": lambda row: row.backend,
+    "LR size": lambda row: f"{row.width}x{row.height}",
+    "batch": lambda row: row.batch,
+    "threads": lambda row: row.threads or None,
+    "cold ms": lambda row: row.first_ms,
+    "p50 ms": lambda row: row.p50_ms,
+    "p95 ms": lambda row: row.p95_ms,
+    "output MP/s": lambda row: row.output_mp_per_s,
+    "peak MiB": lambda row: row.peak_memory_mib,
+    "GMACs": lambda row: row.gmacs,
+    "params": lambda row: row.params or None,
+    "J/image": lambda row: row.energy_j,
+    "repeats": lambda row: row.repeats,
+}
+AUDITS: dict[str, Callable[[Audit], object]] = {
+    "model": lambda row: row.model,
+    "backend": lambda row: row.backend,
+    "precision": lambda row: row.precision,
+    "ΔPSNR-Y dB": lambda row: f"{row.delta_db:+.4f}",
+    "worst dB": lambda row: f"{row.worst_db:+.4f}",
+    "largest Δ": lambda row: f"{row.largest:.1e}",
+    "uint8 levels": lambda row: row.levels,
+    "changed": lambda row: f"{row.changed:.3%}",
+    "speed-up": lambda row: _interval(row.speed_up),
+}
+RATIOS: dict[str, Callable[[Turn], object]] = {
+    "LR size": lambda row: row.size + (f", batch {row.batch}" if row.batch > 1 else ""),
+    "backend": lambda row: row.backend,
+    "A": lambda row: row.ratio.a,
+    "B": lambda row: row.ratio.b,
+    "A ms": lambda row: row.a_ms,
+    "B ms": lambda row: row.b_ms,
+    "A / B": lambda row: _interval(row.ratio),
+    "rounds": lambda row: row.ratio.n,
+    "verdict": lambda row: row.ratio.verdict,
+}
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def print_timings(timed: Sequence[Timed], style: str) -> None:
+    rows = [one.row for one in timed]
+    unknown = () if any(row.energy_j for row in rows) else ("J/image",)
+    notes = list(dict.fromkeys(note for one in timed for note in one.notes))
+    _print({name: show for name, show in TIMINGS.items() if name not in unknown}, rows, style, "timings", notes)
+
+
+def print_ratios(turns: Sequence[Turn], style: str) -> None:
+    _print(RATIOS, turns, style, "ratios")
+    if style == "table":
+        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % bootstrap interval.")
+
+
+def print_audits(audits: Sequence[Audit], style: str) -> None:
+    _print(AUDITS, audits, style, "audits")
+
+
+def document(kind: str, rows: Iterable[Any], notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The one schema of every mode: what was not asked for is an empty list."""
+    found = {"schema": 1, "timings": [], "ratios": [], "audits": [], "notes": list(notes)}
+    return {**found, kind: [_plain(row) for row in rows]}
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A row with its raw numbers; a ratio is spread out, with its verdict."""
+    if isinstance(row, Turn):
+        values = asdict(row)
+        return {**{name: value for name, value in values.items() if name != "ratio"}, **values["ratio"],
+                "verdict": row.ratio.verdict}  # fmt: skip
+    return asdict(row)
+
+
+def _print(
+    columns: dict[str, Callable[[Any], object]], rows: Sequence[Any], style: str, kind: str, notes: Sequence[str] = ()
+) -> None:
+    from tabulate import tabulate
+
+    from srbench.base.strict_json import dumps
+
+    if style == "json":
+        return click.echo(dumps(document(kind, rows, notes)))
+    body = [[show(row) for show in columns.values()] for row in rows]
+    if style == "csv":
+        return csv.writer(sys.stdout, lineterminator="\n").writerows([list(columns), *body])
+    texts = [place for place, cell in enumerate(body[0] if body else []) if isinstance(cell, str)]
+    return click.echo(tabulate(body, list(columns), floatfmt=".2f", missingval="-", disable_numparse=texts))
