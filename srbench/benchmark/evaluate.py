@@ -12,8 +12,9 @@ from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import NoProgress
 from srbench.benchmark.run import run
 from srbench.models import find_model
+from srbench.models.callables import digest_of
 from srbench.models.spec import ModelSpec
-from srbench.models.wrap import Scaled
+from srbench.models.wrap import Scaled, safe_name
 
 if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
@@ -35,7 +36,7 @@ def evaluate(
 
     `model` is a registered name or any callable that takes `(1, 3, h, w)` floats in [0, 1] to `(1, 3, h * scale,
     w * scale)`; `datasets` are names or folders. With `out`, results are kept in that folder, and images that it
-    already holds scores for are not scored again; a callable is then told apart by its class name only.
+    already holds scores for are not scored again; a callable is known by a digest of its code and weights.
 
     Returns `Results`: `.frame()` is a table of every score, `.runs[0].values("psnr_y")` the scores of one run. A model
     that fails on an image is recorded in `run.failures`. Raises `UsageError` and `InputError` for bad requests.
@@ -58,8 +59,11 @@ def evaluate(
 
 
 def spec_of(upscaler: Upscaler, scale: int) -> ModelSpec:
-    """A spec around an upscaler that exists already; it stays on whatever device it is."""
-    name = getattr(upscaler, "__name__", type(upscaler).__name__)
+    """A spec around an upscaler that exists already; it stays on whatever device it is.
+
+    Its identity is a digest of the callable, see `srbench.models.callables`.
+    """
+    name, digest = getattr(upscaler, "__name__", type(upscaler).__name__), digest_of(upscaler)
     if not hasattr(upscaler, "scale"):
         upscaler = Scaled(upscaler, scale)
-    return ModelSpec(name, (scale,), lambda scale, device: upscaler)
+    return ModelSpec(safe_name(name), (scale,), lambda scale, device: upscaler, digest=lambda scale: digest)

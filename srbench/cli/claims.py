@@ -10,7 +10,8 @@ from srbench.cli.options import FOLDER, data_root_option, device_option, srbench
 
 
 @srbench_command(
-    help="Check the published numbers in FILE against our own outputs, and say which convention, or mistake, gives each.\n\n"
+    help="Check the published numbers in FILE against our own outputs, and say which convention, or mistake, gives "
+    "each.\n\n"
     "FILE is TOML with [[claim]] tables: model, dataset, scale, value, and if known metric and source. "
     "Exit status 1 where a number stays unexplained."
 )

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
 from srbench.base.errors import UsageError
+from srbench.models.callables import digest_of
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
-from srbench.models.wrap import Scaled, measured_scale, safe_name, settled
+from srbench.models.wrap import Scaled, combined, measured_scale, safe_name, settled
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +34,12 @@ SCALES = (2, 3, 4, 8)
 
 
 def open_factory(ref: str, hints: Hints) -> ModelSpec:
-    """The spec of `package.module:factory`; its identity is the sha256 of the module's source file.
+    """The spec of `package.module:factory`; its identity is a digest of the module's source file and of what is made.
 
     Raises `UsageError` for what cannot be imported, is not callable, or cannot be called with `scale` and `device`.
     """
+    import torch
+
     module_name, _, attribute = ref.partition(":")
     module = _import(module_name)
     try:
@@ -51,8 +55,13 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
         made = settled(make(scale, device), device)
         return made if hasattr(made, "scale") else Scaled(made, scale)
 
+    @cache
     def digest(scale: int) -> str:
-        return assets.digest(Path(module.__file__)) if module.__file__ else ""
+        source = assets.digest(Path(module.__file__)) if module.__file__ else ""
+        try:
+            return combined([source, digest_of(make(scale, torch.device("cpu")))])
+        except Exception:  # what keeps it from being made is told when it is to run
+            return source
 
     spec = ModelSpec(safe_name(ref.replace(":", ".")), scales, build, digest=digest)
     return with_values(spec, hints, digest)
