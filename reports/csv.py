@@ -1,4 +1,4 @@
-"""Three CSV files: `summary.csv` (means), `images.csv` (every score), `speed.csv` (every timing).
+"""Four CSV files: `summary.csv` (means), `images.csv` (every score), `speed.csv` (every timing), `signatures.csv`.
 
 Scores of images are written with every digit, means and interval ends rounded to 1e-6. Infinite scores are `inf`.
 There is no row where there is no score.
@@ -27,11 +27,12 @@ SPEED = (
 
 
 def write(results: Results, out: Path) -> list[Path]:
-    """Write the three files into the folder `out`; raises `IncomparableError` for results that do not mix."""
+    """Write the four files into the folder `out`; raises `IncomparableError` for results that do not mix."""
     frames = {
         "summary": _summary(results),
         "images": replace(results, runs=tuple(in_order(results))).frame(),
         "speed": results.speed_frame()[list(SPEED)],
+        "signatures": _signatures(results),
     }
     return [_save(frame, out / f"{name}.csv") for name, frame in frames.items()]
 
@@ -45,6 +46,18 @@ def _summary(results: Results) -> pd.DataFrame:
         if score.interval.n
     ]
     return pd.DataFrame(rows, columns=list(SUMMARY)).round(9)  # so many that rounding once more is rounding once
+
+
+def _signatures(results: Results) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        (run.identity.dataset, run.identity.scale, run.identity.model, metric, run.signature(metric))
+        for run in in_order(results)
+        for metric in run.metrics
+        if run.values(metric)
+    ]
+    return pd.DataFrame(rows, columns=[*SUMMARY[:4], "signature"])
 
 
 def _save(frame: pd.DataFrame, path: Path) -> Path:

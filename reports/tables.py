@@ -197,14 +197,15 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
-    """Column and signature for every data set, scale and metric that has a score; `model:*` stands for all models."""
-    found = {
-        (f"{run.identity.dataset} ×{run.identity.scale} {heading(metric).label}", run.signature(metric, "*"))
-        for run in _runs_of(results, scores)
-        for metric in run.metrics
-    }
-    order = [f"{score.dataset} ×{score.scale} {heading(score.metric).label}" for score in scores]
-    return sorted((item for item in found if item[0] in order), key=lambda item: order.index(item[0]))
+    """Column and whole signature of every score: what `srbench verify` takes."""
+    runs = {(run.identity.dataset, run.identity.scale, run.identity.model): run for run in _runs_of(results, scores)}
+    found: dict[str, list[str]] = {}
+    for score in scores:
+        run = runs[score.dataset, score.scale, score.model]
+        if score.interval.n and score.metric in run.metrics:
+            column = f"{score.dataset} ×{score.scale} {heading(score.metric).label}"
+            found.setdefault(column, []).append(run.signature(score.metric))
+    return [(column, signature) for column, lines in found.items() for signature in lines]
 
 
 def notes(scores: Iterable[Score]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from srbench.results.records import Results
+
+MODEL = re.compile(r"\|model:[^|]*")
+"""A terminal has one signature a column; files have that of every score."""
 
 WIDE = 240
 """Columns of a table that goes into a pipe, where nothing needs to be folded."""
@@ -46,7 +50,8 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
 
 def _print(console: Console, table: Table) -> None:
     console.print(table.title, _scores(table), sep="\n", markup=False)
-    for line in (table.caption, *table.notes, *(signature for _, signature in table.signatures)):
+    columns = dict.fromkeys(MODEL.sub("|model:*", signature) for _, signature in table.signatures)
+    for line in (table.caption, *table.notes, *columns):
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
 

@@ -1,8 +1,8 @@
 """Is one model better than another? Paired differences, image by image, and what they allow one to say.
 
-Two models are told apart on a data set when both agree: the Wilcoxon signed-rank test (Wilcoxon 1945), its p-value
-corrected by Holm's method (Holm 1979) over all data sets and pairs looked at together, is below 0.05; and the 95 %
-bootstrap interval of the mean difference leaves out zero. Fewer than six images can never be enough for the test.
+Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, whose interval is
+the one that is shown) gives a p-value below 0.05 after Holm's correction over all data sets and pairs looked at together.
+Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_p`).
 """
 
 from __future__ import annotations
@@ -18,19 +18,15 @@ from srbench.base.errors import InputError
 from srbench.base.registry import unknown
 from srbench.results.records import OWN, Results, Run, refuse_differences
 from srbench.results.shown import Shown
-from srbench.results.statistics import Interval, mean_interval
+from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_p
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
-
-ALPHA = 0.05
-FEWEST_IMAGES = 6
-"""With n images the smallest two-sided p is 2 / 2^n: 0.0625 for five."""
 
 
 @dataclass(frozen=True)
 class Difference:
     """Model `a` minus model `b` on the images that both have scored; `n` of them are in `interval`.
 
-    p           two-sided Wilcoxon p-value of this data set alone
+    p           two-sided p-value of this data set alone
     p_holm      the same, corrected for everything tested together
     wins        images on which `a` is better, and `losses`, on which `b` is; the rest are equal
     """
@@ -48,7 +44,7 @@ class Difference:
 
     @property
     def distinguishable(self) -> bool:
-        return self.p_holm < ALPHA and (self.interval.low > 0 or self.interval.high < 0)
+        return self.p_holm < ALPHA
 
     @property
     def better(self) -> str:
@@ -65,8 +61,7 @@ class Difference:
             return f"{self.better} is better than {other}"
         if self.wins == self.losses == 0:
             return "equal on every image"
-        few = f": {self.interval.n} images are too few" if self.interval.n < FEWEST_IMAGES else ""
-        return f"not distinguishable{few}"
+        return "not distinguishable" if self.interval.n > 1 else "not distinguishable: one image is too few"
 
 
 @dataclass(frozen=True)
@@ -141,6 +136,43 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
 
 
+@dataclass(frozen=True)
+class Overall:
+    """Model `a` against model `b` on all data sets of one scale that both have scored; `p_holm` is over all pairs."""
+
+    scale: int
+    metric: str
+    a: str
+    b: str
+    datasets: tuple[str, ...]
+    better: str
+    p: float
+    p_holm: float
+
+    @property
+    def verdict(self) -> str:
+        if self.p_holm >= ALPHA:
+            return "not distinguishable"
+        return f"{self.better} is better than {self.b if self.better == self.a else self.a}"
+
+
+def compare_overall(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Overall]:
+    """Compare pairs of models on all data sets together, where both have scored two or more at a scale."""
+    found = []
+    for a, b in pairs:
+        shared = _shared(results, (a, b), metric)
+        for scale in dict.fromkeys(one.identity.scale for one, _ in shared):
+            here = [(one, other) for one, other in shared if one.identity.scale == scale]
+            if len(here) > 1:
+                groups = [[_minus(x, y) for x, y in _paired(one, other, metric)] for one, other in here]
+                sign = sum(float(np.sign(np.mean(group))) for group in groups)
+                better = a if heading(metric).better(sign, 0.0) else b
+                names = tuple(one.identity.dataset for one, _ in here)
+                found.append(Overall(scale, metric, a, b, names, better, stratified_p(groups), math.nan))
+    corrected = holm([item.p for item in found])
+    return [replace(item, p_holm=p) for item, p in zip(found, corrected, strict=True)]
+
+
 def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> Shown[Place]:
     """Rank models on every data set and scale, best first; models that are not distinguishable may share a rank."""
     models = models or results.models
@@ -189,7 +221,7 @@ def _difference(one: Run, other: Run, metric: str) -> Difference:
         a=one.identity.model,
         b=other.identity.model,
         interval=_interval(differences),
-        p=wilcoxon_p(differences),
+        p=mean_p(differences),
         p_holm=math.nan,
         wins=sum(value > 0 if higher else value < 0 for value in differences),
         losses=sum(value < 0 if higher else value > 0 for value in differences),
@@ -211,26 +243,3 @@ def _interval(differences: Sequence[float]) -> Interval:
     if math.inf in differences and -math.inf in differences:
         return Interval(math.nan, math.nan, math.nan, len(differences))
     return mean_interval(differences)
-
-
-def wilcoxon_p(differences: Sequence[float]) -> float:
-    """Two-sided p of the signed-rank test by scipy, zeros dropped; 1 where every difference is zero."""
-    from scipy.stats import wilcoxon
-
-    values = np.asarray(differences, dtype=np.float64)
-    finite = np.abs(values[np.isfinite(values)])
-    largest = finite.max(initial=0.0) + 1.0
-    values = np.clip(values, -largest, largest)  # the test reads ranks alone: an infinity is above all others
-    if not values.any():
-        return 1.0
-    return float(wilcoxon(values[values != 0.0]).pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: adjusted p-values in the order given, at most 1."""
-    adjusted = [1.0] * len(p_values)
-    reached = 0.0
-    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        reached = max(reached, min(1.0, (len(p_values) - step) * p_values[index]))
-        adjusted[index] = reached
-    return adjusted

@@ -117,6 +117,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
         unavailable=plan.scorer.unavailable if job.scored else dict.fromkeys(plan.request.metrics, NO_HR),
         source=job.source,
         remark=job.spec.remark,
+        of=len(job.dataset),
     )
     with RunWriter(path, begun, force=plan.request.force, shard=plan.shard) as writer:
         if inference is not None:

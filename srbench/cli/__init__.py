@@ -31,6 +31,7 @@ BUILT_IN = {
     "compare": "Compare two models image by image, with statistics.",
     "explain": "Say which convention gives a number.",
     "claims": "Check a list of published numbers.",
+    "verify": "Make the score of a signature again.",
     "speed": "Time models over a list of input sizes.",
     "choose": "Name the best model within a budget of time or memory.",
     "upscale": "Upscale an image, a folder of them, or a video.",

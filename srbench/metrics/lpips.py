@@ -36,6 +36,10 @@ SMALLEST = 32
 """AlexNet's strides leave nothing of a smaller image."""
 
 
+USUAL = "cfce44021a40c71fb6d9aea29fa8bf481301f99f5f33a53f2356aba09b3f1ef6"
+"""sha256 of the trunk and the heads that the published LPIPS has, as `weights_digest` makes it."""
+
+
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
     return Distance(_network(str(device)), KEPT_BYTES if device.type == "cpu" else 0)
 
@@ -109,9 +113,28 @@ def _network(device: str) -> torch.nn.Module:
         warnings.simplefilter("ignore")  # the package calls torchvision the old way
         network = LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     state = network.net.state_dict()  # named slice3.6.weight where torchvision says features.6.weight
-    network.net.load_state_dict({name: trunk["features." + name.split(".", 1)[1]] for name in state})
+    try:
+        network.net.load_state_dict({name: trunk["features." + name.split(".", 1)[1]] for name in state})
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{TRUNK} does not hold AlexNet's features ({type(error).__name__}). Replace it.") from None
     ready: torch.nn.Module = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     return ready
+
+
+def weights_digest(network: torch.nn.Module) -> str:
+    """sha256 (hex) over names and float32 values of trunk and heads, whichever file they came from."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if name.startswith(("net.", "lin")) and not name.startswith("lins."):  # the package lists its heads twice
+            total.update(name.encode() + tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+@cache
+def _variant() -> str:
+    """Empty for the published weights; others make another metric, which signatures name by their digest."""
+    digest = weights_digest(_network("cpu"))
+    return "" if digest == USUAL else f"weights@{digest[:6]}"
 
 
 def _trunk() -> dict[str, Tensor]:
@@ -141,4 +164,5 @@ LPIPS = Metric(
     higher_is_better=False,
     digits=4,
     label="LPIPS",
+    variant=_variant,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Metric:
 
     `load(convention, device)` returns the pure function that scores a batch of views; it may raise
     `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
-    means; `NAME@CONVENTION` replaces the convention and keeps the channel.
+    means; `NAME@CONVENTION` replaces the convention and keeps the channel. `variant()`, asked once it is loaded, is what
+    else the scores depend on that is not the usual, such as other weights or a package's version: signatures say it.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Metric:
     digits: int = 3
     label: str = ""
     citation: str = ""
+    variant: Callable[[], str] = field(default=lambda: "", compare=False)

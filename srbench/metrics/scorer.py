@@ -46,8 +46,15 @@ class Scorer:
 
     @property
     def conventions(self) -> dict[str, str]:
-        """The convention of each loaded metric, by the metric's name."""
-        return {name: bound.convention.name for name, bound in self.metrics.items()}
+        """What each loaded metric is taken under, by the metric's name: the convention, and the metric's variant.
+
+        `nocrop`, or `nocrop+weights@1f0c2a`: scores of two variants are no more comparable than of two conventions.
+        """
+        variants = {name: bound.metric.variant() for name, bound in self.metrics.items()}
+        return {
+            name: bound.convention.name + (f"+{variants[name]}" if variants[name] else "")
+            for name, bound in self.metrics.items()
+        }
 
     @property
     def unrounded(self) -> bool:

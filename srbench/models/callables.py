@@ -110,8 +110,17 @@ def _described(thing: Any, path: str, depth: int, seen: dict[int, Any]) -> Itera
             yield _code(thing.__code__)
         if depth and id(thing) not in seen:
             seen[id(thing)] = thing
+            for name, method in _methods(type(thing)):
+                yield f"{path}.{name}: ".encode() + _code(method.__code__)
             for name, value in parts_of(thing):
                 yield from _described(value, f"{path}.{name}", depth - 1, seen)
+
+
+def _methods(kind: type) -> list[tuple[str, FunctionType]]:
+    """The functions of a class, unless it came with Python or torch."""
+    if kind.__module__.partition(".")[0] in ("builtins", "functools", "torch", "types", *NO_STATE):
+        return []
+    return sorted((name, value) for name, value in vars(kind).items() if isinstance(value, FunctionType))
 
 
 def _network(network: Any, path: str) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Number
+from srbench.base.documents import SCHEMA, Count, Number
 from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
 
 
@@ -43,6 +43,7 @@ class RunDocument:
     images: tuple[StoredRow, ...]
     signatures: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
+    of: Count = 0
 
     def __post_init__(self) -> None:
         refuse_unfit(self.images, self.metrics, len(self.environments))
@@ -65,6 +66,7 @@ class RunDocument:
             source=self.source,
             error=self.error,
             remark=self.remark,
+            of=self.of,
         )
 
 
@@ -107,6 +109,7 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "unavailable": dict(run.unavailable),
         "error": run.error,
         **({"remark": run.remark} if run.remark else {}),
+        **({"of": run.of} if run.of else {}),
         "environments": list(run.environments),
         "images": [row_to_json(row) for row in run.rows],
     }

@@ -49,24 +49,28 @@ class Identity:
     values: str = ""
     version: str = VERSION
 
-    def signature(self, metric: str, convention: str, model: str = "") -> str:
-        """One line that a paper can quote; what is usual (no tiling, no ensemble, seed 0) is left out."""
+    def signature(self, metric: str, convention: str, parts: Sequence[str] = ()) -> str:
+        """One line that a paper can quote; what is usual (no tiling, no ensemble, seed 0) is left out.
+
+        `convention` is as `Run.metrics` has it, with the metric's variant after a plus; `parts` are added at the end.
+        """
+        convention, _, variant = convention.partition("+")
         weights = f"@{self.weights[:6]}" if self.weights else ""
         weights += f"({self.values.replace(' ', ',')})" if self.values else ""
-        parts = [
+        line = [
             f"srbench:{self.version}",
-            metric.partition("@")[0],
+            metric.partition("@")[0] + (f"({variant})" if variant else ""),
             f"conv:{convention}",
             f"x{self.scale}",
             f"lr:{self.degradation}",
             f"set:{self.dataset}@{self.fingerprint[:6]}{'!unverified' * self.unverified}",
-            f"model:{model or self.model + weights}",
+            f"model:{self.model}{weights}",
             self.precision,
             self.backend,
         ]
-        parts += [f"tile:{self.tile}"] * (self.tile not in ("auto", "none"))
-        parts += ["ensemble:8"] * self.self_ensemble + [f"seed:{self.seed}"] * (self.seed != 0)
-        return "|".join(parts)
+        line += [f"tile{self.tile}"] * (self.tile not in ("auto", "none"))
+        line += ["ensemble:8"] * self.self_ensemble + [f"seed:{self.seed}"] * (self.seed != 0)
+        return "|".join([*line, *parts])
 
 
 OWN = ("model", "weights", "values")
@@ -124,7 +128,8 @@ class Row:
 class Run:
     """One model on one data set at one scale. `metrics` maps each metric to the convention it was taken under.
 
-    `remark` says how it is known which values the model takes, where that had to be found out or was given.
+    `remark` says how it is known which values the model takes, where that had to be found out or was given. `of` is
+    how many images the data set has; 0 in runs of versions that did not note it.
     """
 
     identity: Identity
@@ -135,6 +140,7 @@ class Run:
     source: str = ""
     error: str = ""
     remark: str = ""
+    of: int = 0
 
     @property
     def failures(self) -> list[Row]:
@@ -161,9 +167,17 @@ class Run:
         """The scores of one metric, an image each, in the order of the data set; failed images are left out."""
         return [row.scores[metric] for row in self.rows if metric in row.scores]
 
-    def signature(self, metric: str, model: str = "") -> str:
-        """The one-line signature of this run's scores under a metric; `model="*"` for a column of a table."""
-        return self.identity.signature(metric, self.metrics[metric], model)
+    def signature(self, metric: str) -> str:
+        """The one-line signature of this run's scores under a metric.
+
+        What came about on the way is in it: `n2of5` where not every image has a score, and `tile256` where memory ran
+        out and images were upscaled in tiles.
+        """
+        scored = [row for row in self.rows if metric in row.scores]
+        tiles = sorted({row.tile for row in scored if row.tile}) if self.identity.tile == "auto" else []
+        parts = [f"tile{','.join(map(str, tiles))}"] if tiles else []
+        parts += [f"n{len(scored)}of{self.of}"] if scored and self.of > len(scored) else []
+        return self.identity.signature(metric, self.metrics[metric], parts)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def _expected(results: Results) -> dict[tuple[str, int], int]:
     counts: dict[tuple[str, int], int] = {}
     for run in results:
         key = (run.identity.dataset, run.identity.scale)
-        counts[key] = max(counts.get(key, 0), len(run.rows))
+        counts[key] = max(counts.get(key, 0), len(run.rows), run.of)
     return counts
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import wilcoxon
+from scipy.stats import permutation_test, ttest_1samp
 
-from srbench.analysis.compare import compare, holm, rank, wilcoxon_p
+from srbench.analysis.compare import compare, compare_overall, rank
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.results.records import Results
+from srbench.results.statistics import holm, mean_interval, mean_p, stratified_p
 from tests.made_results import made_run, saved
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.02, 30)
@@ -44,11 +45,17 @@ def test_lower_is_better_for_lpips() -> None:
     assert difference.better == "a" and difference.wins == 30
 
 
-def test_five_images_are_too_few() -> None:
-    runs = (made_run(model, {"psnr_y": (BASE[:5] + offset).tolist()}) for model, offset in (("a", 0.0), ("b", 1.0)))
+def test_few_images_tell_apart_what_differs_a_lot_and_one_never() -> None:
+    runs = [made_run(model, {"psnr_y": (BASE[:5] + offset).tolist()}) for model, offset in (("a", 0.0), ("b", 1.0))]
     (difference,) = compare(Results(tuple(runs)), "a", "b")
-    assert difference.p == 0.0625
-    assert difference.verdict == "not distinguishable: 5 images are too few"
+    assert difference.p == 0.0625  # the same difference on all five images: no spread, so the sign test's
+    assert difference.verdict == "not distinguishable"
+    noisy = made_run("c", {"psnr_y": (BASE[:5] + 1.0 + 3 * NOISE[:5]).tolist()})
+    (difference,) = compare(Results((runs[0], noisy)), "a", "c")
+    assert difference.verdict == "c is better than a"
+    single = [made_run(model, {"psnr_y": [value]}) for model, value in (("a", 28.0), ("b", 29.0))]
+    (difference,) = compare(Results(tuple(single)), "a", "b")
+    assert difference.verdict == "not distinguishable: one image is too few"
 
 
 def test_equal_models_and_infinite_scores() -> None:
@@ -98,10 +105,50 @@ def test_holm_keeps_the_order_and_never_helps(p_values: list[float]) -> None:
     assert [q for _, q in sorted(zip(p_values, adjusted, strict=True))] == sorted(adjusted)
 
 
-def test_wilcoxon_is_that_of_scipy_and_takes_infinities_by_rank() -> None:
-    values = [0.3, -0.1, 0.5, 0.7, 0.2, 0.4, -0.6]
-    assert wilcoxon_p(values) == wilcoxon(values).pvalue
-    assert wilcoxon_p([*values[:3], math.inf, *values[4:]]) == wilcoxon_p(values)
+def test_p_is_students_for_normal_differences_and_follows_the_skewed_ones() -> None:
+    random = np.random.default_rng(3)
+    normal = random.normal(0.1, 1.0, 200)
+    assert mean_p(normal.tolist()) == pytest.approx(ttest_1samp(normal, 0.0).pvalue, abs=0.02)
+    skewed = -random.lognormal(0.0, 1.0, 40) + 1.0
+    assert mean_p(skewed.tolist()) >= ttest_1samp(skewed, 0.0).pvalue
+
+
+@given(st.lists(st.integers(-20, 20), min_size=5, max_size=20))
+def test_the_interval_leaves_out_zero_where_p_is_below_five_percent(values: list[int]) -> None:
+    """One statement in two ways, to the resolution of 10,000 resamples."""
+    interval, p = mean_interval(values), mean_p(values)
+    outside = interval.low > 0 or interval.high < 0
+    if len(set(values)) > 1 and abs(p - 0.05) > 0.002:
+        assert outside == (p < 0.05)
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    p_values = np.random.default_rng(0).uniform(0, 0.1, 30)
+    np.testing.assert_allclose(holm(p_values.tolist()), multitest.multipletests(p_values, method="holm")[1])
+
+
+def test_all_sets_together_is_scipys_permutation_test() -> None:
+    """For one set, the exact sign-flip test of paired differences; sampled here, so to within its noise."""
+    values = np.random.default_rng(1).normal(0.4, 1.0, 12)
+    exact = permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    assert stratified_p([values.tolist()]) == pytest.approx(exact, abs=0.02)
+    assert stratified_p([[0.0, 0.0], []]) == 1.0
+
+
+def test_models_that_no_set_tells_apart_are_told_apart_by_all() -> None:
+    random = np.random.default_rng(5)
+    runs = []
+    for dataset in ("Set5", "Set14", "B100", "Urban100"):
+        base, gain = random.normal(28, 3, 6), random.normal(0.05, 0.08, 6)
+        runs += [
+            made_run("a", {"psnr_y": base.tolist()}, dataset),
+            made_run("b", {"psnr_y": (base + gain).tolist()}, dataset),
+        ]
+    results = Results(tuple(runs))
+    assert not any(difference.better for difference in compare(results, "a", "b"))
+    (overall,) = compare_overall(results, [("a", "b")], "psnr_y")
+    assert overall.verdict == "b is better than a" and set(overall.datasets) == {"Set5", "Set14", "B100", "Urban100"}
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

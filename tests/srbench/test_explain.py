@@ -34,9 +34,15 @@ def explain(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, st
 
 def test_matrix_holds_every_convention_once(folder: Path) -> None:
     readings = matrix(Subject("bicubic", str(folder)), ["matlab"], ["psnr"])
-    names = [(reading.metric, name) for reading in readings for name in (reading.convention, *reading.aliases)]
+    names = [
+        (reading.metric, name)
+        for reading in readings
+        if not reading.mistake
+        for name in (reading.convention, *reading.aliases)
+    ]
     assert len(set(names)) == len(names)
-    psnr_y = {reading.convention: reading.value for reading in readings if reading.metric == "psnr_y"}
+    honest = [reading for reading in readings if not reading.mistake]
+    psnr_y = {reading.convention: reading.value for reading in honest if reading.metric == "psnr_y"}
     assert {"matlab", "basicsr", "nocrop", "full-swing", "grey-as-rgb"} <= set(psnr_y)
     assert psnr_y["full-swing"] < psnr_y["matlab"] < psnr_y["grey-as-rgb"]
 
@@ -116,7 +122,7 @@ def test_bad_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
             "28.36",
             "Set5",
             "matlab",
-            "But a mistake does: PSNR-Y under matlab by a mistake: SR through JPEG of quality 75",
+            "But a mistake does: PSNR-Y under matlab by a mistake: SR through JPEG",
         ),
         ("24.87", "Set5", "matlab", "a mistake: BGR taken for RGB (24.867"),
         ("26.09", "Set14", "matlab-legacy", "26.09 is PSNR-Y under grey-as-rgb"),
