@@ -169,7 +169,12 @@ def _network(ours: Mapping[str, Tensor]) -> SRResNet | None:
         ours[f"up.{stage}.conv.weight"].shape[0] // features for stage in range(3) if f"up.{stage}.conv.weight" in ours
     ]
     scale = {(4,): 2, (9,): 3, (4, 4): 4, (4, 4, 4): 8}.get(tuple(steps))
-    return SRResNet(scale, len(blocks), features) if scale and channels == 3 else None
+    if not scale or channels != 3:
+        return None
+    network = SRResNet(scale, len(blocks), features)
+    if "join.1.weight" in ours and "join.1.running_var" not in ours:  # the older leftthomas/SRGAN
+        network.join = nn.Sequential(nn.Conv2d(features, features, 3, padding=1), nn.PReLU())
+    return network
 
 
 def _settled(ours: Mapping[str, Tensor], layout: Layout) -> State:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Tensor]
 
+FAMILIES = "SRCNN, SRResNet, MSRResNet and RRDBNet, of srbench train and of other repositories"
+
 
 def save_weights(path: Path, state: State, metadata: Mapping[str, Any], *, half: bool = False) -> None:
     """Write weights; with `half` in fp16, which halves the file. The file appears whole or not at all.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
 
 ALL = "all"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".onnx")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".onnx", ".pth.tar", ".tar")
 
 
 def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
@@ -93,7 +93,7 @@ def _interpolated(name: str, share: float) -> ModelSpec:
 def _is_file(ref: str) -> bool:
     """Whether the whole reference is a path: `a.pth+b.pth` is two, unless a file is called so."""
     path = Path(ref)
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.name.lower().endswith(SUFFIXES):
         return False
     return path.is_file() or not re.search(r"[+=]", ref)
 

@@ -119,5 +119,5 @@ def safe_name(text: str) -> str:
 
 def file_name(path: Path) -> str:
     """What a weights file is called in tables: its stem; `best` and `last`, as trainings write, with their folder."""
-    stem = path.stem
+    stem = re.sub(r"\.(pth|pt|ckpt)$", "", path.stem, flags=re.IGNORECASE)  # of net.pth.tar
     return safe_name(f"{path.resolve().parent.name}-{stem}" if stem in ("best", "last") else stem)

@@ -69,6 +69,13 @@ def leftthomas(scale: int) -> nn.Module:
     )
 
 
+def leftthomas_older(scale: int) -> nn.Module:
+    """leftthomas/SRGAN as its public checkpoint has it: an activation in place of the norm behind the blocks."""
+    network = leftthomas(scale)
+    network.add_module("block7", nn.Sequential(conv(F, F, 3), nn.PReLU()))
+    return network
+
+
 def sgrvinod(scale: int) -> nn.Module:
     """sgrvinod/a-PyTorch-Tutorial-to-Super-Resolution, models.py; LR is normalised before and SR is in [-1, 1]."""
 
@@ -198,8 +205,16 @@ CONTAINERS: dict[str, Callable[[dict[str, Tensor]], Any]] = {
 
 @pytest.mark.parametrize(
     ("make", "scale"),
-    [(make, 4) for make in (leftthomas, sgrvinod, pytorch_gan, lornatang, msrresnet, mmsr)]
-    + [(leftthomas, 2), (sgrvinod, 2), (pytorch_gan, 2), (lornatang, 2), (msrresnet, 2), (msrresnet, 3)],
+    [(make, 4) for make in (leftthomas, leftthomas_older, sgrvinod, pytorch_gan, lornatang, msrresnet, mmsr)]
+    + [
+        (leftthomas, 2),
+        (leftthomas_older, 2),
+        (sgrvinod, 2),
+        (pytorch_gan, 2),
+        (lornatang, 2),
+        (msrresnet, 2),
+        (msrresnet, 3),
+    ],
 )
 def test_every_layout_gives_the_same_output(make: Callable[[int], nn.Module], scale: int, tmp_path: Path) -> None:
     network = trained(make(scale))

@@ -51,6 +51,13 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
     return {prefix + name: tensor for name, tensor in network().state_dict().items()}
 
 
+def under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+ZEROS = {name: torch.zeros_like(tensor) for name, tensor in prefixed("").items()}
+"""Weights that are not meant: they would be seen."""
+
 CONTAINERS = {
     "bare": prefixed(""),
     "params": {"params": prefixed("")},
@@ -62,6 +69,15 @@ CONTAINERS = {
         "state_dict": prefixed("net_G.module.") | {"net_D.0.weight": torch.zeros(1), "vgg.1": torch.zeros(1)}
     },
     "generator": {"generator": {"state_dict": prefixed("module.")}, "discriminator": {"x": torch.zeros(1)}},
+    "any name": {"my_upscaler": prefixed(""), "epoch": 3, "optim": {"state": {0: torch.zeros(1)}, "param_groups": []}},
+    "generator_state_dict": {"generator_state_dict": prefixed(""), "discriminator_state_dict": prefixed("x.")},
+    "averaged": {"netG": ZEROS, "netG_ema": prefixed("module."), "netD": prefixed("x."), "netD_ema": prefixed("x.")},
+    "averaged state": {"state_dict": ZEROS, "state_dict_ema": prefixed("")},
+    "averaged in a module": {"state_dict": under("generator.", ZEROS) | prefixed("generator_ema.")},
+    "averaged elsewhere": under("net_g.", ZEROS) | prefixed("ema_net_g.") | prefixed("net_d."),
+    "lightning's model": {"state_dict": prefixed("model.") | {"loss.vgg.0.weight": torch.zeros(1)}},
+    "lightning's net": {"state_dict": prefixed("net."), "hyper_parameters": {"scale": 2}},
+    "a module of any name": prefixed("backbone."),
 }
 
 
@@ -75,10 +91,70 @@ def test_weights_in_every_container_give_the_same_output(container: str, tmp_pat
 
 
 @pytest.mark.usefixtures("knows_sequential")
-def test_safetensors(tmp_path: Path) -> None:
-    save_file(prefixed("module."), tmp_path / "net.safetensors")
-    upscale = load_model(str(tmp_path / "net.safetensors"), 2, "cpu")
+@pytest.mark.parametrize("name", ["net.safetensors", "net.SafeTensors"])
+def test_safetensors(name: str, tmp_path: Path) -> None:
+    save_file(prefixed("module."), tmp_path / name)
+    upscale = load_model(str(tmp_path / name), 2, "cpu")
     torch.testing.assert_close(upscale(LR), network()(LR), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("knows_sequential")
+@pytest.mark.parametrize("name", ["net.pth.tar", "net.ckpt", "net.PTH", "net.Pt", "net.bin", "net.ckpt.tar"])
+def test_every_suffix_that_people_use(name: str, tmp_path: Path) -> None:
+    torch.save({"state_dict": prefixed("")}, tmp_path / name)
+    spec = find_model(str(tmp_path / name))
+    assert spec.name == "net"
+    torch.testing.assert_close(spec.build(2, CPU)(LR), network()(LR), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("knows_sequential")
+def test_which_weights_were_taken_is_told(tmp_path: Path) -> None:
+    expected = {
+        "averaged": "weights netG_ema taken, not netG",
+        "averaged state": "weights state_dict_ema taken, not state_dict",
+        "averaged in a module": "weights generator_ema taken, not generator",
+        "params_ema": "weights params_ema taken, not params",
+        "params": "",
+        "generator_state_dict": "",
+    }
+    for container, remark in expected.items():
+        torch.save(CONTAINERS[container], tmp_path / "net.pth")
+        assert find_model(str(tmp_path / "net.pth")).remark == remark, container
+
+
+def test_several_dictionaries_that_could_be_meant_are_not_guessed(tmp_path: Path) -> None:
+    torch.save({"g_A": prefixed(""), "g_B": prefixed(""), "epoch": 1}, tmp_path / "net.pth")
+    with pytest.raises(InputError, match=r"net.pth: holds several dictionaries of tensors: g_A, g_B. Save the gen"):
+        find_model(str(tmp_path / "net.pth"))
+    torch.save({"epoch": 3, "history": [1.0], "options": {"lr": 0.1}}, tmp_path / "net.pth")
+    with pytest.raises(InputError, match=r"no dictionary of tensors, but epoch \(int\), history \(list\), options"):
+        find_model(str(tmp_path / "net.pth"))
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors", "onnx", "ckpt", "pth.tar"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n<!DOCTYPE html><html><body>Quota exceeded</body></html>", "is a web page or message, not weights"),
+        (b"<html lang=en>", "is a web page or message, not weights"),
+        (b'{"message": "Not Found"}', "is a web page or message, not weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "is a Git LFS pointer, not the file. Fetch it"),
+        (b"", "is empty. Download it again"),
+    ],
+)
+def test_what_a_download_left_in_place_of_weights(suffix: str, content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"net.{suffix}: {message}"):
+        find_model(str(path))
+
+
+def test_an_unknown_network_is_told_what_is_known_and_what_to_write(tmp_path: Path) -> None:
+    save_file({"strange.weight": torch.zeros(4, 2)}, tmp_path / "net.safetensors")
+    with pytest.raises(InputError) as refused:
+        find_model(str(tmp_path / "net.safetensors"))
+    assert "some forty more" in str(refused.value)  # what the installed loaders say of themselves
+    assert "--models mynet:make: def make(): n = Net(); n.load_state_dict(" in str(refused.value)
 
 
 class Malicious:
@@ -128,7 +204,7 @@ def test_unknown_and_damaged_files(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="not a .* file, or a damaged one|could run code"):
             find_model(str(tmp_path / name))
     torch.save([1, 2, 3], tmp_path / "list.pth")
-    with pytest.raises(InputError, match="holds no dictionary of tensors; looked under params_ema"):
+    with pytest.raises(InputError, match="holds no dictionary of tensors, but a list"):
         find_model(str(tmp_path / "list.pth"))
     with pytest.raises(InputError, match="no such weights file"):
         find_model(str(tmp_path / "nowhere.pth"))

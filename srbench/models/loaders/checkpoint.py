@@ -10,25 +10,20 @@ import shlex
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, first_line
+from srbench.models.loaders.wrappers import WRAPPERS, State, generator_of, held, unwrapped, without_prefixes
 from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WRAPPERS = ("params_ema", "ema", "params", "generator", "net_g", "netG", "state_dict", "model_state_dict", "model")
-"""Keys under which trainers put a generator's weights; averaged weights are preferred, as BasicSR does."""
-
-PREFIXES = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every name."""
-
-GENERATORS = ("generator.", "net_g.", "netG.", "net_G.")
-"""What GAN trainers that keep both networks in one module, as Lightning does, put before the generator's names."""
+POINTER = b"version https://git-lfs.github.com"
+PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b'{"')
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,8 @@ class Checkpoint:
 
     path: Path
     hints: Hints = field(default=NO_HINTS)
+    reading: State | None = None
+    """The tensors to take in place of all; see `readings`."""
 
     @property
     def is_onnx(self) -> bool:
@@ -49,17 +46,34 @@ class Checkpoint:
         return is_program(self.path)
 
     @cached_property
-    def _content(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def _content(self) -> tuple[State, dict[str, str], str]:
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such weights file")
-        read = read_safetensors(self.path) if self.path.suffix == ".safetensors" else (read_pickle(self.path), {})
-        refuse_inflated(self.path, read[0])
-        return read
+        refuse_placeholders(self.path)
+        if self.path.suffix.lower() == ".safetensors":
+            (tensors, metadata), told = read_safetensors(self.path), ""
+        else:
+            (tensors, told), metadata = read_pickle(self.path), {}
+        refuse_inflated(self.path, tensors)
+        return tensors, metadata, told
 
     @cached_property
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights on the CPU by name, out of their wrappers and without prefixes. Raises `InputError`."""
+    def _generator(self) -> tuple[State, str]:
         return generator_of(without_prefixes(self._content[0]))
+
+    @property
+    def tensors(self) -> State:
+        """The weights on the CPU by name, out of their wrappers and without prefixes. Raises `InputError`."""
+        return self._generator[0] if self.reading is None else self.reading
+
+    @property
+    def choice(self) -> str:
+        """Which weights of the file these are, where others could have been meant: averaged ones, as a rule."""
+        return self._content[2] or self._generator[1]
+
+    def readings(self) -> list[Checkpoint]:
+        """This file with the tensors of a module inside, as Lightning has networks in `model.` or `net.`."""
+        return [replace(self, reading=tensors) for tensors in held(self.tensors)]
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -86,8 +100,22 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error)})") from error
 
 
-def read_pickle(path: Path) -> dict[str, Tensor]:
-    """The generator's tensors in a `.pth` file.
+def refuse_placeholders(path: Path) -> None:
+    """Raise `InputError` for what a download left in place of the file: a web page, a Git LFS pointer, nothing."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if not start:
+        raise InputError(f"{path}: is empty. Download it again")
+    if start.startswith(POINTER):
+        raise InputError(f"{path}: is a Git LFS pointer, not the file. Fetch it: git lfs pull, or download it by hand")
+    if start.startswith(PAGES):
+        raise InputError(
+            f"{path}: is a web page or message, not weights. Download the file itself, not the page about it"
+        )
+
+
+def read_pickle(path: Path) -> tuple[State, str]:
+    """The generator's tensors in a `.pth` file, and which were chosen, where there was a choice.
 
     Raises `InputError` for a file whose loading would run code, saying how to convert it, for a damaged one, and for
     one without tensors.
@@ -108,10 +136,21 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
         ) from None
     except Exception as error:  # a damaged pickle calls torch's functions with anything
         raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error, 120)})") from error
-    tensors = unwrapped(content)
+    try:
+        tensors, told = unwrapped(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if not tensors:
-        raise InputError(f"{path}: holds no dictionary of tensors; looked under {', '.join(WRAPPERS)}")
-    return tensors
+        raise InputError(f"{path}: holds no dictionary of tensors, but {_shape_of(content)}")
+    return tensors, told
+
+
+def _shape_of(content: Any) -> str:
+    """What a file holds, in a few words: its keys and their types."""
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__}"
+    shown = [f"{key} ({type(value).__name__})" for key, value in list(content.items())[:8]]
+    return ", ".join(shown) + ", …" * (len(content) > 8) if shown else "an empty dictionary"
 
 
 INFLATION = 4
@@ -164,37 +203,6 @@ def _culprit(error: Exception) -> str:
     """What the pickle asks for, out of torch's long message."""
     found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|global|operand) \S+", str(error))
     return f"it asks for {found[1]}" if found and found[1] else found[0] if found else "an unknown instruction"
-
-
-def unwrapped(content: Any) -> dict[str, Tensor]:
-    """The innermost dictionary of tensors, by the keys of `WRAPPERS`; entries that are no tensors are left out."""
-    from torch import Tensor
-
-    seen: set[int] = set()  # a pickle may hold itself
-    while isinstance(content, Mapping) and id(content) not in seen:
-        seen.add(id(content))
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        content = inner
-    return {}
-
-
-def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The names without any of `PREFIXES` that all of them share, as often as they do."""
-    names = dict(tensors)
-    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in names)), ""):
-        if not names:
-            break
-        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names
-
-
-def generator_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under one of `GENERATORS`, where there are such: a discriminator, or a loss, upscales nothing."""
-    prefix = next((prefix for prefix in GENERATORS if any(name.startswith(prefix) for name in tensors)), "")
-    inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return without_prefixes(inside)
 
 
 def is_program(path: Path) -> bool:

@@ -2,18 +2,19 @@
 
 A loader is a function `(checkpoint) -> ModelSpec | None`: None says that the file is not its own, an `InputError` or
 `UnavailableError` says why it would be, and cannot be used. It builds from `checkpoint.tensors`, which were read
-without running any code of the file.
+without running any code of the file. The module of a loader may say in `FAMILIES` which networks it knows.
 """
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 from srbench.base import registry
 from srbench.base.assets import digest
-from srbench.base.errors import InputError, UnavailableError, UsageError
-from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.base.errors import InputError, UnavailableError, UsageError, first_line
+from srbench.models.loaders.checkpoint import Checkpoint, refuse_placeholders
 from srbench.models.loaders.onnx import external_files
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
@@ -28,31 +29,50 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
+    refuse_placeholders(path)
     checkpoint = Checkpoint(path, hints)
-    if (
-        not (checkpoint.is_onnx or checkpoint.is_program) and not checkpoint.tensors
-    ):  # read here: what is unsafe is refused before any loader
+    graph = checkpoint.is_onnx or checkpoint.is_program
+    if not graph and not checkpoint.tensors:  # read here: what is unsafe is refused before any loader
         raise InputError(f"{path}: holds no tensors")
-    tried = []
-    for name in registry.entries("loaders"):
-        try:
-            spec = registry.load("loaders", name)(checkpoint)
-        except (InputError, UnavailableError) as error:
-            tried.append(f"{name} ({str(error).removeprefix(f'{path}: ')})")
-            continue
-        except Exception as error:  # what other libraries raise for a damaged file has no common base
-            tried.append(f"{name} ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})")
-            continue
-        if spec is not None:
+    tried: list[str] = []
+    for reading in [checkpoint, *([] if graph else checkpoint.readings())]:
+        if (spec := _loaded(reading, tried if reading is checkpoint else [])) is not None:
             if hints.scale and hints.scale not in spec.scales:
                 own = ", ".join(f"x{scale}" for scale in spec.scales)
                 raise UsageError(f"{path} ({spec.summary}) is {own}; --model-scale {hints.scale} contradicts it")
-            return _identified(spec, path, hints)
-        tried.append(name)
+            choice = "" if graph else checkpoint.choice
+            spec = _identified(spec, path, hints)
+            return replace(spec, remark="; ".join(part for part in (choice, spec.remark) if part))
+    families = "; ".join(filter(None, (families_of(name) for name in registry.entries("loaders"))))
     raise InputError(
         f"{path}: no loader knows this model; tried {', '.join(tried)}. It holds {checkpoint.summary}. "
-        f"Load it in a function of yours and give --models yourmodule:function"
+        f"Known: {families}.\n"
+        f"For any other, put this beside its code, into mynet.py, and give --models mynet:make: "
+        f"def make(): n = Net(); n.load_state_dict(torch.load({path.name!r})); return n"
     )
+
+
+def _loaded(checkpoint: Checkpoint, tried: list[str]) -> ModelSpec | None:
+    """The spec by the first loader that knows a checkpoint; what the others say of it goes into `tried`."""
+    for name in registry.entries("loaders"):
+        try:
+            spec: ModelSpec | None = registry.load("loaders", name)(checkpoint)
+        except (InputError, UnavailableError) as error:
+            tried.append(f"{name} ({str(error).removeprefix(f'{checkpoint.path}: ')})")
+            continue
+        except Exception as error:  # what other libraries raise for a damaged file has no common base
+            tried.append(f"{name} ({type(error).__name__}: {first_line(error, 120)})")
+            continue
+        if spec is not None:
+            return spec
+        tried.append(name)
+    return None
+
+
+def families_of(loader: str) -> str:
+    """The networks that a loader knows, as its module says in `FAMILIES`; empty where it does not."""
+    module = inspect.getmodule(registry.load("loaders", loader))
+    return str(getattr(module, "FAMILIES", ""))
 
 
 def _identified(spec: ModelSpec, path: Path, hints: Hints) -> ModelSpec:

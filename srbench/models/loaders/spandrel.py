@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
 
 
+FAMILIES = "the architectures of spandrel (SwinIR, HAT, DAT, Real-ESRGAN, EDSR, RCAN, SPAN and some forty more)"
+
+
 class Described:
     """A spandrel descriptor as an upscaler: one image at a time, padded to the sizes that the network wants.
 
