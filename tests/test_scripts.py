@@ -1,0 +1,35 @@
+"""The scripts that people and CI call say how they are called, and CI calls what the README says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def called(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(ROOT / words[0]), *words[1:]], capture_output=True, text=True, cwd=ROOT / "docs")
+
+
+def test_an_unknown_kind_of_tests_is_answered_with_those_there_are() -> None:
+    done = called("scripts/test", "fastest")
+    assert (done.returncode, done.stdout) == (2, "")
+    for kind in ("slow", "lowest", "python3.13", "capped", "table"):
+        assert f"scripts/test {kind} " in done.stderr
+
+
+def test_a_python_that_is_not_here_is_named() -> None:
+    done = called("scripts/test", "python3.0")
+    assert done.returncode == 3
+    assert done.stderr == "scripts/test: no python3.0 is installed here\n"
+
+
+def test_ci_calls_the_scripts_and_the_command_of_the_readme() -> None:
+    text = (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in text
+    assert 'python -m pip install -c constraints.txt -e ".[test]" && pytest\n' in (ROOT / "README.md").read_text()
+    order = [text.index(step) for step in ("bash -c", "scripts/check", "scripts/test slow", 'scripts/test "$versions"')]
+    assert order == sorted(order)
+    for script in ("scripts/check", "scripts/test", ".ci/run"):
+        assert subprocess.run(["bash", "-n", script], cwd=ROOT).returncode == 0
