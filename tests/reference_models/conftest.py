@@ -46,7 +46,7 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
     kept = {key: value for key, value in recipe.options.items() if key not in options}
     small = replace(
         recipe, options={**kept, **options}, batch=4, patch=24 if recipe.luma else 8, minutes=0.0, steps=20,
-        validate_every=10, precision="32-true", compile="", warmup=0.0,
+        validate_every=10, precision="32-true", compile="", warmup=0.0, start="",
     )  # fmt: skip
     if isinstance(small, GanRecipe):
         small = replace(small, discriminator_features=8)
