@@ -176,16 +176,10 @@ def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str,
 
 def states_of(parts: Mapping[str, Any]) -> dict[str, Any]:
     """The state of each part, in the part's own tensors: whoever keeps them must copy them."""
-    return {
-        name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-        for name, part in parts.items()
-    }
+    return {name: part.state_dict() for name, part in parts.items()}
 
 
 def put_back(parts: Mapping[str, Any], states: Mapping[str, Any]) -> None:
     """Give each part the state of its name."""
     for name, part in parts.items():
-        if isinstance(part, torch.Generator):
-            part.set_state(states[name])
-        else:
-            part.load_state_dict(states[name])
+        part.load_state_dict(states[name])

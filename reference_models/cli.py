@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import FOLDER, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, degradation_option, srbench_command
+from srbench.errors import UsageError
+
+SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
 
 @srbench_command(
@@ -18,10 +21,13 @@ from srbench.cli.options import FOLDER, srbench_command
     kept="nothing was trained yet",
 )
 @click.argument("recipe")
+@click.option("--data", "sources", multiple=True, metavar="DIR", help=f"{SOURCE} May be repeated.")
 @click.option(
-    "--data", "folders", type=FOLDER, multiple=True, required=True, help="A folder of images; may be repeated."
+    "--val", metavar="DIR", help=f"To validate on: {SOURCE[0].lower()}{SOURCE[1:]} Kodak24, never a test set."
 )
-@click.option("--val", type=FOLDER, help="A folder to validate on: Kodak24, never a test set.")
+@click.option("--val-split", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Or this share of --data.")
+@click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
+@degradation_option
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
@@ -29,29 +35,35 @@ from srbench.cli.options import FOLDER, srbench_command
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
-@click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
+@click.option("--cache", type=FOLDER, help="Where sets too large for memory are decoded to.  [default: user's cache]")
+@click.option("--prepare-only", is_flag=True, help="Decode the images of --data there, and stop.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
+@data_root_option
 def command(
-    recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, force: bool,
-    keep: int, out: Path | None, device: str, devices: int, val_limit: int, tensorboard: bool,
+    recipe: str, sources: tuple[str, ...], val: str | None, val_split: float, val_limit: int, degradation: str,
+    settings: tuple[str, ...], resume: bool, force: bool, keep: int, out: Path | None, device: str, devices: int,
+    cache: Path | None, prepare_only: bool, tensorboard: bool, data_root: Path | None,
 ) -> None:  # fmt: skip
     from reference_models.recipes import RECIPES, override
-    from reference_models.train import train
+    from reference_models.train import Data, prepare, train
     from srbench.registry import load
 
     chosen = override(RECIPES.get(recipe) or load("recipes", recipe), settings)
-    target = out or Path("runs") / recipe
+    if not sources:
+        raise UsageError("nothing to train on: --data with a folder of images, a set's name, or a list")
+    data = Data(sources, val, val_split, val_limit, degradation, data_root, cache)
+    if prepare_only:
+        prepare(chosen, data)
+        return
     train(
         chosen,
-        folders,
-        val,
-        target,
+        data,
+        out or Path("runs") / recipe,
         device=device,
         devices=devices,
         resume=resume,
         force=force,
         keep=keep,
-        val_limit=val_limit,
         tensorboard=tensorboard,
     )
 

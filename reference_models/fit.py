@@ -48,7 +48,7 @@ def fit(
     model.train()
 
     def one_step() -> dict[str, Tensor]:
-        lr, hr = session.draw()
+        lr, hr = session.feed()
         sr = model(lr)
         loss = PIXEL[recipe.loss](sr, centre(hr, sr))
         step(fabric, model, stepper, loss, recipe.clip)

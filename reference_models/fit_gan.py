@@ -55,7 +55,7 @@ def fit_gan(
     judge.train()
 
     def one_step() -> dict[str, Tensor]:
-        lr, hr = session.draw()
+        lr, hr = session.feed()
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
         critic.requires_grad_(False)

@@ -1,37 +1,34 @@
-"""Training patches: every image is decoded once and kept as uint8 on the device, where all drawing happens.
+"""Training patches: windows of images that lie end to end in one tensor, `(pixels, channels)` uint8.
 
-The images of a pool lie end to end in one tensor `(pixels, channels)`. A batch is one gather: row and column numbers
-are drawn for each patch, flipped and transposed as numbers, and looked up. Its layout is channels_last by birth.
+A batch is one gather: which image, where and in which pose is drawn on the CPU, as numbers, and the pixels are looked
+up where they lie. Its layout is channels_last by birth. The draw does not depend on the device, and neither on whether
+the pixels lie in memory, on a GPU or in a file.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from srbench.conventions import CONVENTIONS
-from srbench.datasets.pixels import pixel_digest
-from srbench.degradations import degrade, mod_crop
-from srbench.errors import InputError
-from srbench.images import list_images, read_image, to_rgb
-from srbench.resize import imresize
-
 if TYPE_CHECKING:
     from srbench.types import Image
 
-TEST_SETS = ("Set5", "Set14", "B100", "Urban100", "DIV2K-valid", "DIV2K_valid", "DIV2K_valid_crop256")
+READERS = 2
+"""Threads that read ahead where the pixels do not lie on the device."""
+BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Images end to end: `pixels` uint8 `(total, channels)`; start, width and height of each, `(images,)`."""
+    """Images end to end: `pixels` uint8 `(total, channels)`; start, width and height of each, int64 on the CPU."""
 
     pixels: Tensor
     start: Tensor
@@ -40,53 +37,139 @@ class Plane:
 
     @classmethod
     def of(cls, images: Sequence[Image], device: torch.device) -> Plane:
-        sizes = np.array([image.shape[:2] for image in images])
-        ends = np.cumsum(sizes.prod(axis=1))
         flat = np.concatenate(
             [np.atleast_3d(image).reshape(-1, image.shape[2] if image.ndim == 3 else 1) for image in images]
         )
-        numbers = (np.concatenate(([0], ends[:-1])), sizes[:, 1], sizes[:, 0])
-        return cls(torch.from_numpy(flat).to(device), *(torch.from_numpy(n).to(device) for n in numbers))
+        return cls.over(torch.from_numpy(flat).to(device), [(image.shape[1], image.shape[0]) for image in images])
 
-    def gather(self, image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Pixels at `rows` and `columns`, each `(n, p, p)`, of the n images: `(n, c, p, p)` float32 in [0, 1]."""
-        index = self.start[image].view(-1, 1, 1) + rows * self.width[image].view(-1, 1, 1) + columns
-        return self.pixels[index].permute(0, 3, 1, 2).float().div_(255.0)
+    @classmethod
+    def over(cls, pixels: Tensor, sizes: Sequence[tuple[int, int]]) -> Plane:
+        """Pixels that lie there already; `sizes` are (width, height)."""
+        table = np.array(sizes, dtype=np.int64).reshape(-1, 2)
+        starts = np.concatenate(([0], np.cumsum(table.prod(axis=1))[:-1]))
+        return cls(pixels, *(torch.from_numpy(np.ascontiguousarray(n)) for n in (starts, table[:, 0], table[:, 1])))
+
+    def gather(self, image: Tensor, top: Tensor, left: Tensor, size: int, pose: Tensor) -> Tensor:
+        """Windows of n images with their corners at `top` and `left`, `(n, size, size, c)` uint8, where they lie."""
+        numbers = torch.stack([self.start[image], self.width[image], top, left, *pose.long()])
+        start, width, top, left, *pose_there = numbers.to(self.pixels.device, non_blocking=True)  # one small transfer
+        rows, columns = _window(top, left, size, torch.stack(pose_there).bool())
+        return self.pixels[start.view(-1, 1, 1) + rows * width.view(-1, 1, 1) + columns]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Pairs of what a network sees and what it should answer; `ratio` is the size of the second over the first."""
+    """Pairs of what a network sees and what it should answer; `ratio` is the size of the second over the first.
+
+    `flips` allows mirror images and `turns` quarter turns; both together are the eight poses of a square.
+    """
 
     given: Plane
     wanted: Plane
     ratio: int
     images: Mapping[str, int]
-    """How many images came from each folder."""
+    """How many images came from each source."""
     fingerprint: str
-    """sha256 (hex) over the decoded pixels of all of them."""
+    """sha256 (hex) over the pixels of all files, and how LR is made."""
+    flips: bool = True
+    turns: bool = True
 
     def draw(
         self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)
     ) -> tuple[Tensor, Tensor]:
         """A random batch: `(n, c, patch, patch)` and `(n, c, patch * ratio, patch * ratio)`, float32 in [0, 1].
 
-        Images are chosen by area, so that every pixel is as likely as any other; the pose is one of eight. Every rank
-        of a distributed training draws the same batch and keeps its `part`, so that the union does not depend on their
-        number.
+        `generator` is one of the CPU. Images are chosen by area, so that every pixel is as likely as any other. Every
+        rank of a distributed training draws the same batch and keeps its `part`, so that the union does not depend on
+        their number.
         """
-        device = self.given.pixels.device
-        random = torch.rand((6, batch), generator=generator, device=device, dtype=torch.float64)[:, part].contiguous()
-        image = torch.searchsorted(self._area_up_to(), random[0], right=True).clamp_(max=len(self.given.start) - 1)
+        given, wanted = self.bytes_at(self.places(batch, patch, generator, part), patch)
+        return scaled(given), scaled(wanted)
+
+    def places(self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)) -> Places:
+        """What a batch will consist of."""
+        random = torch.rand((6, batch), generator=generator, dtype=torch.float64)[:, part].contiguous()
+        image = torch.searchsorted(self._area_up_to, random[0], right=True).clamp_(max=len(self.given.start) - 1)
         top = (random[1] * (self.given.height[image] - patch + 1)).long()
         left = (random[2] * (self.given.width[image] - patch + 1)).long()
-        pose = random[3:] < 0.5
-        inner = self.given.gather(image, *_window(top, left, patch, pose))
-        return inner, self.wanted.gather(image, *_window(top * self.ratio, left * self.ratio, patch * self.ratio, pose))
+        return image, top, left, self._poses(random[3:] < 0.5)
 
+    def bytes_at(self, places: Places, patch: int) -> tuple[Tensor, Tensor]:
+        """The patches there, `(n, p, p, c)` uint8, on the device of the pixels."""
+        image, top, left, pose = places
+        large = self.wanted.gather(image, top * self.ratio, left * self.ratio, patch * self.ratio, pose)
+        return self.given.gather(image, top, left, patch, pose), large
+
+    def _poses(self, pose: Tensor) -> Tensor:
+        """Flipped down, flipped across, transposed, `(3, n)`; without flips an even number of the three: a turn."""
+        down, across, turned = pose
+        if not self.turns:
+            turned = torch.zeros_like(turned)
+        if not self.flips:
+            across = down ^ turned if self.turns else torch.zeros_like(across)
+            down = down if self.turns else torch.zeros_like(down)
+        return torch.stack([down, across, turned])
+
+    @cached_property
     def _area_up_to(self) -> Tensor:
         area = torch.cumsum(self.given.width * self.given.height, 0).double()
         return area / area[-1]
+
+
+Places = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    """uint8 `(n, p, p, c)` to float32 `(n, c, p, p)` in [0, 1], channels_last."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255.0)
+
+
+class Feed:
+    """The batches of a training, one after the other; `state_dict` goes on behind the last that was taken.
+
+    Where the pixels lie on another device than the training, threads read ahead, into pinned memory for a GPU.
+    """
+
+    def __init__(
+        self, pool: Pool, batch: int, patch: int, seed: int, device: torch.device, part: slice, *, ahead: bool = False
+    ) -> None:
+        self.pool, self.batch, self.patch, self.part, self.device = pool, batch, patch, part, device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.ahead = ahead or pool.given.pixels.device != device
+        self._waiting: deque[tuple[Tensor, Future[tuple[Tensor, Tensor]]]] = deque()
+        self._taken = self.generator.get_state()
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        """The next batch, on the device; see `Pool.draw`."""
+        if not self.ahead:
+            return self.pool.draw(self.batch, self.patch, self.generator, self.part)
+        while len(self._waiting) < BATCHES_AHEAD:
+            places = self.pool.places(self.batch, self.patch, self.generator, self.part)
+            self._waiting.append((self.generator.get_state(), self._readers.submit(self._read, places)))
+        self._taken, future = self._waiting.popleft()
+        given, wanted = (pixels.to(self.device, non_blocking=True) for pixels in future.result())
+        return scaled(given), scaled(wanted)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """A batch that is not counted: the next ones are what they would have been."""
+        given, wanted = self.pool.draw(self.batch, self.patch, torch.Generator(), self.part)
+        return given.to(self.device), wanted.to(self.device)
+
+    @cached_property
+    def _readers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(READERS, "srbench-patches")
+
+    def _read(self, places: Places) -> tuple[Tensor, Tensor]:
+        given, wanted = self.pool.bytes_at(places, self.patch)
+        return (given.pin_memory(), wanted.pin_memory()) if self.device.type == "cuda" else (given, wanted)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self._taken if self.ahead else self.generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._waiting.clear()
+        self._taken = state["generator"]
+        self.generator.set_state(self._taken)
 
 
 def _window(top: Tensor, left: Tensor, size: int, pose: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,61 +180,3 @@ def _window(top: Tensor, left: Tensor, size: int, pose: Tensor) -> tuple[Tensor,
     rows, columns = down[:, :, None].expand(-1, size, size), across[:, None, :].expand(-1, size, size)
     turned = pose[2, :, None, None]
     return torch.where(turned, rows.mT, rows), torch.where(turned, columns.mT, columns)
-
-
-def open_pool(folders: Iterable[Path], scale: int, patch: int, device: torch.device, *, luma: bool = False) -> Pool:
-    """Decode the images of some folders and make their LR (`matlab` degradation).
-
-    With `luma` (SRCNN) the network is given Y of the bicubic upscaling and answers Y, both single-channel. Images
-    smaller than a patch are left out. Raises `InputError` where none is left, and for a test set: a model must not see
-    what it is scored on.
-    """
-    smallest = patch if luma else patch * scale
-    found = {folder.resolve().name: _large_enough(folder, scale, smallest) for folder in folders}
-    hr = [image for images in found.values() for image in images]
-    if not hr:
-        raise InputError(f"no training image is as large as a patch, {smallest} pixels; use --set patch=…")
-    total = hashlib.sha256("".join(pixel_digest(image) for image in hr).encode())
-    lr = [degrade(image, scale) for image in hr]
-    if luma:
-        given, wanted = [luma_of(_enlarged(image, scale)) for image in lr], [luma_of(image) for image in hr]
-    else:
-        given, wanted = lr, hr
-    counts = {name: len(images) for name, images in found.items()}
-    return Pool(Plane.of(given, device), Plane.of(wanted, device), 1 if luma else scale, counts, total.hexdigest())
-
-
-def _large_enough(folder: Path, scale: int, smallest: int) -> list[Image]:
-    images = (mod_crop(to_rgb(read_image(path)), scale) for path in training_images(folder))
-    return [image for image in images if min(image.shape[:2]) >= smallest]
-
-
-def training_images(folder: Path) -> list[Path]:
-    """The images of a folder, or of its `HR`. Raises `InputError` for a standard test set and where there are none."""
-    refuse_test_set(folder)
-    home = folder / "HR" if (folder / "HR").is_dir() else folder
-    found = list(list_images(home).values())
-    if not found:
-        raise InputError(f"{folder}: no images in it. Expected images straight inside, or in {folder / 'HR'}")
-    return found
-
-
-def refuse_test_set(folder: Path) -> None:
-    """Raise `InputError` where a folder is one of the standard test sets, by name."""
-    for name in folder.resolve().parts[-2:]:
-        if name in TEST_SETS:
-            raise InputError(
-                f"{folder}: {name} is a test set; a model must not see it before it is scored. Validate on Kodak24"
-            )
-
-
-def luma_of(image: Image) -> Image:
-    """Y of a uint8 RGB image as the default convention has it, uint8 `(h, w)`."""
-    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
-    y, _ = CONVENTIONS["nocrop"].views(planes, planes, scale=1, channel="y")
-    return y[0, 0].numpy().astype(np.uint8)
-
-
-def _enlarged(lr: Image, scale: int) -> Image:
-    planes = torch.from_numpy(lr.transpose(2, 0, 1).astype(np.float64))
-    return imresize(planes, scale).numpy().astype(np.uint8).transpose(1, 2, 0)

@@ -74,9 +74,11 @@ class Recipe:
     summary: str = ""
 
     @property
-    def luma(self) -> bool:
-        """Whether the network works on Y of the bicubic upscaling, as SRCNN does."""
-        return self.architecture == "srcnn"
+    def kind(self) -> Literal["rgb", "luma", "bicubic"]:
+        """What the network sees: LR, or as SRCNN the bicubic upscaling, its Y or all of it."""
+        if self.architecture != "srcnn":
+            return "rgb"
+        return "luma" if self.options.get("channels", 1) == 1 else "bicubic"
 
 
 @dataclass(frozen=True)

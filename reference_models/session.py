@@ -24,7 +24,7 @@ from reference_models.average import Average
 from reference_models.checkpoint import SCORES, Clock, load_checkpoint, put_back, save_checkpoint, states_of
 from reference_models.machine import compiled
 from reference_models.parts import placed, settle
-from reference_models.patches import Pool
+from reference_models.patches import Feed, Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
 from reference_models.start import first_network
@@ -56,7 +56,7 @@ class Session:
     fabric: Fabric
     watch: Watch
     network: nn.Module
-    draws: torch.Generator
+    feed: Feed
     keep: int = 1
     added: int = 0
     """Blocks that the network has beyond those of `start`."""
@@ -76,7 +76,7 @@ class Session:
         self.parts = {
             "network": self.network,
             "average": self.average,
-            "draws": self.draws,
+            "draws": self.feed,
             "plateau": self.plateau,
             "precision": self.fabric.strategy.precision,  # the loss scale of fp16
         }
@@ -103,8 +103,7 @@ class Session:
 
     def compiled(self) -> nn.Module:
         """The network as it is trained: compiled where the recipe wants that and it works; the record says so."""
-        mine = range(self.recipe.batch)[self.fabric.global_rank :: self.fabric.world_size]
-        lr, _ = self.pool.draw(len(mine), self.recipe.patch, torch.Generator(self.fabric.device))
+        lr, _ = self.feed.example()
         trained = compiled(self.network, lr, self.recipe.compile, self.fabric)
         if trained is self.network:
             self.recipe = replace(self.recipe, compile="")
@@ -147,11 +146,6 @@ class Session:
     def share(self) -> float:
         """What the recipe's rates are multiplied with at this step."""
         return factor(self.recipe, self.clock.progress(self.recipe)) * self.plateau.factor
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """This process's part of the next batch; see `Pool.draw`."""
-        mine = slice(self.fabric.global_rank, None, self.fabric.world_size)
-        return self.pool.draw(self.recipe.batch, self.recipe.patch, self.draws, mine)
 
     def stepped(self, losses: Mapping[str, Tensor], rate: float) -> None:
         """One step is done: average, validate and save where it is time. The first loss goes into the curve.
@@ -268,8 +262,9 @@ def begin(
     settle(recipe)
     network, added = first_network(recipe)
     network = placed(network, recipe, fabric)
-    draws = torch.Generator(fabric.device).manual_seed(recipe.seed)
-    return Session(recipe, pool, validation, out, fabric, watch, network, draws, keep, added, deadline)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    feed = Feed(pool, recipe.batch, recipe.patch, recipe.seed, fabric.device, mine)
+    return Session(recipe, pool, validation, out, fabric, watch, network, feed, keep, added, deadline)
 
 
 def _finite(network: nn.Module) -> bool:

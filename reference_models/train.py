@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +20,12 @@ from reference_models.checkpoint import Clock, forget_training_in, refuse_traini
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.machine import with_precision
-from reference_models.patches import open_pool, refuse_test_set
+from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
+from reference_models.sources import Source, open_sources, split_off
 from reference_models.validation import Validation
-from reference_models.watch import Silent, watch_for
-from srbench.datasets.folder import open_folder
+from reference_models.watch import Silent, refuse_missing_extra, watch_for
+from srbench.datasets.folder import FileDataset
 from srbench.errors import InputError, UnavailableError
 from srbench.inference import select_device
 from srbench.scoring import Scorer
@@ -30,11 +33,42 @@ from srbench.scoring import Scorer
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from srbench.types import Sample
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training is fed with.
+
+    `train` are folders, names of standard sets, or lists; `val` is one such to validate on, or `val_split` the share
+    of the training images that is set apart for it. `degradation` makes the LR of both.
+    """
+
+    train: Sequence[str | Path]
+    val: str | Path | None = None
+    val_split: float = 0.0
+    val_limit: int = 0
+    degradation: str = "matlab"
+    root: Path | None = None
+    cache: Path | None = None
+
+    def open(self, recipe: Recipe) -> tuple[list[Source], list[Source]]:
+        """Sources to train and to validate on. Raises `InputError` as `open_sources` does."""
+        train, val = open_sources(self.train, recipe.scale, self.degradation, self.root)
+        if self.val is not None:
+            rest, val = open_sources([self.val], recipe.scale, self.degradation, self.root, to_train=False)
+            val = val or rest
+        elif self.val_split:
+            train, val = split_off(train, self.val_split)
+        return train, val
+
+    def request(self, recipe: Recipe, *, prepare: bool = False) -> Request:
+        return Request(recipe.scale, recipe.patch, recipe.kind, self.degradation, cache=self.cache, prepare=prepare)
+
 
 def train(
     recipe: Recipe,
-    folders: Sequence[Path],
-    val: Path | None,
+    data: Data,
     out: Path,
     *,
     device: str = "auto",
@@ -42,7 +76,6 @@ def train(
     resume: bool = False,
     force: bool = False,
     keep: int = 1,
-    val_limit: int = 0,
     tensorboard: bool = False,
     deadline: float = math.inf,
 ) -> Clock:
@@ -55,40 +88,60 @@ def train(
     place = select_device(device)
     recipe = with_precision(recipe, place)
     fabric = make_fabric(place, devices, recipe.precision)
-    pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
-    validation = open_validation(val, recipe, val_limit)
-    if not validation.samples and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
+    refuse_missing_extra(tensorboard)  # minutes of decoding come first
+    sources, to_validate = data.open(recipe)
+    if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
-    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
+    validation = open_validation(to_validate, recipe, data, lpips=tensorboard)
+    pool = open_pool(sources, data.request(recipe), fabric.device)
     if force and not resume and fabric.is_global_zero:
         forget_training_in(out)
-    with signals.noted():
-        if isinstance(recipe, GanRecipe):
-            clock = fit_gan(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
-        else:
-            clock = fit(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
+    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
+    loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
+    with signals.noted(), closing(watch):
+        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
 
 
-def open_validation(folder: Path | None, recipe: Recipe, limit: int = 0) -> Validation:
-    """What a training by `recipe` is validated on and by. Raises `InputError` for a standard test set."""
-    if folder is None:
+def prepare(recipe: Recipe, data: Data) -> None:
+    """Decode the training images into the cache, and nothing else."""
+    sources, _ = data.open(recipe)
+    open_pool(sources, data.request(recipe, prepare=True), torch.device("cpu"))
+
+
+def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lpips: bool = False) -> Validation:
+    """What a training by `recipe` is validated on and by: a GAN by LPIPS; with `lpips`, others are told it too.
+
+    Raises `UnavailableError` where a GAN is to be stopped by LPIPS that cannot be had.
+    """
+    if not sources:
         return Validation()
-    refuse_test_set(folder)
-    dataset = open_folder(folder, recipe.scale, "matlab")
-    samples = [dataset[index] for index in range(min(limit or len(dataset), len(dataset)))]
-    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
-    if not isinstance(recipe, GanRecipe):
-        return Validation(samples, metrics, "psnr_y", f"{dataset.fingerprint}:{len(samples)}")
-    if reason := Scorer(["lpips"]).unavailable.get("lpips"):
-        if recipe.patience:
-            raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
-        click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
-        return Validation(samples, metrics, "", f"{dataset.fingerprint}:{len(samples)}")
-    return Validation(samples, (*metrics, "lpips"), "lpips", f"{dataset.fingerprint}:{len(samples)}")
+    samples, fingerprint = _samples(sources, recipe.scale, data)
+    metrics, by = ("psnr_y", "ssim_y"), "psnr_y"
+    if isinstance(recipe, GanRecipe) or lpips:
+        reason = Scorer(["lpips"]).unavailable.get("lpips")
+        if not reason:
+            metrics, by = (*metrics, "lpips"), "lpips" if isinstance(recipe, GanRecipe) else by
+        elif isinstance(recipe, GanRecipe):
+            if recipe.patience:
+                raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
+            click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
+            by = ""
+    return Validation(samples, metrics, by, fingerprint)
+
+
+def _samples(sources: Sequence[Source], scale: int, data: Data) -> tuple[list[Sample], str]:
+    """The images decoded, at most `val_limit`, and their fingerprint; ids are file names where those are unique."""
+    found = [(source.name, pair) for source in sources for pair in source.pairs][: data.val_limit or None]
+    stems = [pair.hr.stem for _, pair in found]
+    ids = [stem if stems.count(stem) == 1 else f"{name}-{stem}" for stem, (name, _) in zip(stems, found, strict=True)]
+    hr = {id: pair.hr for id, (_, pair) in zip(ids, found, strict=True)}
+    lr = {id: pair.lr for id, (_, pair) in zip(ids, found, strict=True) if pair.lr}
+    dataset = FileDataset("validation", hr, scale, data.degradation, lr or None)
+    return [dataset[index] for index in range(len(dataset))], dataset.fingerprint
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:

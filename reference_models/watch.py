@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
+import numpy as np
 
 from reference_models.validation import upscaled
 from srbench.errors import UnavailableError
+from srbench.images import to_rgb, write_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from reference_models.checkpoint import Clock
     from reference_models.recipes import Recipe
-    from srbench.types import Sample
+    from srbench.types import Image, Sample
 
 
 class Watch(Protocol):
@@ -27,6 +31,9 @@ class Watch(Protocol):
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None: ...
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None: ...
+
+    def close(self) -> None:
+        """The training is over, by itself, by an error or by a signal."""
 
 
 class Silent:
@@ -38,8 +45,11 @@ class Silent:
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
         return
 
+    def close(self) -> None:
+        return
 
-class Lines:
+
+class Lines(Silent):
     """A line for each validation, and one every `seconds` between; for logs."""
 
     def __init__(self, seconds: float = 30.0) -> None:
@@ -61,11 +71,11 @@ class Lines:
         click.echo(_validated(clock), err=True)
 
 
-class Bar:
-    """A progress bar with steps a second, the losses and the last validation; for terminals."""
+class Bar(Silent):
+    """A progress bar with steps a second and the losses, from the first step on; validations stand above it."""
 
-    every = 20
-    """Steps between two looks at the losses."""
+    every = 0.5
+    """Seconds between two looks at the losses."""
 
     def __init__(self, recipe: Recipe) -> None:
         from rich.console import Console
@@ -80,32 +90,34 @@ class Bar:
         )
         self.bar = Progress(*columns, console=Console(stderr=True))
         self.task = self.bar.add_task(recipe.name, total=1.0, now="")
+        self._seen = -math.inf
         self.bar.start()
 
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
-        if clock.step % self.every == 0:
+        if clock.seconds - self._seen >= self.every:
+            self._seen = clock.seconds
             speed = clock.step / max(clock.seconds, 1e-9)
             now = f"step {clock.step}  {speed:.2f} it/s  {_text(losses)}"
             self.bar.update(self.task, completed=clock.progress(self.recipe), now=now)
-        if not clock.goes_on(self.recipe):
-            self.bar.stop()
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
         self.bar.console.print(_validated(clock), highlight=False)
 
+    def close(self) -> None:
+        self.bar.stop()
 
-class TensorBoard:
-    """Scalars and images in the folder `out`. Raises `UnavailableError` where tensorboard is not installed."""
+
+class TensorBoard(Silent):
+    """Scalars and images in the folder `out`."""
 
     every = 50
 
     def __init__(self, out: Path, images: int = 4) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UnavailableError("--tensorboard needs a package: pip install srbench[tensorboard]") from None
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer = SummaryWriter(str(out))
         self.images = images
+        self._shown: set[str] = set()
 
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
         if clock.step % self.every == 0:
@@ -117,12 +129,48 @@ class TensorBoard:
         for name, value in clock.scores_here.items():
             self.writer.add_scalar(f"validation/{name}", value, clock.step)
         for sample in samples[: self.images]:
-            image = upscaled(network, sample)
-            self.writer.add_image(f"validation/{sample.id}", image, clock.step, dataformats="HWC")
+            pictures = {"sr": upscaled(network, sample)}
+            if sample.id not in self._shown:  # these stay as they are
+                pictures |= {"lr": to_rgb(sample.lr), "hr": to_rgb(sample.reference)}
+                self._shown.add(sample.id)
+            for kind, image in pictures.items():
+                self.writer.add_image(f"{sample.id}/{kind}", image, clock.step, dataformats="HWC")
         self.writer.flush()
 
+    def close(self) -> None:
+        self.writer.close()
 
-class Several:
+
+class Crops(Silent):
+    """A PNG that is written anew at each validation: the middle of some samples as LR, SR and HR, side by side."""
+
+    side = 96
+
+    def __init__(self, path: Path, images: int = 4) -> None:
+        self.path, self.images = path, images
+
+    def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
+        if not samples:
+            return
+        rows = [
+            np.hstack([self._middle(image) for image in (_large(sample), upscaled(network, sample), sample.reference)])
+            for sample in samples[: self.images]
+        ]
+        width = max(row.shape[1] for row in rows)
+        write_image(self.path, np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]))
+
+    def _middle(self, image: Image) -> Image:
+        top, left = (max(0, size - self.side) // 2 for size in image.shape[:2])
+        return to_rgb(image)[top : top + self.side, left : left + self.side]
+
+
+def _large(sample: Sample) -> Image:
+    """LR at the size of HR, each pixel a square."""
+    scale = sample.reference.shape[0] // sample.lr.shape[0]
+    return sample.lr.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+class Several(Silent):
     """Passes on to others."""
 
     def __init__(self, *watches: Watch) -> None:
@@ -136,11 +184,25 @@ class Several:
         for watch in self.watches:
             watch.validated(clock, network, samples)
 
+    def close(self) -> None:
+        for watch in self.watches:
+            watch.close()
+
+
+def refuse_missing_extra(tensorboard: bool) -> None:
+    """Raise `UnavailableError` where tensorboard is wanted and not installed."""
+    try:
+        if tensorboard:
+            import_module("torch.utils.tensorboard")
+    except ImportError:
+        raise UnavailableError("--tensorboard needs a package: pip install srbench[tensorboard]") from None
+
 
 def watch_for(recipe: Recipe, out: Path, *, tensorboard: bool) -> Watch:
-    """A bar on a terminal, else lines; with TensorBoard where it is asked for."""
-    seen: Watch = Bar(recipe) if sys.stderr.isatty() else Lines()
-    return Several(seen, TensorBoard(out / "tensorboard")) if tensorboard else seen
+    """A bar on a terminal, else lines, and a PNG of crops; with TensorBoard where it is asked for."""
+    watches: list[Watch] = [TensorBoard(out / "tensorboard")] if tensorboard else []
+    watches += [Bar(recipe) if sys.stderr.isatty() else Lines(), Crops(out / "validation.png")]
+    return Several(*watches)
 
 
 def _validated(clock: Clock) -> str:

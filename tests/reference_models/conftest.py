@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from reference_models.patches import Pool, open_pool
+from reference_models.patches import Pool
+from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
-from reference_models.train import make_fabric
+from reference_models.sources import open_sources
+from reference_models.train import Data, make_fabric, open_validation
+from reference_models.validation import Validation
 from srbench.images import write_image
 
 if TYPE_CHECKING:
@@ -45,13 +48,21 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
     options |= {"growth": 4} if recipe.architecture == "rrdb" else {}
     kept = {key: value for key, value in recipe.options.items() if key not in options}
     small = replace(
-        recipe, options={**kept, **options}, batch=4, patch=24 if recipe.luma else 8, minutes=0.0, steps=20,
+        recipe, options={**kept, **options}, batch=4, patch=8, minutes=0.0, steps=20,
         validate_every=10, precision="32-true", compile="", warmup=0.0, start="",
     )  # fmt: skip
+    if recipe.architecture == "srcnn":
+        small = replace(small, patch=24)
     if isinstance(small, GanRecipe):
         small = replace(small, discriminator_features=8)
     return replace(small, **changes)  # type: ignore[arg-type]
 
 
-def pool_for(recipe: Recipe, folder: Path) -> Pool:
-    return open_pool([folder], recipe.scale, recipe.patch, torch.device("cpu"), luma=recipe.luma)
+def pool_for(recipe: Recipe, *folders: Path, **request: Any) -> Pool:
+    sources, _ = open_sources(folders, recipe.scale, request.get("degradation", "matlab"))
+    wanted = Request(recipe.scale, recipe.patch, recipe.kind, tell=lambda line: None, **request)
+    return open_pool(sources, wanted, torch.device("cpu"))
+
+
+def validation_on(folder: Path, recipe: Recipe, limit: int = 0) -> Validation:
+    return open_validation(open_sources([folder], recipe.scale)[0], recipe, Data([folder], val_limit=limit))

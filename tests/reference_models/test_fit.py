@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +15,18 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 
-from reference_models.checkpoint import Clock
+from reference_models import signals
+from reference_models.checkpoint import Clock, read_checkpoint
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.losses import PIXEL
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import DivergedError
-from reference_models.train import open_validation
 from reference_models.validation import Validation
 from reference_models.watch import Silent
 from reference_models.weights import load_network, read_weights
-from srbench.errors import InputError
-from tests.reference_models.conftest import pool_for, tiny
+from srbench.errors import InputError, StoppedError
+from tests.reference_models.conftest import pool_for, tiny, validation_on
 
 
 class Notes(Silent):
@@ -111,6 +113,80 @@ class Interrupted(Silent):
             raise KeyboardInterrupt
 
 
+class Signalled(Silent):
+    """Sends this process a signal amid a step."""
+
+    def __init__(self, at: int, number: signal.Signals) -> None:
+        self.at, self.number = at, number
+
+    def step(self, clock: Clock, losses: object, rate: float) -> None:
+        if clock.step == self.at:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("name", ["srcnn-quick", "srgan-quick"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_behind_a_whole_step_and_nothing_is_lost(
+    name: str, number: signal.Signals, status: int, pictures: Path, tmp_path: Path, fabric: Fabric
+) -> None:
+    recipe, out = tiny(RECIPES[name], warmup=0.2, ema=0.9), tmp_path / "parts"
+    run(recipe, pictures, tmp_path / "whole", fabric)
+    for at in (3, 12):
+        with signals.noted(), pytest.raises(StoppedError, match=rf"after step {at + 1}, .*--resume") as stopped:
+            run(recipe, pictures, out, fabric, Signalled(at, number), resume=at > 3)
+        assert stopped.value.exit_status == status
+        assert read_weights(out / "last.safetensors").metadata["steps"] == str(at + 1)
+    run(recipe, pictures, out, fabric, resume=True)
+    whole, parts = (read_weights(path / "last.safetensors") for path in (tmp_path / "whole", out))
+    assert all(torch.equal(whole.tensors[tensor], parts.tensors[tensor]) for tensor in whole.tensors)
+
+
+def test_the_second_signal_ends_at_once() -> None:
+    with signals.noted(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.asked() == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signals.asked() == 0
+
+
+def test_the_state_is_written_every_few_minutes(
+    pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reference_models.session.SAVE_EVERY", 0.0)
+    recipe = tiny(RECIPES["srcnn-quick"])
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, pictures, tmp_path, fabric, Interrupted(at=7))
+    assert read_checkpoint(tmp_path / "last.ckpt")["clock"]["step"] == 6
+    assert read_weights(tmp_path / "best.safetensors").metadata["steps"] == "6"
+
+
+def test_a_divergence_before_the_first_state_says_so(
+    pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny(RECIPES["srresnet-quick"])
+    monkeypatch.setitem(PIXEL, recipe.loss, lambda sr, hr: (sr - hr).abs().mean() * math.nan)
+    with pytest.raises(DivergedError, match="after step 10; nothing good was written yet"):
+        run(recipe, pictures, tmp_path / "out", fabric)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gan_is_chosen_and_stopped_by_lpips(
+    pictures: Path, tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its PSNR falls all the time; three weights are kept, the worst of them goes."""
+    scores = iter([(25.0, 0.3), (24.0, 0.2), (23.0, 0.25), (22.0, 0.21), (21.0, 0.22), (20.0, 0.1)])
+    monkeypatch.setattr(Validation, "__call__", lambda *_: dict(zip(("psnr_y", "lpips"), next(scores), strict=True)))
+    recipe = tiny(RECIPES["srgan-quick"], steps=100, validate_every=1, patience=3)
+    assert isinstance(recipe, GanRecipe)
+    samples = validation_on(pictures, RECIPES["srresnet-quick"], 1).samples
+    validation = Validation(samples, ("psnr_y", "lpips"), "lpips")
+    clock = fit_gan(recipe, pool_for(recipe, pictures), validation, tmp_path, fabric, Silent(), keep=3)
+    assert clock.step == 5
+    best = read_weights(tmp_path / "best.safetensors").metadata
+    assert (best["steps"], best["validation_lpips"]) == ("2", "0.2")
+    assert {path.name for path in tmp_path.glob("best-*")} == {f"best-000000{n}.safetensors" for n in (2, 4, 5)}
+
+
 def test_resume_needs_a_checkpoint_of_the_same_recipe(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
     recipe = tiny(RECIPES["srresnet-quick"], steps=2, validate_every=1)
     with pytest.raises(InputError, match="nothing to resume"):
@@ -141,7 +217,7 @@ def test_early_stopping_waits_for_its_patience(
     scores = iter([20.0, 21.0, 20.5, 20.6, 20.7, 99.0])
     monkeypatch.setattr(Validation, "__call__", lambda *_: {"psnr_y": next(scores)})
     recipe = tiny(RECIPES["srresnet-quick"], steps=100, validate_every=1, patience=3)
-    clock = fit(recipe, pool_for(recipe, pictures), open_validation(pictures, recipe, 1), tmp_path, fabric, Silent())
+    clock = fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Silent())
     assert clock.step == 5
     assert read_weights(tmp_path / "best.safetensors").metadata["steps"] == "2"
 
@@ -159,7 +235,7 @@ def test_the_learning_rate_of_a_plateau_falls(
     for schedule, wanted in (("plateau", [1.0, 0.5, 0.25]), ("constant", [1.0])):
         rates.clear()
         recipe = tiny(RECIPES["esrnet-lite-quick"], steps=14, validate_every=1, schedule=schedule)
-        fit(recipe, pool_for(recipe, pictures), open_validation(pictures, recipe, 1), tmp_path, fabric, Rates())
+        fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Rates())
         assert sorted(set(rates), reverse=True) == [recipe.lr * factor for factor in wanted]
 
 
@@ -217,6 +293,6 @@ def test_one_patch_can_be_learned_by_heart(tmp_path: Path, fabric: Fabric, photo
         RECIPES["esrnet-quick"], options={"blocks": 2, "features": 32, "growth": 16}, patch=12, batch=8, steps=1500,
         lr=2e-3, validate_every=500, schedule="cosine", ema=0.0,
     )  # fmt: skip
-    validation = open_validation(tmp_path / "one", recipe)
+    validation = validation_on(tmp_path / "one", recipe)
     clock = fit(recipe, pool_for(recipe, tmp_path / "one"), validation, tmp_path / "out", fabric, Silent())
     assert clock.best > 35.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_models.patches import Plane, Pool, luma_of, open_pool, refuse_test_set
-from srbench.degradations import degrade, mod_crop
-from srbench.errors import InputError
-from srbench.images import list_images, read_image, to_rgb, write_image
-from srbench.resize import imresize
+from reference_models.patches import Plane, Pool
 
 if TYPE_CHECKING:
     from srbench.types import Image
@@ -86,37 +80,3 @@ def test_the_batch_is_channels_last_and_leaves_the_global_generator_alone() -> N
     inner, _ = numbered([(16, 16)], 1).draw(4, 8, torch.Generator().manual_seed(0))
     assert inner.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_lr_is_made_by_the_degradation_of_the_benchmark(pictures: Path) -> None:
-    pool = open_pool([pictures], 4, 8, CPU)
-    images = [mod_crop(to_rgb(read_image(path)), 4) for path in list_images(pictures).values()]
-    assert pool.images == {"pictures": 4}
-    assert np.array_equal(pool.wanted.pixels, np.concatenate([image.reshape(-1, 3) for image in images]))
-    assert np.array_equal(pool.given.pixels, np.concatenate([degrade(image, 4).reshape(-1, 3) for image in images]))
-
-
-def test_luma_pools_hold_y_of_bicubic_and_of_hr(pictures: Path) -> None:
-    pool = open_pool([pictures], 3, 16, CPU, luma=True)
-    first = mod_crop(to_rgb(read_image(pictures / "0.png")), 3)
-    lr = torch.from_numpy(degrade(first, 3).transpose(2, 0, 1).astype(float))
-    bicubic = imresize(lr, 3).numpy().astype(np.uint8).transpose(1, 2, 0)
-    count = first.shape[0] * first.shape[1]
-    assert pool.ratio == 1
-    assert np.array_equal(pool.wanted.pixels[:count, 0], luma_of(first).ravel())
-    assert np.array_equal(pool.given.pixels[:count, 0], luma_of(bicubic).ravel())
-    assert luma_of(first).min() >= 16
-    assert luma_of(first).max() <= 235
-
-
-def test_images_smaller_than_a_patch_are_left_out(pictures: Path, photograph: Callable[..., Image]) -> None:
-    write_image(pictures / "small.png", photograph(20, 90))
-    assert open_pool([pictures], 4, 8, CPU).images == {"pictures": 4}
-    with pytest.raises(InputError, match="no training image is as large as a patch, 200 pixels"):
-        open_pool([pictures], 4, 50, CPU)
-
-
-@pytest.mark.parametrize("name", ["Set5", "Set14/HR", "Urban100", "DIV2K-valid"])
-def test_test_sets_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is a test set"):
-        refuse_test_set(tmp_path / name)

@@ -17,12 +17,11 @@ from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import Session
-from reference_models.train import open_validation
 from reference_models.validation import Validation
 from reference_models.watch import Silent
 from reference_models.weights import load_network, read_weights
 from srbench.errors import InputError
-from tests.reference_models.conftest import pool_for, tiny
+from tests.reference_models.conftest import pool_for, tiny, validation_on
 from tests.reference_models.test_fit import Bystander
 
 
@@ -101,7 +100,7 @@ def test_a_grown_network_begins_at_the_score_of_the_smaller_and_its_record_says_
     pictures: Path, tmp_path: Path, fabric: Fabric
 ) -> None:
     small = tiny(RECIPES["esrnet-quick"], steps=3, ema=0.0)
-    validation = open_validation(pictures, small)
+    validation = validation_on(pictures, small)
     before = run(small, pictures, tmp_path / "small", fabric, validation=validation).curve[-1][3]
     start = str(tmp_path / "small" / "last.safetensors")
     large = replace(small, options={**small.options, "blocks": 4}, start=start)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 import torch
 
+from reference_models.architectures import build
 from reference_models.checkpoint import Clock
-from reference_models.watch import Lines
+from reference_models.recipes import Recipe
+from reference_models.watch import Bar, Crops, Lines
+from srbench.degradations import degrade
+from srbench.images import read_image
+from srbench.types import Sample
+
+if TYPE_CHECKING:
+    from srbench.types import Image
 
 
 def test_a_resumed_training_tells_the_speed_of_its_own_steps(
@@ -18,3 +31,28 @@ def test_a_resumed_training_tells_the_speed_of_its_own_steps(
     for step in (1501, 1541, 1581):
         lines.step(Clock(step=step, seconds=500.0), {"loss": torch.tensor(0.25)}, 1e-3)
     assert capsys.readouterr().err == "step 1581  500 s  2.00 it/s  loss 0.25  rate 1.00e-03\n"
+
+
+def test_a_picture_of_crops_is_written_as_it_goes(tmp_path: Path, photograph: Callable[..., Image]) -> None:
+    """LR, SR and HR of each sample side by side; a grey one too, and one smaller than a crop."""
+    network = build("srresnet", 4, blocks=1, features=8).eval()
+    sizes = {"a": (120, 160, False), "b": (40, 100, True)}
+    hr = {name: photograph(height, width, grey=grey) for name, (height, width, grey) in sizes.items()}
+    samples = [Sample(name, degrade(image, 4), image) for name, image in hr.items()]
+    Crops(tmp_path / "validation.png").validated(Clock(), network, samples)
+    picture = read_image(tmp_path / "validation.png")
+    assert picture.shape == (96 + 40, 3 * 96, 3)
+    assert np.array_equal(picture[:96, 192:], hr["a"][12:108, 32:128])
+
+
+def test_the_bar_moves_from_the_first_step_and_validations_stand_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Bar(Recipe("slow", "srresnet", steps=10))
+    try:
+        bar.step(Clock(step=1, seconds=12.0), {"loss": torch.tensor(0.25)}, 1e-3)
+        assert bar.bar.tasks[0].completed == pytest.approx(0.1)
+        assert "step 1  0.08 it/s  loss 0.25" in bar.bar.tasks[0].fields["now"]
+        clock = Clock(step=2, curve=[[2, 24.0, 0.25, 30.0, 0.9, 0.1]])
+        bar.validated(clock, torch.nn.Identity(), [])
+    finally:
+        bar.close()
+    assert "step 2  24 s  mean loss 0.25  validation 30.000 dB, SSIM 0.9000, LPIPS 0.1000" in capsys.readouterr().err

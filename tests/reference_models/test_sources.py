@@ -1,0 +1,151 @@
+"""Where training images come from: nothing is dropped without a word, and test sets are known by their pixels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reference_models import sources as module
+from reference_models.sources import open_sources, split_off
+from srbench.datasets.pixels import Index, describe
+from srbench.errors import InputError, UsageError
+from srbench.images import read_image, write_image
+
+Photograph = Callable[..., np.ndarray]
+
+
+def counts(*refs: Path | str, scale: int = 4, degradation: str = "matlab", root: Path | None = None) -> dict[str, int]:
+    train, _ = open_sources(refs, scale, degradation, root)
+    return {source.name: len(source.pairs) for source in train}
+
+
+def fill(folder: Path, count: int, photograph: Photograph, seed: int = 0, side: int = 40) -> Path:
+    for number in range(count):
+        write_image(folder / f"{number}.png", photograph(side, side, seed=seed + number))
+    return folder
+
+
+def test_two_folders_of_one_name_are_both_taken(tmp_path: Path, photograph: Photograph) -> None:
+    first, second = fill(tmp_path / "A" / "HR", 5, photograph), fill(tmp_path / "B" / "HR", 3, photograph, 9)
+    assert counts(first, second) == {"A": 5, "B": 3}
+    assert counts(first.parent, second.parent) == {"A": 5, "B": 3}
+    shutil.copytree(first, tmp_path / "x" / "A" / "HR")
+    assert counts(first, tmp_path / "x" / "A") == {f"{tmp_path.name}/A": 5, "x/A": 5}
+
+
+def test_a_source_given_twice_is_refused(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "A" / "HR", 2, photograph)
+    with pytest.raises(InputError, match="given twice"):
+        open_sources([home, home.parent], 4)
+
+
+def test_all_unreadable_images_are_named_at_once(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "A", 3, photograph)
+    for name in ("1.png", "broken.png"):
+        (home / name).write_bytes(b"\x89PNG nothing")
+    with pytest.raises(InputError, match=r"2 of 4 images cannot be read: .*1\.png.*broken\.png"):
+        open_sources([home], 4)
+
+
+def test_a_standard_set_by_name(tmp_path: Path, photograph: Photograph) -> None:
+    fill(tmp_path / "root" / "Kodak24" / "HR", 2, photograph)
+    assert counts("Kodak24", root=tmp_path / "root") == {"Kodak24": 2}
+    with pytest.raises(InputError, match="srbench data prepare T91"):
+        open_sources(["T91"], 4, root=tmp_path / "root")
+    with pytest.raises(InputError, match="no such folder, and no such set"):
+        open_sources(["nowhere"], 4, root=tmp_path / "root")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_lists_with_lr_and_split(kind: str, tmp_path: Path, photograph: Photograph) -> None:
+    hr, lr = fill(tmp_path / "h", 3, photograph), fill(tmp_path / "l", 3, photograph, side=10)
+    rows = [{"hr": f"h/{n}.png", "lr": f"l/{n}.png", "split": split} for n, split in enumerate(("train", "", "val"))]
+    table = tmp_path / f"list.{kind}"
+    text = "hr,lr,split\n" + "".join(",".join(row.values()) + "\n" for row in rows)
+    table.write_text(json.dumps(rows) if kind == "json" else text)
+    (train,), (val,) = open_sources([table], 4, "files")
+    assert [pair.lr for pair in train.pairs] == [lr / "0.png", lr / "1.png"]
+    assert [pair.hr for pair in val.pairs] == [hr / "2.png"]
+    (plain,), _ = open_sources([table], 4)
+    assert all(pair.lr is None for pair in plain.pairs)
+    assert "its LR is not used" in plain.remark
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hr,split\nh/0.png,test\n", "as split train or val"),
+        ("hr\nh/0.png\nh/7.png\nh/8.png\n", r"h/7\.png, .*h/8\.png not there; paths are relative"),
+        ("image\nh/0.png\n", "no column hr"),
+        ("hr,split\nh/0.png,val\n", "no image to train on"),
+        ("hr\n", "no image to train on"),
+    ],
+)
+def test_lists_that_cannot_be_used(text: str, message: str, tmp_path: Path, photograph: Photograph) -> None:
+    fill(tmp_path / "h", 1, photograph)
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        open_sources([tmp_path / "list.csv"], 4)
+
+
+def test_lr_of_ones_own(tmp_path: Path, photograph: Photograph) -> None:
+    home = tmp_path / "set"
+    fill(home / "HR", 2, photograph), fill(home / "LR", 2, photograph, side=10)
+    (with_lr,), _ = open_sources([home], 4, "files")
+    assert [pair.lr for pair in with_lr.pairs] == [home / "LR" / "0.png", home / "LR" / "1.png"]
+    (without,), _ = open_sources([home], 4)
+    assert without.remark == "its LR is not used (--degradation files)"
+    with pytest.raises(InputError, match="10x10 times 2 is not the 40x40"):
+        open_sources([home], 2, "files")
+    with pytest.raises(UsageError, match="degradation"):
+        open_sources([home], 4, "bicubik")
+
+
+def test_a_split_goes_by_pixels_and_keeps_copies_together(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "A", 10, photograph)
+    chosen = {pair.hr.name for source in split_off(open_sources([home], 4)[0], 0.2)[1] for pair in source.pairs}
+    assert len(chosen) == 2
+    renamed = tmp_path / "B"
+    renamed.mkdir()
+    for path in home.iterdir():
+        shutil.copy(path, renamed / f"x{9 - int(path.stem)}.png")
+        shutil.copy(path, renamed / f"copy{path.name}")
+    train, val = split_off(open_sources([renamed], 4)[0], 0.2)
+    assert len(val[0].pairs) == 4
+    assert {9 - int(p.hr.stem[1:]) for p in val[0].pairs if p.hr.stem[0] == "x"} == {int(n[0]) for n in chosen}
+    assert not {p.digest.sha256 for p in train[0].pairs} & {p.digest.sha256 for p in val[0].pairs}
+    with pytest.raises(InputError, match="leaves none to train on"):
+        split_off(open_sources([fill(tmp_path / "one", 1, photograph)], 4)[0], 0.5)
+
+
+def test_pixels_tell_a_test_set_and_names_do_not(
+    tmp_path: Path, photograph: Photograph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = fill(tmp_path / "holiday", 3, photograph)
+    known = Index([describe("Set5", "baby", read_image(home / "1.png"))])
+    monkeypatch.setattr(module, "published", lambda: known)
+    for to_train in (True, False):
+        with pytest.raises(InputError, match=r"1\.png \(Set5\) of a test set"):
+            open_sources([home], 4, to_train=to_train)
+    (home / "1.png").unlink()
+    home.rename(tmp_path / "Set5")
+    assert counts(tmp_path / "Set5") == {"Set5": 2}
+
+
+def test_papers_validate_on_div2k_valid(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "DIV2K_valid", 2, photograph)
+    assert open_sources([home], 4, to_train=False)[0]
+    with pytest.raises(InputError, match="is a test set"):
+        open_sources([home], 4)
+
+
+@pytest.mark.data
+def test_set5_under_another_name_is_refused(tmp_path: Path, data_root: Path) -> None:
+    shutil.copytree(data_root / "Set5" / "HR", tmp_path / "mine")
+    with pytest.raises(InputError, match="of a test set"):
+        open_sources([tmp_path / "mine"], 4)
