@@ -106,10 +106,12 @@ class Slot:
         except PackageNotFoundError:
             paths.insert(0, str(entry_points(self.work / "entry-points")))
         return {
-            "SRBENCH_WEIGHTS": str((self.data / "weights").resolve()),
+            "SRBENCH_DATA": str(self.data / "test"),
+            "SRBENCH_WEIGHTS": str(self.data / "weights"),
             "TORCHINDUCTOR_CACHE_DIR": str(self.work / "inductor"),
-            **os.environ,
+            **os.environ,  # what is set there wins
             "SRBENCH_OFFLINE": "1",
+            "SRBENCH_TEST_DEVICE": self.device,
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         }
@@ -148,8 +150,10 @@ def run(recipes: Sequence[str], data: Path, out: Path, seconds: float, device: s
         for index, recipe in enumerate(recipes):
             train(slot, recipe, (slot.left - later) * shares[index] / sum(shares[index:]))
         if checks:
-            words = ("-m", "pytest", "-m", "gpu", "-q", "-rfEs", "-p", "no:cacheprovider", "tests")
-            slot.call(*words, limit=min(slot.left - TABLE * table, CHECKS if recipes else slot.left))
+            slot.call(
+                "-m", "pytest", "-c", os.devnull, "--rootdir", str(REPOSITORY), "-m", "gpu", "-q", "-rfEs", "-p",
+                "no:cacheprovider", "tests/reference_models/test_gpu.py", limit=slot.left - TABLE * table,
+            )  # fmt: skip
         if table:
             time_models(slot, sorted(slot.out.glob("*.safetensors")))
         shutil.rmtree(slot.work, ignore_errors=True)
@@ -196,8 +200,8 @@ def score(slot: Slot, weights: Path, recipe: str, end: float) -> None:
     tests = ",".join(str(folder) for folder in sorted((slot.data / "test").glob("*")))
     if tests:
         slot.call(
-            "-m", "srbench", "run", "--models", str(named), "--datasets", tests, "--metrics", "psnr_y,ssim_y", "--no-speed",
-            "--device", slot.device, "--out", str(slot.work / "results"), limit=end - time.time(),
+            "-m", "srbench", "run", "--models", str(named), "--datasets", tests, "--metrics", "psnr_y,ssim_y",
+            "--no-speed", "--device", slot.device, "--out", str(slot.work / "results"), limit=end - time.time(),
         )  # fmt: skip
 
 
@@ -246,7 +250,8 @@ def time_models(slot: Slot, trained: Sequence[Path]) -> None:
     for backend, precision in plan:
         slot.call(
             "-m", "srbench", "speed", "--models", models, "--sizes", sizes, "--budget", "0.2", "--backend", backend,
-            "--precision", precision, "--device", slot.device, "--out", str(slot.work / "results"), limit=slot.left - 3.0,
+            "--precision", precision, "--device", slot.device, "--out", str(slot.work / "results"),
+            limit=slot.left - 3.0,
         )  # fmt: skip
 
 

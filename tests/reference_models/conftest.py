@@ -58,10 +58,10 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
     return replace(small, **changes)  # type: ignore[arg-type]
 
 
-def pool_for(recipe: Recipe, *folders: Path, **request: Any) -> Pool:
+def pool_for(recipe: Recipe, *folders: Path, device: str = "cpu", **request: Any) -> Pool:
     sources, _ = open_sources(folders, recipe.scale, request.get("degradation", "matlab"))
     wanted = Request(recipe.scale, recipe.patch, recipe.kind, tell=lambda line: None, **request)
-    return open_pool(sources, wanted, torch.device("cpu"))
+    return open_pool(sources, wanted, torch.device(device))
 
 
 def validation_on(folder: Path, recipe: Recipe, limit: int = 0) -> Validation:

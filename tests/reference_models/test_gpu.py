@@ -20,7 +20,7 @@ from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.machine import optimiser_for
 from reference_models.parts import placed, step
-from reference_models.recipes import RECIPES, GanRecipe, Recipe
+from reference_models.recipes import RECIPES, GanRecipe
 from reference_models.start import first_network
 from reference_models.train import make_fabric
 from reference_models.validation import Validation
@@ -34,7 +34,6 @@ from srbench.inference import Inference, prepare
 from srbench.resize import imresize
 from srbench.scoring import Scorer
 from srbench.speed import noise, seconds, time_model
-from srbench.torchmetrics import Score
 from tests.reference_models.conftest import pool_for, tiny
 
 pytestmark = pytest.mark.gpu
@@ -129,7 +128,7 @@ def test_events_energy_and_memory() -> None:
 
 
 @cuda_alone
-def test_memory_of_graphs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_graphs_is_told() -> None:
     eager, graphs = (
         time_model(ready(srresnet(), backend), "srresnet", [(120, 80)], budget_s=0.2)[0].peak_memory_mib
         for backend in ("eager", "cuda-graphs")
@@ -160,7 +159,7 @@ def test_training_runs_compiled_and_in_the_precision_of_its_recipe(
 ) -> None:
     mode = "default" if ON_GPU else ""
     recipe = tiny(RECIPES[name], steps=4, validate_every=2, precision="bf16-mixed", compile=mode, resumable=True)
-    fabric, pool = make_fabric(DEVICE, 1, recipe.precision), on_device(recipe, pictures)
+    fabric, pool = make_fabric(DEVICE, 1, recipe.precision), pool_for(recipe, pictures, device=DEVICE.type)
     loop: Callable[..., object] = fit_gan if isinstance(recipe, GanRecipe) else fit
     for steps in (4, 6):
         recipe = replace(recipe, steps=steps)
@@ -173,14 +172,10 @@ def test_training_runs_compiled_and_in_the_precision_of_its_recipe(
     )
 
 
-def on_device(recipe: Recipe, pictures: Path):
-    return pool_for(recipe, pictures, device=DEVICE)
-
-
 @cuda_alone
 def test_the_loop_never_waits_for_the_device(pictures: Path) -> None:
     recipe = tiny(RECIPES["srresnet-gpu-9min"], precision="bf16-mixed")
-    fabric, pool = make_fabric(DEVICE, 1, recipe.precision), on_device(recipe, pictures)
+    fabric, pool = make_fabric(DEVICE, 1, recipe.precision), pool_for(recipe, pictures, device=DEVICE.type)
     network = placed(first_network(recipe)[0], recipe, fabric)
     average, optimiser = Average(network), optimiser_for(network, recipe)
     model, stepper = fabric.setup(network, optimiser)
@@ -200,6 +195,9 @@ def test_the_loop_never_waits_for_the_device(pictures: Path) -> None:
 
 
 def test_torchmetrics_on_the_device() -> None:
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+    from srbench.torchmetrics import Score
+
     score = Score("psnr_y").to(DEVICE)
     score.update(*torch.rand(2, 2, 3, 40, 40, device=DEVICE))
     assert score.compute().device.type == DEVICE.type
