@@ -36,8 +36,8 @@ PIECE = 15 << 20
 """Bytes of a file in OUT at most."""
 
 BRING_EVERY = 30.0
-FACTS, PROBE, SCORES, CHECKS, TABLE = 60.0, 45.0, 25.0, 75.0, 75.0
-"""Seconds at most for each thing that is no training."""
+START, FACTS, PROBE, SCORES, CHECKS, TABLE = 5.0, 60.0, 45.0, 25.0, 75.0, 75.0
+"""Seconds for each thing that is no training; the first is what a process takes to begin."""
 
 DATA = Path("data")
 LAYOUT = {"train": ("BSD400", "CID22"), "val": ("Kodak8",), "test": ("Set5", "Set14")}
@@ -178,7 +178,7 @@ def train(slot: Slot, wanted: str, seconds: float) -> None:
         courier = Courier(run / "best.safetensors", slot.out, recipe)
         status = slot.call(
             "-m", "reference_models.cli", recipe, *chosen, *words, *sources(slot.data), "--out", str(run),
-            "--device", slot.device, "--within", f"{(left - 5.0) / 60.0:.4f}", limit=left, meanwhile=courier.look,
+            "--device", slot.device, "--within", f"{(left - START) / 60.0:.4f}", limit=left + START, meanwhile=courier.look,
         )  # fmt: skip
         courier.bring()
         if status != 1 or "lr" not in found or end - time.time() < 60.0:  # 1 is a training that diverged
@@ -285,12 +285,14 @@ def facts(device: str) -> None:
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), required=True, help="Where the trunk is.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("slot"), show_default=True)
 def pack(data: Path, weights: Path, out: Path) -> None:
+    from srbench.images import list_images
+
     if out.exists() and any(out.iterdir()):
         raise click.UsageError(f"{out} is not empty; take another --out")
     for kind, names in LAYOUT.items():
         for name in names:
             home = data / "train" / name if kind == "train" else data / name.replace("Kodak8", "Kodak24") / "HR"
-            images = sorted(path for path in home.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+            images = list(list_images(home).values())
             target = out / kind / name / ("" if kind == "train" else "HR")
             target.mkdir(parents=True)
             for path in images[: 8 if name == "Kodak8" else None]:
