@@ -18,7 +18,8 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 
 
 @srbench_command(
-    help="Train a model by a recipe (srbench list recipes), and keep its best and last weights in OUT.\n\n"
+    help="Train a model by RECIPE, a name (srbench list recipes) or a TOML file, and keep its best and last weights in "
+    "OUT.\n\n"
     "A training that was stopped goes on with --resume.",
     kept="nothing was trained yet",
 )
@@ -40,19 +41,24 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
 @click.option("--cache", type=FOLDER, help="Where sets too large for memory are decoded to.  [default: user's cache]")
 @click.option("--prepare-only", is_flag=True, help="Decode the images of --data there, and stop.")
+@click.option("--show", is_flag=True, help="Print the recipe as TOML, with what each field means, and stop.")
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 @data_root_option
 def command(
     recipe: str, sources: tuple[str, ...], val: str | None, val_split: float, val_limit: int, degradation: str,
     settings: tuple[str, ...], resume: bool, force: bool, keep: int, out: Path | None, device: str, devices: int,
-    cache: Path | None, prepare_only: bool, tensorboard: bool, data_root: Path | None, within: float | None,
+    cache: Path | None, prepare_only: bool, show: bool, tensorboard: bool, data_root: Path | None,
+    within: float | None,
 ) -> None:  # fmt: skip
     deadline = time.time() + 60.0 * within if within else math.inf
-    from reference_models.recipes import RECIPES, override
-    from reference_models.train import Data, prepare, train
-    from srbench.registry import load
+    from reference_models.settings import find_recipe, override, shown
 
-    chosen = override(RECIPES.get(recipe) or load("recipes", recipe), settings)
+    chosen = override(find_recipe(recipe), settings)
+    if show:
+        click.echo(shown(chosen))
+        return
+    from reference_models.train import Data, prepare, train
+
     if not sources:
         raise UsageError("nothing to train on: --data with a folder of images, a set's name, or a list")
     data = Data(sources, val, val_split, val_limit, degradation, data_root, cache)
@@ -62,7 +68,7 @@ def command(
     train(
         chosen,
         data,
-        out or Path("runs") / recipe,
+        out or Path("runs") / chosen.name,
         device=device,
         devices=devices,
         resume=resume,

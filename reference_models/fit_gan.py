@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from reference_models.architectures.discriminators import discriminator
 from reference_models.checkpoint import Clock
 from reference_models.losses import PIXEL, discriminator_loss, generator_loss
 from reference_models.machine import optimiser_for
-from reference_models.parts import placed, set_rate, step
+from reference_models.parts import centre, placed, set_rate, step
 from reference_models.patches import Pool
 from reference_models.perceptual import STRIDE, PerceptualLoss
 from reference_models.recipes import GanRecipe
 from reference_models.session import begin
+from reference_models.settings import judged_side
 from reference_models.validation import Validation
 from reference_models.watch import Watch
 
@@ -44,9 +46,10 @@ def fit_gan(
     generator begins from nothing.
     """
     session = begin(recipe, pool, validation, out, fabric, watch, keep=keep, deadline=deadline)
-    size = recipe.patch * recipe.scale
-    critic = placed(discriminator(recipe.discriminator, size, recipe.discriminator_features), recipe, fabric)
-    optimiser, critic_optimiser = (optimiser_for(network, recipe) for network in (session.network, critic))
+    fresh = discriminator(recipe.discriminator, judged_side(recipe), recipe.discriminator_features)
+    critic = placed(fresh, recipe, fabric)
+    optimiser = optimiser_for(session.network, recipe)
+    critic_optimiser = optimiser_for(critic, replace(recipe, rates={}))
     clock = session.start(resume=resume, optimiser=optimiser, critic=critic, critic_optimiser=critic_optimiser)
     model, stepper = fabric.setup(session.compiled(), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
@@ -58,10 +61,12 @@ def fit_gan(
         lr, hr = session.feed()
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
+        sr = model(lr)
+        sr, hr = (image.expand(-1, 3, -1, -1) for image in (sr, centre(hr, sr)))  # Y is judged as a grey picture
+
         critic.requires_grad_(False)
         with torch.no_grad():
             real = judge(hr) if recipe.adversarial == "relativistic" else None
-        sr = model(lr)
         with fabric.autocast():
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),

@@ -1,4 +1,4 @@
-"""Losses on pixels, and the adversarial ones. All are means over the batch."""
+"""Losses on pixels, and the adversarial ones. All are means over the batch, and all but `sse` over the pixels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
     return ((sr - hr).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
 
 
+def sum_of_squares(sr: Tensor, hr: Tensor) -> Tensor:
+    """The squared error of a whole patch, mean over the batch (Dong et al. 2016, equation 4)."""
+    return (sr - hr).square().sum() / len(sr)
+
+
 PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": functional.l1_loss,
     "mse": functional.mse_loss,
+    "sse": sum_of_squares,
     "charbonnier": charbonnier,
 }
 

@@ -13,6 +13,7 @@ import click
 import torch
 from torch import nn
 
+from reference_models.parts import rated
 from reference_models.recipes import Recipe
 from reference_models.soap import Soap
 
@@ -41,12 +42,17 @@ def multiplies_bf16(device: torch.device) -> bool:
 
 
 def optimiser_for(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser; Adam in one kernel for all tensors, except under fp16, where Fabric could not clip."""
-    betas = (recipe.beta1, recipe.beta2)
+    """The recipe's optimiser; Adam in one kernel for all tensors, except under fp16, where Fabric could not clip.
+
+    `rates` are those of the generator: a discriminator's tensors have other names.
+    """
+    groups, betas = rated(network, recipe), (recipe.beta1, recipe.beta2)
     if recipe.optimiser == "soap":
-        return Soap(network.parameters(), lr=recipe.lr, betas=betas)
+        return Soap(groups, lr=recipe.lr, betas=betas)
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.beta1)
     fused = not recipe.precision.startswith("16")
-    return torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=betas, fused=fused)
+    return torch.optim.Adam(groups, lr=recipe.lr, betas=betas, fused=fused)
 
 
 def compiled(network: nn.Module, example: Tensor, mode: str, fabric: Fabric) -> nn.Module:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from reference_models.recipes import Recipe
+from srbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -35,10 +36,22 @@ def placed(network: nn.Module, recipe: Recipe, fabric: Fabric) -> nn.Module:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> float:
-    """Give every parameter group this learning rate, and return it."""
+    """Give every parameter group this learning rate, times its own factor, and return it."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)
     return rate
+
+
+def rated(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The parameter groups of an optimiser, one for each factor in `rates`. Raises `UsageError` for a name of none."""
+    groups: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in ("", *recipe.rates)}
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in recipe.rates:
+        if not any(name.startswith(prefix) for name in names):
+            raise UsageError(f"rates.{prefix}: no tensor begins so; those of {recipe.architecture!r}: {names[0]}, …")
+    for name, parameter in network.named_parameters():
+        groups[max((prefix for prefix in groups if name.startswith(prefix)), key=len)].append(parameter)
+    return [{"params": found, "factor": recipe.rates.get(prefix, 1.0)} for prefix, found in groups.items() if found]
 
 
 def step(fabric: Fabric, model: _FabricModule, stepper: _FabricOptimizer, loss: Tensor, clip: float) -> None:

@@ -110,6 +110,11 @@ class Pool:
             down = down if self.turns else torch.zeros_like(down)
         return torch.stack([down, across, turned])
 
+    @property
+    def pixels(self) -> int:
+        """How many the network may be given."""
+        return int((self.given.width * self.given.height).sum())
+
     @cached_property
     def _area_up_to(self) -> Tensor:
         area = torch.cumsum(self.given.width * self.given.height, 0).double()

@@ -1,77 +1,97 @@
 """Recipes: how each model is trained, as frozen dataclasses. Importing them needs no torch.
 
 `NAME-paper` has the published values, as far as they are published. `NAME-quick` is a matter of minutes to an hour on
-two processor cores, and `NAME-gpu-9min` fills a command of ten minutes on one data-centre GPU. `override` replaces
-single fields.
+two processor cores, and `NAME-gpu-9min` fills a command of ten minutes on one data-centre GPU.
+`reference_models.settings` replaces single fields, and reads and writes them as TOML.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from srbench.errors import UsageError
+from reference_models.fields import about
 
-Schedule = Literal["constant", "step", "multistep", "exponential", "cosine", "plateau"]
 Option = int | float | str | bool
-
-POSITIVE = ("scale", "batch", "patch", "steps", "validate_every")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Training on pixels (`reference_models.fit`).
+    """Training on pixels (`reference_models.fit`). What is said of each field, `--show` and the docs say too."""
 
-    architecture, options   what to build; options are its hyper-parameters
-    model           the name under which the weights are shipped
-    batch, patch    patches a step over all devices, and their side at network input, in pixels
-    steps, minutes  the length: a number of steps or, where `minutes` is not 0, a time, whatever it gives
-    loss            `l1`, `mse` or `charbonnier`
-    optimiser       `adam`, or `soap` (`reference_models.soap`); `beta1` and `beta2` are those of either
-    lr, schedule    its rate and how it falls with progress p in [0, 1]; `milestones` are values of p, `decay` the
-                    factor at each (for `exponential`: the factor reached at p = 1); `warmup` is a share of the training
-    ema             decay of the averaged weights, which are what is validated and shipped; 0 is off
-    clip            largest gradient norm; 0 is off
-    validate_every, patience   in steps, and in validations without a gain before stopping (0: never)
-    start           a weights file, or a packaged model's name, to begin from; blocks beyond its own begin as identity
-    precision       of lightning-fabric: `32-true`, `bf16-mixed`, `16-mixed`; or `auto`: `bf16-mixed` on a GPU that has
-                    it and on a CPU with AMX, else `32-true`
-    compile         mode of torch.compile: `default`, `reduce-overhead` (CUDA graphs), `max-autotune`; empty is eager
-    resumable       whether `last.ckpt` is written, without which nothing is resumed; weights are kept in either case
-    """
-
-    name: str
-    architecture: str
-    options: Mapping[str, Option] = field(default_factory=dict)
-    model: str = ""
-    scale: int = 4
-    batch: int = 16
-    patch: int = 24
-    steps: int = 2000
-    minutes: float = 0.0
-    loss: Literal["l1", "mse", "charbonnier"] = "l1"
-    optimiser: Literal["adam", "soap"] = "adam"
-    lr: float = 5e-4
-    beta1: float = 0.9
-    beta2: float = 0.999
-    schedule: Schedule = "cosine"
-    milestones: tuple[float, ...] = ()
-    decay: float = 0.5
-    warmup: float = 0.0
-    ema: float = 0.999
-    clip: float = 1.0
-    validate_every: int = 200
-    patience: int = 0
-    start: str = ""
-    precision: str = "32-true"
-    compile: Literal["", "default", "reduce-overhead", "max-autotune"] = ""
-    channels_last: bool = True
-    checkpointing: bool = False
-    resumable: bool = True
-    seed: int = 0
-    summary: str = ""
+    name: str = about("what the recipe is called")
+    architecture: Literal["srcnn", "srresnet", "msrresnet", "rrdb"] = about("the network to build")
+    options: Mapping[str, Option] = about("hyper-parameters of the architecture", {})
+    model: str = about("the name under which the weights are shipped", "")
+    scale: int = about("how many SR pixels stand on one of LR, along each axis", 4, low=2)
+    batch: int = about("patches of a step, over all devices", 16, "patches", low=1)
+    patch: int = about("side of a patch at the network's input: of LR, for SRCNN of HR", 24, "pixels", low=1)
+    flips: bool = about("whether patches are also shown as mirror images", True)
+    turns: bool = about("whether patches are also shown turned by 90 degrees", True)
+    zooms: tuple[float, ...] = about(
+        "images are also taken at these sizes, made by bicubic before LR is",
+        (),
+        "shares of the size",
+        low=0,
+        high=1,
+        above=True,
+        below=True,
+    )
+    steps: int = about("length of the training, unless epochs or minutes give it", 2000, "steps", low=1)
+    epochs: float = about("length in passes over the pixels; 0: by steps", 0.0, "passes over the pixels", low=0)
+    minutes: float = about("length as a time, whatever it gives; 0: by steps", 0.0, "minutes", low=0)
+    loss: Literal["l1", "mse", "sse", "charbonnier"] = about(
+        "distance of the pixels; `sse` is the sum over a patch, as in SRCNN's equation 4, the others are means", "l1"
+    )
+    optimiser: Literal["adam", "sgd", "soap"] = about(
+        "what follows the gradients; see reference_models/soap.py", "adam"
+    )
+    lr: float = about("learning rate", 5e-4, low=0, above=True)
+    rates: Mapping[str, float] = about("factors on the rate, by the beginning of tensor names: rates.tail = 0.1", {})
+    beta1: float = about("decay of the gradients' mean; of SGD, the momentum", 0.9, low=0, high=1, below=True)
+    beta2: float = about("decay of the gradients' squares; SGD has none", 0.999, low=0, high=1, below=True)
+    schedule: Literal["constant", "step", "multistep", "exponential", "cosine", "plateau"] = about(
+        "how the rate falls; `step` and `multistep` at milestones, `plateau` when validation stands still", "cosine"
+    )
+    milestones: tuple[float, ...] = about(
+        "where `step` and `multistep` fall: 0.5 is halfway",
+        (),
+        "shares of the training",
+        low=0,
+        high=1,
+        above=True,
+        below=True,
+    )
+    decay: float = about(
+        "factor on the rate at each milestone or plateau; of `exponential`, that at the end",
+        0.5,
+        low=0,
+        high=1,
+        above=True,
+    )
+    warmup: float = about(
+        "the rate rises from nothing over this", 0.0, "share of the training", low=0, high=1, below=True
+    )
+    ema: float = about(
+        "decay of the averaged weights, which are validated and kept; 0: off", 0.999, low=0, high=1, below=True
+    )
+    clip: float = about("largest norm of a gradient; 0: off", 1.0, low=0)
+    validate_every: int = about("from one validation to the next", 200, "steps", low=1)
+    patience: int = about("validations without a gain, after which to stop; 0: never", 0, "validations", low=0)
+    start: str = about("weights to begin from: a file or a packaged model; blocks beyond its own begin as identity", "")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = about(
+        "of the arithmetic; `auto` is bf16-mixed on GPUs and processors that multiply it faster, else 32-true",
+        "32-true",
+    )
+    compile: Literal["", "default", "reduce-overhead", "max-autotune"] = about(
+        "mode of torch.compile; empty: eager; `reduce-overhead` uses CUDA graphs", ""
+    )
+    channels_last: bool = about("whether tensors lie pixel by pixel in memory, which is faster", True)
+    checkpointing: bool = about("whether blocks run again in the backward pass, which saves memory", False)
+    resumable: bool = about("whether last.ckpt is written, without which nothing can be resumed", True)
+    seed: int = about("of the first weights and of the patches", 0, low=0, high=2**63 - 1)
+    summary: str = about("a line for `srbench list recipes`", "")
 
     @property
     def kind(self) -> Literal["rgb", "luma", "bicubic"]:
@@ -83,84 +103,32 @@ class Recipe:
 
 @dataclass(frozen=True)
 class GanRecipe(Recipe):
-    """Adversarial training (`reference_models.fit_gan`), usually from the weights in `start`.
+    """Adversarial training (`reference_models.fit_gan`), from the weights in `start`; `fresh` begins from nothing."""
 
-    discriminator   SRGAN's, normalised by `batch` or `spectral`, or `patch`, a logit for each place; the features of
-                    its first layer; and its rate, where 0 is the generator's
-    adversarial     `vanilla`, `lsgan` or `relativistic` (average)
-    perceptual      a trunk of `reference_models.perceptual`
-    ..._weight      of the three terms that the generator minimises
-    """
-
-    discriminator: Literal["batch", "spectral", "patch"] = "batch"
-    discriminator_features: int = 64
-    discriminator_lr: float = 0.0
-    adversarial: Literal["vanilla", "lsgan", "relativistic"] = "vanilla"
-    perceptual: str = "vgg54"
-    pixel_weight: float = 0.0
-    perceptual_weight: float = 1.0
-    adversarial_weight: float = 1e-3
-
-
-def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Replace fields by `key=value` texts; `options.KEY` reaches the architecture's hyper-parameters.
-
-    Raises `UsageError` for an unknown key, with the nearest, and for a value that is not of the field's type.
-    """
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set {setting!r}: expected key=value, for instance --set steps=500")
-        recipe = _replaced(recipe, key.strip(), text.strip())
-    return recipe
-
-
-def _replaced(recipe: Recipe, key: str, text: str) -> Recipe:
-    if key.startswith("options."):
-        return replace(recipe, options={**recipe.options, key.removeprefix("options."): _guessed(text)})
-    known = [item.name for item in fields(recipe) if item.name not in ("name", "options")]
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}"
-        raise UsageError(f"recipe {recipe.name!r} has no field {key!r}. {hint}")
-    kind = get_type_hints(type(recipe))[key]
-    value = _parsed(key, text, getattr(recipe, key), kind)
-    allowed = get_args(kind) if isinstance(value, str) else ()  # of a Literal
-    if allowed and value not in allowed:
-        raise UsageError(f"--set {key}={text}: expected one of {', '.join(map(repr, allowed))}")
-    if key in POSITIVE and value < 1:
-        raise UsageError(f"--set {key}={text}: expected at least 1")
-    return replace(recipe, **{key: value})
-
-
-def _parsed(key: str, text: str, present: object, kind: Any) -> Any:
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(present, tuple):
-            return tuple(float(part) for part in text.split(",") if part)
-        return kind(text) if kind in (int, float) else text
-    except (ValueError, KeyError):
-        raise UsageError(f"--set {key}={text}: expected {kind.__name__}, as in {key}={present}") from None
-
-
-def _guessed(text: str) -> Option:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    discriminator: Literal["batch", "spectral", "patch"] = about(
+        "SRGAN's, with batch or with spectral norm; or one that judges every patch of 34x34 pixels", "batch"
+    )
+    discriminator_features: int = about("of its first layer", 64, "features", low=1)
+    discriminator_lr: float = about("its learning rate; 0: the generator's", 0.0, low=0)
+    adversarial: Literal["vanilla", "lsgan", "relativistic"] = about(
+        "the adversarial loss; `relativistic` is the average one of ESRGAN", "vanilla"
+    )
+    perceptual: str = about("trunk of the perceptual loss; see reference_models/perceptual.py", "vgg54")
+    pixel_weight: float = about("of the pixel loss", 0.0, low=0)
+    perceptual_weight: float = about("of the perceptual loss", 1.0, low=0)
+    adversarial_weight: float = about("of the adversarial loss", 1e-3, low=0)
 
 
 # fmt: off
 SRCNN_PAPER = Recipe(
-    "srcnn-paper", "srcnn", {"kernels": "9-5-5"}, model="srcnn", patch=33, loss="mse", lr=1e-4, schedule="constant",
-    ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="Dong et al. 2016, with Adam in place of SGD",
+    "srcnn-paper", "srcnn", {"kernels": "9-5-5", "initial": "paper"}, model="srcnn", batch=128, patch=33, loss="sse",
+    optimiser="sgd", lr=1e-4, rates={"reconstruction": 0.1}, beta1=0.9, schedule="constant", ema=0.0, clip=0.0,
+    steps=8_000_000, validate_every=10_000, flips=False, turns=False, summary="Dong et al. 2016, section 3.3",
 )
 SRCNN_QUICK = replace(
-    SRCNN_PAPER, name="srcnn-quick", patch=48, optimiser="soap", lr=3e-3, beta1=0.95, beta2=0.95, schedule="cosine",
-    ema=0.999, clip=1.0, minutes=10, warmup=0.02, validate_every=500, summary="10 minutes of a core, with SOAP",
+    SRCNN_PAPER, name="srcnn-quick", options={"kernels": "9-5-5"}, batch=16, patch=48, loss="mse", optimiser="soap",
+    lr=3e-3, rates={}, beta1=0.95, beta2=0.95, schedule="cosine", ema=0.999, clip=1.0, minutes=10, warmup=0.02,
+    validate_every=500, flips=True, turns=True, summary="10 minutes of a core, with SOAP",
 )
 SRRESNET_PAPER = Recipe(
     "srresnet-paper", "srresnet", model="srresnet", loss="mse", lr=1e-4, schedule="constant", ema=0.0, clip=0.0,
@@ -181,12 +149,13 @@ ESRNET_PAPER = Recipe(
 )
 ESRNET_QUICK = replace(
     ESRNET_PAPER, name="esrnet-quick", options={"blocks": 6}, model="esrnet-6b", batch=8, patch=24, schedule="cosine",
-    lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400, precision="auto",
+    milestones=(), lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400, precision="auto",
     summary="6 blocks, 90 minutes of a core",
 )
 ESRNET_GPU = replace(
-    ESRNET_PAPER, name="esrnet-gpu-9min", batch=32, patch=32, lr=4e-4, schedule="cosine", warmup=0.02, ema=0.999,
-    clip=1.0, minutes=9, validate_every=500, precision="auto", compile="default", start="esrnet-6b", resumable=False,
+    ESRNET_PAPER, name="esrnet-gpu-9min", batch=32, patch=32, lr=4e-4, schedule="cosine", milestones=(), warmup=0.02,
+    ema=0.999, clip=1.0, minutes=9, validate_every=500, precision="auto", compile="default", start="esrnet-6b",
+    resumable=False,
     summary="23 blocks, grown from the six of esrnet-6b",
 )
 ESRNET_LITE_QUICK = replace(
@@ -198,8 +167,8 @@ SRGAN_PAPER = GanRecipe(
     steps=200_000, ema=0.0, clip=0.0, validate_every=5_000, perceptual="vgg54", summary="Ledig et al. 2017, 3.2",
 )
 SRGAN_QUICK = replace(
-    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", ema=0.998, clip=1.0, minutes=62,
-    warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
+    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0,
+    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
     adversarial_weight=5e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
     precision="auto", start="srresnet", summary="an hour of a core, from SRResNet, without VGG19",
 )
@@ -215,7 +184,7 @@ ESRGAN_PAPER = GanRecipe(
 )
 ESRGAN_QUICK = replace(
     ESRGAN_PAPER, name="esrgan-quick", options={"blocks": 6}, model="esrgan-6b", batch=8, patch=24, schedule="cosine",
-    lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100, perceptual="squeeze_10",
+    milestones=(), lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100, perceptual="squeeze_10",
     pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=2e-2, discriminator="patch",
     discriminator_features=32, discriminator_lr=3e-4, precision="auto", start="esrnet-6b",
     summary="6 blocks, an hour of a core, from ESRNet, without VGG19",

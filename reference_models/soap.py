@@ -33,7 +33,7 @@ class Soap(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 3e-3,
         betas: tuple[float, float] = (0.95, 0.95),
         eps: float = 1e-8,
@@ -64,7 +64,7 @@ def _update(grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tenso
         state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
         for side in sides:
             state[f"correlation{side}"] = _correlation(gradient, side)
-            state[f"basis{side}"] = torch.linalg.eigh(state[f"correlation{side}"]).eigenvectors
+            state[f"basis{side}"] = _eigenvectors(state[f"correlation{side}"])
 
     beta1, beta2 = group["betas"]
     state["step"] += 1
@@ -79,6 +79,20 @@ def _update(grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tenso
         if state["step"] % group["every"] == 0:
             _follow(state, side)
     return update
+
+
+def _eigenvectors(correlation: Tensor) -> Tensor:
+    """Of a symmetric matrix, by rising eigenvalue.
+
+    That of one gradient of few patches has far fewer directions than sides, and LAPACK may fail to tell the others
+    apart: then in fp64, with a little on the diagonal, which moves no eigenvector.
+    """
+    try:
+        return torch.linalg.eigh(correlation).eigenvectors
+    except torch.linalg.LinAlgError:
+        scale = correlation.diagonal().mean().double()
+        noise = 1e-7 * scale * torch.linspace(0.0, 1.0, len(correlation), device=correlation.device, dtype=torch.double)
+        return torch.linalg.eigh(correlation.double() + torch.diag(noise)).eigenvectors.to(correlation.dtype)
 
 
 def _correlation(gradient: Tensor, side: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reference_models.architectures import build
 from reference_models.recipes import Recipe
+from reference_models.settings import FRESH
 from reference_models.weights import load_network
 from srbench.errors import InputError
 
@@ -22,7 +23,7 @@ def first_network(recipe: Recipe) -> tuple[nn.Module, int]:
     Raises `InputError` where `start` is not there, or is of another network.
     """
     network, added = build(recipe.architecture, recipe.scale, **recipe.options), 0
-    if recipe.start:
+    if recipe.start and recipe.start != FRESH:
         path = start_file(recipe)
         try:
             added = begin_from(network, load_network(path).state_dict())

@@ -17,7 +17,8 @@ import torch
 from reference_models.losses import PIXEL
 from reference_models.machine import compiled, optimiser_for, with_precision
 from reference_models.parts import centre, placed, settle, step
-from reference_models.recipes import RECIPES, GanRecipe, Recipe, override
+from reference_models.recipes import GanRecipe, Recipe
+from reference_models.settings import find_recipe, override
 from reference_models.start import first_network
 from reference_models.train import make_fabric
 from srbench.inference import select_device, synchronise
@@ -85,7 +86,7 @@ def with_best_batch(recipe: Recipe, device: torch.device, budget: float = 10.0) 
 @click.option("--validate-within", type=float, default=30.0, show_default=True, help="Seconds between validations.")
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Fields to replace, as JSON.")
 def main(recipe: str, settings: Sequence[str], device: str, validate_within: float, to: Path) -> None:
-    given, place = override(RECIPES[recipe], settings), select_device(device)
+    given, place = override(find_recipe(recipe), settings), select_device(device)
     fixed = isinstance(given, GanRecipe) or any(setting.startswith("batch=") for setting in settings)
     best, seconds = (
         (given, seconds_a_step(replace(given, compile=""), place)) if fixed else with_best_batch(given, place)

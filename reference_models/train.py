@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,21 @@ import click
 import torch
 
 from reference_models import signals
+from reference_models.architectures import build
 from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
-from reference_models.machine import with_precision
+from reference_models.machine import optimiser_for, with_precision
+from reference_models.patches import Pool
+from reference_models.perceptual import PerceptualLoss
 from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
+from reference_models.settings import check
 from reference_models.sources import Source, open_sources, split_off
 from reference_models.validation import Validation
 from reference_models.watch import Silent, refuse_missing_extra, watch_for
 from srbench.datasets.folder import FileDataset
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, UnavailableError, UsageError
 from srbench.inference import select_device
 from srbench.scoring import Scorer
 
@@ -63,7 +67,10 @@ class Data:
         return train, val
 
     def request(self, recipe: Recipe, *, prepare: bool = False) -> Request:
-        return Request(recipe.scale, recipe.patch, recipe.kind, self.degradation, cache=self.cache, prepare=prepare)
+        return Request(
+            recipe.scale, recipe.patch, recipe.kind, self.degradation, (1.0, *recipe.zooms), recipe.flips, recipe.turns,
+            self.cache, prepare,
+        )  # fmt: skip
 
 
 def train(
@@ -83,17 +90,21 @@ def train(
 
     Raises `InputError` where `out` holds a training already and neither `resume` nor `force` says what to do with it.
     """
+    check(recipe)
     if not (resume or force):
         refuse_training_in(out)
+    refuse_missing_extra(tensorboard)
     place = select_device(device)
     recipe = with_precision(recipe, place)
+    refuse_unfit(recipe, place)
     fabric = make_fabric(place, devices, recipe.precision)
-    refuse_missing_extra(tensorboard)  # minutes of decoding come first
+    refuse_uneven(recipe, fabric.world_size)
     sources, to_validate = data.open(recipe)
     if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
     validation = open_validation(to_validate, recipe, data, lpips=tensorboard)
     pool = open_pool(sources, data.request(recipe), fabric.device)
+    recipe = in_steps(recipe, pool)
     if force and not resume and fabric.is_global_zero:
         forget_training_in(out)
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
@@ -104,6 +115,32 @@ def train(
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
+
+
+def refuse_unfit(recipe: Recipe, device: torch.device) -> None:
+    """Raise where the network cannot be built, the trunk of its loss cannot be had, or the device cannot compute so."""
+    if recipe.precision == "16-mixed" and device.type == "cpu":
+        raise UsageError("precision=16-mixed: a CPU has no fp16 training; --set precision=bf16-mixed, or 32-true")
+    with torch.device("meta"):
+        network = build(recipe.architecture, recipe.scale, **recipe.options)
+    optimiser_for(network, recipe)
+    if isinstance(recipe, GanRecipe):
+        PerceptualLoss(recipe.perceptual)
+
+
+def refuse_uneven(recipe: Recipe, devices: int) -> None:
+    """Raise `UsageError` where devices would have parts of a batch of different sizes, whose mean is another loss."""
+    if recipe.batch % devices:
+        near = max(devices, recipe.batch // devices * devices)
+        raise UsageError(f"batch={recipe.batch} cannot be shared by {devices} devices evenly: --set batch={near}")
+
+
+def in_steps(recipe: Recipe, pool: Pool) -> Recipe:
+    """The recipe with `epochs` as steps: as many as show, in patches, that many times the pixels there are."""
+    if not recipe.epochs:
+        return recipe
+    seen = recipe.batch * recipe.patch**2
+    return replace(recipe, steps=max(1, math.ceil(recipe.epochs * pool.pixels / seen)))
 
 
 def prepare(recipe: Recipe, data: Data) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from reference_models.architectures import build
-from reference_models.architectures.srcnn import SRCNN, LumaUpscaler
+from reference_models.architectures.srcnn import SRCNN, BicubicUpscaler, LumaUpscaler
 from reference_models.names import recognise
 from srbench.errors import InputError
 from srbench.images import atomic_file
@@ -126,5 +126,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
 
 
 def as_upscaler(network: nn.Module) -> Upscaler:
-    """RGB in, RGB out: networks on Y are wrapped, the others are upscalers as they are."""
-    return LumaUpscaler(network) if isinstance(network, SRCNN) else network  # type: ignore[return-value]
+    """RGB in, RGB out: networks behind bicubic are wrapped, the others are upscalers as they are."""
+    if not isinstance(network, SRCNN):
+        return network  # type: ignore[return-value]
+    return LumaUpscaler(network) if network.channels == 1 else BicubicUpscaler(network)

@@ -178,7 +178,8 @@ def train(slot: Slot, wanted: str, seconds: float) -> None:
         courier = Courier(run / "best.safetensors", slot.out, recipe)
         status = slot.call(
             "-m", "reference_models.cli", recipe, *chosen, *words, *sources(slot.data), "--out", str(run),
-            "--device", slot.device, "--within", f"{(left - START) / 60.0:.4f}", limit=left + START, meanwhile=courier.look,
+            "--device", slot.device, "--within", f"{(left - START) / 60.0:.4f}", limit=left + START,
+            meanwhile=courier.look,
         )  # fmt: skip
         courier.bring()
         if status != 1 or "lr" not in found or end - time.time() < 60.0:  # 1 is a training that diverged

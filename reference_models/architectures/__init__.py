@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from torch import nn
 
@@ -15,6 +15,7 @@ from reference_models.architectures.msrresnet import MSRResNet
 from reference_models.architectures.rrdb import RRDBNet
 from reference_models.architectures.srcnn import SRCNN
 from reference_models.architectures.srresnet import SRResNet
+from srbench.degradations import SCALES
 from srbench.errors import InputError
 from srbench.registry import unknown
 
@@ -26,14 +27,34 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(architecture: str, scale: int, **options: Any) -> nn.Module:
+LEAST = {"features": 3}
+"""Of options that are numbers, where it is not 1: RGB is carried through three features."""
+
+
+def build(architecture: str, scale: int, /, **options: Any) -> nn.Module:
     """A network with fresh weights. Raises `UsageError` for an unknown name, `InputError` for options it lacks."""
     if architecture not in ARCHITECTURES:
         raise unknown("architecture", architecture, ARCHITECTURES)
     make = ARCHITECTURES[architecture]
-    if surplus := set(options) - set(inspect.signature(make).parameters):
+    known = dict(inspect.signature(make, eval_str=True).parameters)
+    if surplus := set(options) - (set(known) - {"scale"}):
         raise InputError(f"architecture {architecture!r} has no option {min(surplus)!r}")
+    for name, value in options.items():
+        _refuse_unfit(architecture, name, value, known[name].annotation)
+    if scale not in SCALES and make is not SRCNN:
+        raise InputError(f"architecture {architecture!r} has scales {', '.join(map(str, SCALES))}; not {scale}")
     return make(scale=scale, **options)
+
+
+def _refuse_unfit(architecture: str, name: str, value: Any, hint: Any) -> None:
+    """Raise `InputError` for an option of another type, or one that there is not."""
+    if get_origin(hint) is Literal:
+        fits, expected = value in get_args(hint), " or ".join(map(repr, get_args(hint)))
+    else:
+        least = LEAST.get(name, 1)
+        fits, expected = isinstance(value, int) and not isinstance(value, bool) and value >= least, f"{least} or more"
+    if not fits:
+        raise InputError(f"architecture {architecture!r}: option {name}={value!r}; expected {expected}")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from srbench.cli.options import data_root_option, srbench_command
-from srbench.registry import entries, package_of
+from srbench.errors import SrbenchError
+from srbench.registry import entries, load, package_of
 
 Line = tuple[str, ...]
 
@@ -43,13 +44,25 @@ def _degradations(root: Path | None) -> list[Line]:
     return [*lines, (FILES, "the LR files that came with the data set")]
 
 
+def _recipes(root: Path | None) -> list[Line]:
+    """With what each says of itself; a recipe needs nothing heavy to be imported."""
+    lines = []
+    for name, entry in entries("recipes").items():
+        try:
+            told = str(getattr(load("recipes", name), "summary", ""))
+        except SrbenchError as error:
+            told = str(error)
+        lines.append((name, package_of(entry), told))
+    return lines
+
+
 TABLES: dict[str, Callable[[Path | None], Iterable[Line]]] = {
     "models": lambda root: _entries("models"),
     "datasets": _datasets,
     "metrics": lambda root: _entries("metrics"),
     "conventions": _conventions,
     "degradations": _degradations,
-    "recipes": lambda root: _entries("recipes"),
+    "recipes": _recipes,
     "reports": lambda root: _entries("reports"),
     "backends": lambda root: _entries("backends"),
 }

@@ -1,0 +1,188 @@
+"""Every field of a recipe: wrong types, wrong ranges, wrong partners; and recipes as TOML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reference_models.architectures import ARCHITECTURES
+from reference_models.fields import described
+from reference_models.perceptual import TRUNKS
+from reference_models.recipes import RECIPES, GanRecipe, Recipe
+from reference_models.settings import check, field_tables, find_recipe, override, read_recipe, shown
+from srbench.cli import main
+from srbench.errors import InputError, UsageError
+from tests.documented import ROOT
+
+PIXELS, GAN = RECIPES["srresnet-quick"], replace(RECIPES["srgan-quick"], start="srresnet")
+FREE = {"name", "model", "start", "summary"}
+"""Texts that may be anything."""
+
+WRONG_TYPE: dict[str, str] = {
+    "architecture": "vdsr", "options": "x", "scale": "four", "batch": "1.5", "patch": "big", "flips": "maybe",
+    "turns": "2", "zooms": "half", "steps": "1e3", "epochs": "few", "minutes": "ten", "loss": "l2",
+    "optimiser": "adamw", "lr": "high", "rates": "x", "beta1": "x", "beta2": "x", "schedule": "cosin", "milestones": "a,b", "decay": "x",
+    "warmup": "x", "ema": "x", "clip": "x", "validate_every": "often", "patience": "x", "precision": "foo",
+    "compile": "yes", "channels_last": "1", "checkpointing": "on", "resumable": "no", "seed": "x",
+    "discriminator": "vgg",
+    "discriminator_features": "x", "discriminator_lr": "x", "adversarial": "wgan", "pixel_weight": "x",
+    "perceptual_weight": "x", "adversarial_weight": "x",
+}  # fmt: skip
+WRONG_RANGE: dict[str, str] = {
+    "scale": "1", "batch": "0", "patch": "0", "zooms": "0.5,1.5", "steps": "-1", "epochs": "-1", "minutes": "-3",
+    "lr": "0", "beta1": "1", "beta2": "1.5", "milestones": "200000,400000", "decay": "0", "warmup": "1", "ema": "1",
+    "clip": "-1", "validate_every": "0", "patience": "-1", "seed": "-1", "discriminator_features": "0",
+    "discriminator_lr": "-1", "pixel_weight": "-1", "perceptual_weight": "nan", "adversarial_weight": "inf",
+}  # fmt: skip
+WRONG_PARTNER: dict[str, tuple[Recipe, dict[str, Any], str]] = {
+    "steps without milestones": (PIXELS, {"schedule": "step"}, "falls at milestones"),
+    "multistep without milestones": (PIXELS, {"schedule": "multistep"}, "falls at milestones"),
+    "milestones without steps": (PIXELS, {"milestones": (0.5,)}, "say nothing to schedule=cosine"),
+    "milestones that fall": (PIXELS, {"schedule": "step", "milestones": (0.5, 0.2)}, "do not rise"),
+    "two lengths": (PIXELS, {"epochs": 3.0, "minutes": 3.0}, "two lengths"),
+    "plateau in a GAN": (GAN, {"schedule": "plateau"}, "PSNR falls"),
+    "scale 5": (PIXELS, {"scale": 5}, "expected 2, 3, 4 or 8"),
+    "a GAN from nothing": (GAN, {"start": ""}, "goes on from a trained network: --set start=srresnet"),
+    "a patch without a middle": (RECIPES["srcnn-quick"], {"patch": 16}, "no padding and needs 17"),
+    "a patch too small to judge": (GAN, {"patch": 5}, "20 pixels of SR are too few to be judged"),
+    "a negative rate": (PIXELS, {"rates": {"tail": -1.0}}, "factors, from 0 on"),
+}
+WRONG_OPTION = {
+    ("srcnn", "kernels", "9-3-7"): "'9-1-5' or '9-3-5' or '9-5-5'", ("srcnn", "channels", 2): "1 or 3",
+    ("srresnet", "blocks", 0): "1 or more", ("srresnet", "blocks", "x"): "1 or more",
+    ("srresnet", "features", 2): "3 or more", ("srresnet", "body_act", "gelu"): "'prelu' or 'relu' or 'lrelu'",
+    ("rrdb", "growth", 1.5): "1 or more", ("rrdb", "scale", 4): "has no option 'scale'",
+    ("msrresnet", "layers", 1): "has no option 'layers'",
+}  # fmt: skip
+
+
+def test_the_tables_leave_out_no_field() -> None:
+    every = {item.name for item in fields(GanRecipe)}
+    assert set(WRONG_TYPE) | FREE | {"perceptual"} == every
+    numbers = {item.name for item, _, hint in described(GanRecipe) if hint in (int, float, tuple[float, ...])}
+    assert set(WRONG_RANGE) == numbers
+
+
+@pytest.mark.parametrize("key", sorted(WRONG_TYPE))
+def test_a_wrong_type(key: str) -> None:
+    with pytest.raises(UsageError, match=f"{key}=.*expected "):
+        override(GAN, [f"{key}={WRONG_TYPE[key]}"])
+
+
+@pytest.mark.parametrize("key", sorted(WRONG_RANGE))
+def test_a_wrong_range(key: str) -> None:
+    with pytest.raises(UsageError, match=f"{key}=.*expected "):
+        override(GAN, [f"{key}={WRONG_RANGE[key]}"])
+
+
+def test_milestones_say_that_they_are_shares() -> None:
+    with pytest.raises(UsageError, match=r"below 1 \(shares of the training\): .*0\.5 is halfway"):
+        override(PIXELS, ["milestones=200000"])
+
+
+@pytest.mark.parametrize("case", sorted(WRONG_PARTNER))
+def test_a_wrong_partner(case: str) -> None:
+    recipe, changes, message = WRONG_PARTNER[case]
+    check(recipe)
+    with pytest.raises(UsageError, match=message):
+        check(replace(recipe, **changes))
+
+
+@pytest.mark.parametrize("case", sorted(WRONG_OPTION, key=str))
+def test_a_wrong_option_of_an_architecture(case: tuple[str, str, Any]) -> None:
+    from reference_models.train import refuse_unfit
+
+    architecture, name, value = case
+    recipe = Recipe("plain", architecture, {name: value})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=WRONG_OPTION[case]):
+        refuse_unfit(recipe, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("precision=16-mixed", "a CPU has no fp16 training"),
+        ("rates.head1=0.1", "no tensor begins so"),
+        ("options.kernels=9-5-5", "has no option 'kernels'"),
+        ("schedule=plateau", "goes by its validation"),
+    ],
+)
+def test_on_the_command_line_all_of_it_is_bad_usage(
+    setting: str, message: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["train", "srresnet-quick", "--data", str(pictures), "--device", "cpu", "--set", setting]
+    assert main(line) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "bug" not in said
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_passes_its_own_checks(name: str) -> None:
+    recipe = RECIPES[name]
+    check(replace(recipe, start=recipe.start or "fresh"))
+
+
+def test_a_batch_that_devices_do_not_divide_is_refused() -> None:
+    from reference_models.train import refuse_uneven
+
+    refuse_uneven(replace(PIXELS, batch=8), 2)
+    for batch, near in ((9, 8), (1, 2)):
+        with pytest.raises(UsageError, match=f"--set batch={near}"):
+            refuse_uneven(replace(PIXELS, batch=batch), 2)
+
+
+def test_choices_are_those_that_there_are() -> None:
+    hints = {item.name: hint for item, _, hint in described(GanRecipe)}
+    assert set(hints["architecture"].__args__) == set(ARCHITECTURES)
+    assert {recipe.perceptual for recipe in RECIPES.values() if isinstance(recipe, GanRecipe)} <= set(TRUNKS)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_what_is_shown_can_be_read_again(name: str, tmp_path: Path) -> None:
+    text = shown(RECIPES[name])
+    (tmp_path / "again.toml").write_text(text, encoding="utf-8")
+    assert read_recipe(tmp_path / "again.toml") == RECIPES[name]
+    assert "in shares of the training" in text and "side of a patch at the network's input" in text.replace("\n# ", " ")
+
+
+def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "srgan-quick"\nbatch = 4\nlr = 1\n[options]\nblocks = 2\n')
+    mine = find_recipe(str(path))
+    assert mine == replace(RECIPES["srgan-quick"], name="mine", batch=4, lr=1.0, options={"blocks": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("batch = ", "not TOML"),
+        ("batch = 4", "expected architecture, or the base"),
+        ('architecture = "srresnet"\nbacth = 4', "has no field 'bacth'. Did you mean batch"),
+        ('architecture = "srresnet"\nbatch = "4"', "batch='4': expected a whole number"),
+        ('base = "srresnet-quick"\nperceptual = "squeeze"', "one of adversarial trainings"),
+        ('base = "srresnet-quik"', "srresnet-quick"),
+        ('architecture = "srresnet"\noptions = 3', "options=3: expected a table"),
+    ],
+)
+def test_recipe_files_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises((InputError, UsageError), match=f"mine.toml: .*{re.escape(message)}"):
+        read_recipe(tmp_path / "mine.toml")
+
+
+def test_show_needs_no_data_and_list_tells_summaries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "srgan-quick", "--set", "batch=3", "--show"]) == 0
+    assert "\nbatch = 3\n" in capsys.readouterr().out
+    assert main(["list", "recipes"]) == 0
+    assert "10 minutes of a core, with SOAP" in capsys.readouterr().out
+
+
+def test_the_docs_have_the_table_of_fields() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert field_tables() in page, "python -c 'from reference_models.settings import field_tables as f; print(f())'"
