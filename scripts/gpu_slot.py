@@ -95,8 +95,9 @@ class Slot:
         return process.returncode
 
     def _tee(self, stream: IO[str]) -> None:
-        for line in stream:
-            self.say(line.rstrip())
+        with stream:
+            for line in stream:
+                self.say(line.rstrip())
 
     def environment(self) -> dict[str, str]:
         """Ours, offline, with the packed trunk; and with entry points where the repository is not installed."""

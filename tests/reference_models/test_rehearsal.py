@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from reference_models.checkpoint import Clock
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
+from reference_models.patches import Feed
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import Session
 from reference_models.validation import Validation
@@ -67,8 +68,8 @@ def test_a_slow_first_step_is_not_counted(
     recipe = tiny(RECIPES["srresnet-quick"], minutes=0.02, warmup=0.5, validate_every=10**6)
     recipe = replace(recipe, start=first_weights(replace(recipe, minutes=0.0), pictures, tmp_path / "start", fabric))
     slow = [1.5]
-    draw = Session.draw
-    monkeypatch.setattr(Session, "draw", lambda self: (time.sleep(slow.pop() if slow else 0.0), draw(self))[1])
+    draw = Feed.__call__
+    monkeypatch.setattr(Feed, "__call__", lambda self: (time.sleep(slow.pop() if slow else 0.0), draw(self))[1])
     shares = []
     share = Session.share
     monkeypatch.setattr(Session, "share", lambda self: shares.append(share(self)) or shares[-1])
