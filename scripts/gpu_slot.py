@@ -225,11 +225,11 @@ class Courier:
     def bring(self) -> None:
         if not self.weights.is_file() or self.weights.stat().st_mtime == self.seen:
             return
-        from reference_models.weights import read_weights, save_weights
-
         self.seen = self.weights.stat().st_mtime
         blob = self.weights.read_bytes()
         if len(blob) > PIECE:
+            from reference_models.weights import read_weights, save_weights  # seconds, and most are small enough
+
             half, read = self.weights.with_name("half.safetensors"), read_weights(self.weights)
             save_weights(half, read.tensors, read.metadata, half=True)
             blob = half.read_bytes()
