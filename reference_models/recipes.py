@@ -153,11 +153,13 @@ ESRNET_PAPER = Recipe(
 )
 ESRNET_QUICK = replace(
     ESRNET_PAPER, name="esrnet-quick", options={"blocks": 6}, model="esrnet-6b", batch=8, patch=24, schedule="cosine",
-    milestones=(), lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400, summary="6 blocks, 90 minutes of a core",
+    milestones=(), lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400,
+    summary="6 blocks, 90 minutes of a core",
 )
 ESRNET_GPU = replace(
     ESRNET_PAPER, name="esrnet-gpu-25min", batch=32, patch=32, lr=4e-4, schedule="cosine", milestones=(), warmup=0.02,
-    ema=0.999,    clip=1.0, minutes=23, validate_every=1000, precision="bf16-mixed", compile="default", summary="23 minutes",
+    ema=0.999, clip=1.0, minutes=23, validate_every=1000, precision="bf16-mixed", compile="default",
+    summary="23 minutes",
 )
 ESRNET_LITE_QUICK = replace(
     SRRESNET_QUICK, name="esrnet-lite-quick", options={"body_act": "relu", "tail_act": "lrelu"}, model="esrnet-lite",
@@ -168,8 +170,8 @@ SRGAN_PAPER = GanRecipe(
     steps=200_000, ema=0.0, clip=0.0, validate_every=5_000, perceptual="vgg54", summary="Ledig et al. 2017, 3.2",
 )
 SRGAN_QUICK = replace(
-    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0, minutes=62,
-    warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
+    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0,
+    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
     adversarial_weight=5e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
     summary="an hour of a core, from SRResNet (--set start=…), without VGG19",
 )

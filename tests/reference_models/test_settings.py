@@ -26,7 +26,8 @@ FREE = {"name", "model", "start", "summary"}
 WRONG_TYPE: dict[str, str] = {
     "architecture": "vdsr", "options": "x", "scale": "four", "batch": "1.5", "patch": "big", "flips": "maybe",
     "turns": "2", "zooms": "half", "steps": "1e3", "epochs": "few", "minutes": "ten", "loss": "l2",
-    "optimiser": "adamw", "lr": "high", "rates": "x", "beta1": "x", "beta2": "x", "schedule": "cosin", "milestones": "a,b", "decay": "x",
+    "optimiser": "adamw", "lr": "high", "rates": "x", "beta1": "x", "beta2": "x",
+    "schedule": "cosin", "milestones": "a,b", "decay": "x",
     "warmup": "x", "ema": "x", "clip": "x", "validate_every": "often", "patience": "x", "precision": "foo",
     "compile": "yes", "channels_last": "1", "checkpointing": "on", "resumable": "no", "seed": "x",
     "discriminator": "vgg",
