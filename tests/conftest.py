@@ -21,6 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.mkdir("numba")))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only a GPU can show is skipped without one; `SRBENCH_TEST_DEVICE=cpu` tries the tests themselves."""
+    import torch
+
+    if torch.cuda.is_available() or os.environ.get("SRBENCH_TEST_DEVICE") == "cpu":
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the user's cache or data, or reaches for the network."""

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image as pil
 
+from scripts.gpu_slot import main as slot
 from srbench.cli import cli, main
 from srbench.datasets.samples import files
 from srbench.models import find_model
@@ -90,17 +91,21 @@ def parsed(command: Command) -> None:
     for _ in range(3):
         text = re.sub(r"\$(\w+)", lambda match: variables.get(match[1], "x"), text.replace("\\$", "$"))
     text = text.replace("python -m reference_models.cli", "srbench train").replace("python -m srbench", "srbench")
+    if text.startswith("python scripts/gpu_slot.py "):
+        check_options(slot, shlex.split(text, comments=True)[2:], command)
     for found in re.findall(r"(?:^|[;&\"] ?|nohup |do |-m |=1 )srbench ([^;&>\"|]+)", text):
-        words = shlex.split(found, comments=True)
-        context = cli.make_context("srbench", list(words))
-        group: click.Command = cli
-        while isinstance(group, click.Group):
-            _, group, words = group.resolve_command(context, words)  # type: ignore[assignment]
-        try:
-            group.make_context(words[0] if words else "", list(words), parent=context)
-        except click.ClickException as error:
-            if "does not exist" not in error.format_message():  # the folder of somebody who follows the page
-                raise AssertionError(f"{command}: {error.format_message()}") from error
+        check_options(cli, shlex.split(found, comments=True), command)
+
+
+def check_options(group: click.Command, words: list[str], command: Command) -> None:
+    context = group.make_context("srbench", list(words))
+    while isinstance(group, click.Group):
+        _, group, words = group.resolve_command(context, words)  # type: ignore[assignment]
+    try:
+        group.make_context(words[0] if words else "", list(words), parent=context)
+    except click.ClickException as error:
+        if "does not exist" not in error.format_message():  # the folder of somebody who follows the page
+            raise AssertionError(f"{command}: {error.format_message()}") from error
 
 
 def copy_set(root: Path, target: Path, *names: str) -> None:
@@ -187,7 +192,7 @@ def test_the_path_of_a_first_training(
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"]
+    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/training-plan.md", "CONTRIBUTING.md"]
 )
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from srbench.inference import Inference
 from srbench.interleaved import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.machine import State
 from srbench.models import load_model
+from srbench.speed import MIB, graph_memory, peak_memory_mib
 from srbench.types import Backend, ModelSpec
 from tests.conftest import Srbench
 from tests.srbench.test_backends import Net
@@ -174,3 +176,22 @@ def test_the_gpu_is_asked_by_its_uuid_and_may_know_nothing(monkeypatch: pytest.M
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)  # not installed
     assert machine.look(torch.device("cuda")) == State()
     assert load_model("nearest", 2, "cpu").scale == 2
+
+
+def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay allocates SR alone; the pools of graphs hold the rest."""
+    segments = [
+        {"device": 0, "segment_pool_id": (0, 0), "total_size": 512 * MIB},
+        {"device": 0, "segment_pool_id": (0, 3), "total_size": 96 * MIB},
+        {"device": 1, "segment_pool_id": (0, 4), "total_size": 64 * MIB},
+    ]
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 10 * MIB)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 14 * MIB)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
+    device = torch.device("cuda", 0)
+    run: Any = type("Replay", (), {"device": device, "__call__": lambda self, x: x})()
+    assert graph_memory(device) == 96 * MIB
+    assert graph_memory(torch.device("cpu")) == 0
+    assert peak_memory_mib(run, torch.zeros(1)) == 4 + 96
+    assert peak_memory_mib(run, torch.zeros(1), graphs_before=90 * MIB) == 4 + 6
