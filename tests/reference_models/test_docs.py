@@ -240,7 +240,7 @@ ANYTHING = re.compile(
 
 def test_the_faq_quotes_what_srbench_says() -> None:
     """Each message of the page is in the source, but for what it is about: names, sizes, what `…` leaves out."""
-    paths = [path for package in ("srbench", "reports") for path in (ROOT / package).rglob("*.py")]
+    paths = [path for package in ("srbench", "reports", "reference_models") for path in (ROOT / package).rglob("*.py")]
     source = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     source = re.sub(r"\"\s*\n\s*f?\"", "", source)  # strings that go on in the next line
     messages = QUOTED.findall((ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))
