@@ -88,11 +88,12 @@ def _eigenvectors(correlation: Tensor) -> Tensor:
     apart: then in fp64, with a little on the diagonal, which moves no eigenvector.
     """
     try:
-        return torch.linalg.eigh(correlation).eigenvectors
-    except torch.linalg.LinAlgError:
+        return torch.as_tensor(torch.linalg.eigh(correlation).eigenvectors)
+    except RuntimeError:  # LinAlgError is one
         scale = correlation.diagonal().mean().double()
         noise = 1e-7 * scale * torch.linspace(0.0, 1.0, len(correlation), device=correlation.device, dtype=torch.double)
-        return torch.linalg.eigh(correlation.double() + torch.diag(noise)).eigenvectors.to(correlation.dtype)
+        certain = torch.linalg.eigh(correlation.double() + torch.diag(noise)).eigenvectors
+        return torch.as_tensor(certain.to(correlation.dtype))
 
 
 def _correlation(gradient: Tensor, side: int) -> Tensor:

@@ -66,7 +66,8 @@ def open_sources(
     Raises `InputError` for a source given twice, missing, unreadable or unfit files, and images of a test set.
     """
     check_degradation(degradation)
-    train, val = [], []
+    train: list[Source] = []
+    val: list[Source] = []
     for ref in refs:
         for source, split in _opened(str(ref), scale, degradation, root):
             (train if split == "train" else val).append(source)
@@ -141,9 +142,9 @@ def _list(path: Path, degradation: str) -> list[tuple[Source, Split]]:
         if degradation == FILES and not lr:
             raise InputError(f"{path}, entry {number}: no lr for {hr}, which --degradation files asks for")
         has_lr |= bool(lr)
-        wanted = [path.parent / hr, *([path.parent / lr] if degradation == FILES else [])]
-        missing += [str(file) for file in wanted if not file.is_file()]
-        pairs[SPLITS[split.lower()]].append(Pair(*wanted))  # type: ignore[index]
+        pair = Pair(path.parent / hr, path.parent / lr if degradation == FILES else None)
+        missing += [str(file) for file in (pair.hr, pair.lr) if file and not file.is_file()]
+        pairs[SPLITS[split.lower()]].append(pair)  # type: ignore[index]
     if missing:
         raise InputError(f"{path}: {_some(missing)} not there; paths are relative to the list")
     if not pairs["train"]:

@@ -157,7 +157,8 @@ def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lp
     if not sources:
         return Validation()
     samples, fingerprint = _samples(sources, recipe.scale, data)
-    metrics, by = ("psnr_y", "ssim_y"), "psnr_y"
+    metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
+    by = "psnr_y"
     if isinstance(recipe, GanRecipe) or lpips:
         reason = Scorer(["lpips"]).unavailable.get("lpips")
         if not reason:

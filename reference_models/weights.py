@@ -96,7 +96,7 @@ def network_of(checkpoint: Checkpoint) -> nn.Module | None:
     if "architecture" in facts:
         network = build(facts["architecture"], int(facts["scale"]), **json.loads(facts.get("options", "{}")))
     else:
-        found = recognise(tensors)
+        found = recognise(tensors, checkpoint.hints.scale)
         if found is None:
             return None
         network, tensors = found

@@ -46,7 +46,7 @@ def _degradations(root: Path | None) -> list[Line]:
 
 def _recipes(root: Path | None) -> list[Line]:
     """With what each says of itself; a recipe needs nothing heavy to be imported."""
-    lines = []
+    lines: list[Line] = []
     for name, entry in entries("recipes").items():
         try:
             told = str(getattr(load("recipes", name), "summary", ""))

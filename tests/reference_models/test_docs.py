@@ -177,6 +177,20 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
     run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
 
 
+@pytest.mark.slow
+def test_the_path_of_a_first_training(
+    workplace: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, photograph: Callable[..., np.ndarray]
+) -> None:
+    """From twenty photographs to an SRGAN's row in the table."""
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    for number in range(20):
+        path = Path("photographs") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        pil.fromarray(photograph(200, 240, seed=number)).save(path)
+    run_page("docs/first-training.md")
+    assert "mine-gan-best" in Path("report/report.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/training-plan.md", "CONTRIBUTING.md"]
 )
@@ -226,7 +240,7 @@ ANYTHING = re.compile(
 
 def test_the_faq_quotes_what_srbench_says() -> None:
     """Each message of the page is in the source, but for what it is about: names, sizes, what `…` leaves out."""
-    paths = [path for package in ("srbench", "reports") for path in (ROOT / package).rglob("*.py")]
+    paths = [path for package in ("srbench", "reports", "reference_models") for path in (ROOT / package).rglob("*.py")]
     source = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     source = re.sub(r"\"\s*\n\s*f?\"", "", source)  # strings that go on in the next line
     messages = QUOTED.findall((ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))
