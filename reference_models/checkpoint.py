@@ -155,7 +155,7 @@ def forget_training_in(out: Path) -> None:
 
 
 def _files_of_a_training(out: Path) -> list[Path]:
-    names = ("last.ckpt", "best.safetensors", "last.safetensors", "best-*.safetensors")
+    names = ("last.ckpt", "best.safetensors", "last.safetensors", "best-*.safetensors", "validation.png")
     return [path for name in names for path in sorted(out.glob(name))]
 
 

@@ -5,6 +5,8 @@ A checkout that is not installed runs it as `python -m reference_models.cli`.
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 
 import click
@@ -33,6 +35,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
 @click.option("--keep", type=click.IntRange(min=1), default=1, help="Keep the weights of the N best validations.")
+@click.option("--within", type=click.FloatRange(min=0, min_open=True), help="Be done in so many minutes from now.")
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
@@ -46,7 +49,9 @@ def command(
     recipe: str, sources: tuple[str, ...], val: str | None, val_split: float, val_limit: int, degradation: str,
     settings: tuple[str, ...], resume: bool, force: bool, keep: int, out: Path | None, device: str, devices: int,
     cache: Path | None, prepare_only: bool, show: bool, tensorboard: bool, data_root: Path | None,
+    within: float | None,
 ) -> None:  # fmt: skip
+    deadline = time.time() + 60.0 * within if within else math.inf
     from reference_models.settings import find_recipe, override, shown
 
     chosen = override(find_recipe(recipe), settings)
@@ -71,6 +76,7 @@ def command(
         force=force,
         keep=keep,
         tensorboard=tensorboard,
+        deadline=deadline,
     )
 
 

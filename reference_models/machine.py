@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -74,7 +75,10 @@ def compiled(network: nn.Module, example: Tensor, mode: str, fabric: Fabric) -> 
     else:
         twin.compile(mode=mode, dynamic=False)
     try:
-        with unchanged(network), fabric.autocast():
+        with unchanged(network), fabric.autocast(), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", r"The \.grad attribute of a Tensor"
+            )  # torch's own look at a block's input
             twin.train()(example).mean().backward()
     except Exception as error:  # whatever a compiler raises: eager trains as well
         why = " ".join(str(error).split())[:160]

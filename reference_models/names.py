@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from reference_models.architectures.msrresnet import MSRResNet
 from reference_models.architectures.rrdb import RRDBNet
+from reference_models.architectures.srcnn import SRCNN
 from reference_models.layouts import srresnet
+from srbench.base.errors import InputError
 
 NEW = {"trunk_conv": "conv_body", "upconv1": "conv_up1", "upconv2": "conv_up2", "HRconv": "conv_hr"}
 OLD = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv_hr", "10": "conv_last"}
@@ -46,12 +48,31 @@ def _from_old(name: str) -> str:
     return name
 
 
-def recognise(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
-    """The network that fits a checkpoint without metadata, and its tensors by our names; None for anything else."""
+def recognise(tensors: Mapping[str, Tensor], scale: int | None = None) -> tuple[nn.Module, dict[str, Tensor]] | None:
+    """The network that fits a checkpoint without metadata, and its tensors by our names; None for anything else.
+
+    `scale` is what the user says; raises `InputError` where it is not known, and does not show in the tensors.
+    """
+    if set(tensors) == {f"conv{number}.{part}" for number in (1, 2, 3) for part in ("weight", "bias")}:
+        return srcnn(tensors, scale)
     for layout in (rrdbnet, msrresnet, srresnet):
         if found := layout(tensors):
             return found
     return None
+
+
+def srcnn(tensors: Mapping[str, Tensor], scale: int | None) -> tuple[nn.Module, dict[str, Tensor]] | None:
+    """Three convolutions, as most repositories call them; behind bicubic, so that every scale would fit."""
+    shapes = [tuple(tensors[f"conv{number}.weight"].shape) for number in (1, 2, 3)]
+    channels, middle = shapes[0][1], shapes[1][-1]
+    expected = [(64, channels, 9, 9), (32, 64, middle, middle), (channels, 32, 5, 5)]
+    if shapes != expected or channels not in (1, 3) or middle not in (1, 3, 5):
+        return None
+    if scale is None:
+        raise InputError("SRCNN's weights do not say for which scale they are: --model-scale 4")
+    ours = {"conv1": "patches", "conv2": "mapping", "conv3": "reconstruction"}
+    renamed = {f"{ours[name.partition('.')[0]]}.{name.partition('.')[2]}": tensor for name, tensor in tensors.items()}
+    return SRCNN(scale, f"9-{middle}-5", channels), renamed  # type: ignore[arg-type]
 
 
 def rrdbnet(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:

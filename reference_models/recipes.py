@@ -1,8 +1,8 @@
 """Recipes: how each model is trained, as frozen dataclasses. Importing them needs no torch.
 
 `NAME-paper` has the published values, as far as they are published. `NAME-quick` is a matter of minutes to an hour on
-two processor cores, and `NAME-gpu-25min` fills 25 minutes of one data-centre GPU. `reference_models.settings` replaces
-single fields, and reads and writes them as TOML.
+two processor cores, and `NAME-gpu-9min` fills a command of ten minutes on one data-centre GPU.
+`reference_models.settings` replaces single fields, and reads and writes them as TOML.
 """
 
 from __future__ import annotations
@@ -130,21 +130,17 @@ SRCNN_QUICK = replace(
     lr=3e-3, rates={}, beta1=0.95, beta2=0.95, schedule="cosine", ema=0.999, clip=1.0, minutes=10, warmup=0.02,
     validate_every=500, flips=True, turns=True, summary="10 minutes of a core, with SOAP",
 )
-SRCNN_GPU = replace(
-    SRCNN_QUICK, name="srcnn-gpu-25min", batch=256, minutes=4, validate_every=2000, compile="default",
-    summary="4 of the 25 minutes, beside SRResNet",
-)
 SRRESNET_PAPER = Recipe(
     "srresnet-paper", "srresnet", model="srresnet", loss="mse", lr=1e-4, schedule="constant", ema=0.0, clip=0.0,
     steps=1_000_000, validate_every=5_000, summary="Ledig et al. 2017, section 3.2",
 )
 SRRESNET_QUICK = replace(
     SRRESNET_PAPER, name="srresnet-quick", batch=8, loss="l1", lr=5e-4, schedule="cosine", warmup=0.02, ema=0.999,
-    clip=1.0, minutes=60, validate_every=400, summary="an hour or more of a core",
+    clip=1.0, minutes=60, validate_every=400, precision="auto", summary="an hour or more of a core",
 )
 SRRESNET_GPU = replace(
-    SRRESNET_QUICK, name="srresnet-gpu-25min", batch=64, patch=48, minutes=19, validate_every=1000,
-    precision="bf16-mixed", compile="default", summary="19 of the 25 minutes, after SRCNN",
+    SRRESNET_QUICK, name="srresnet-gpu-9min", batch=64, patch=48, minutes=9, validate_every=1000, compile="default",
+    resumable=False, summary="from fresh weights",
 )
 ESRNET_PAPER = Recipe(
     "esrnet-paper", "rrdb", {"blocks": 23}, model="esrnet", patch=32, loss="l1", lr=2e-4, schedule="multistep",
@@ -153,12 +149,14 @@ ESRNET_PAPER = Recipe(
 )
 ESRNET_QUICK = replace(
     ESRNET_PAPER, name="esrnet-quick", options={"blocks": 6}, model="esrnet-6b", batch=8, patch=24, schedule="cosine",
-    milestones=(), lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400,
+    milestones=(), lr=5e-4, warmup=0.02, ema=0.999, clip=1.0, minutes=90, validate_every=400, precision="auto",
     summary="6 blocks, 90 minutes of a core",
 )
 ESRNET_GPU = replace(
-    ESRNET_PAPER, name="esrnet-gpu-25min", batch=32, patch=32, lr=4e-4, schedule="cosine", milestones=(), warmup=0.02,
-    ema=0.999,    clip=1.0, minutes=23, validate_every=1000, precision="bf16-mixed", compile="default", summary="23 minutes",
+    ESRNET_PAPER, name="esrnet-gpu-9min", batch=32, patch=32, lr=4e-4, schedule="cosine", milestones=(), warmup=0.02,
+    ema=0.999, clip=1.0, minutes=9, validate_every=500, precision="auto", compile="default", start="esrnet-6b",
+    resumable=False,
+    summary="23 blocks, grown from the six of esrnet-6b",
 )
 ESRNET_LITE_QUICK = replace(
     SRRESNET_QUICK, name="esrnet-lite-quick", options={"body_act": "relu", "tail_act": "lrelu"}, model="esrnet-lite",
@@ -169,14 +167,14 @@ SRGAN_PAPER = GanRecipe(
     steps=200_000, ema=0.0, clip=0.0, validate_every=5_000, perceptual="vgg54", summary="Ledig et al. 2017, 3.2",
 )
 SRGAN_QUICK = replace(
-    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0, minutes=62,
-    warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
+    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0,
+    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
     adversarial_weight=5e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
-    summary="an hour of a core, from SRResNet (--set start=…), without VGG19",
+    precision="auto", start="srresnet", summary="an hour of a core, from SRResNet, without VGG19",
 )
 SRGAN_GPU = replace(
-    SRGAN_QUICK, name="srgan-gpu-25min", batch=32, patch=32, ema=0.999, minutes=10, validate_every=500,
-    discriminator_features=64, precision="bf16-mixed", summary="10 minutes, from SRResNet",
+    SRGAN_QUICK, name="srgan-gpu-9min", batch=32, patch=32, ema=0.999, minutes=9, validate_every=500,
+    discriminator_features=64, resumable=False, summary="from SRResNet",
 )
 ESRGAN_PAPER = GanRecipe(
     "esrgan-paper", "rrdb", {"blocks": 23}, model="esrgan", patch=32, lr=1e-4, schedule="multistep",
@@ -188,13 +186,13 @@ ESRGAN_QUICK = replace(
     ESRGAN_PAPER, name="esrgan-quick", options={"blocks": 6}, model="esrgan-6b", batch=8, patch=24, schedule="cosine",
     milestones=(), lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100, perceptual="squeeze_10",
     pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=2e-2, discriminator="patch",
-    discriminator_features=32, discriminator_lr=3e-4,
-    summary="6 blocks, an hour of a core, from ESRNet (--set start=…), without VGG19",
+    discriminator_features=32, discriminator_lr=3e-4, precision="auto", start="esrnet-6b",
+    summary="6 blocks, an hour of a core, from ESRNet, without VGG19",
 )
 ESRGAN_GPU = replace(
-    ESRGAN_QUICK, name="esrgan-gpu-25min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,
-    discriminator_features=64, minutes=12, validate_every=500, precision="bf16-mixed",
-    summary="12 minutes, from ESRNet",
+    ESRGAN_QUICK, name="esrgan-gpu-9min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,
+    discriminator_features=64, minutes=9, validate_every=300, start="esrnet", resumable=False,
+    summary="23 blocks, from ESRNet",
 )
 # fmt: on
 

@@ -38,10 +38,13 @@ def first_network(recipe: Recipe) -> tuple[nn.Module, int]:
 
 
 def start_file(recipe: Recipe) -> Path:
-    """The weights file that `start` means: a path, or the name of a packaged model at the recipe's scale."""
+    """The weights file that `start` means: a path, or the name of a packaged model. Raises `InputError` for neither."""
     path = Path(recipe.start)
     packaged = PACKAGED / f"{recipe.start}-x{recipe.scale}.safetensors"
-    return packaged if not path.is_file() and packaged.is_file() else path
+    for found in (path, packaged):
+        if found.is_file():
+            return found
+    raise InputError(f"start={recipe.start} is no weights file, and no packaged model has that name at x{recipe.scale}")
 
 
 def begin_from(network: nn.Module, weights: Mapping[str, Tensor]) -> int:

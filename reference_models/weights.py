@@ -99,7 +99,7 @@ def network_of(checkpoint: Checkpoint) -> nn.Module | None:
     if "architecture" in facts:
         network = _described(checkpoint)
     else:
-        found = recognise(tensors)
+        found = recognise(tensors, checkpoint.hints.scale)
         if found is None:
             return None
         network, tensors = found

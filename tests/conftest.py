@@ -71,6 +71,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         reporter.write_line(f"skipped: {told or 'nothing'}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only a GPU can show is skipped without one; `SRBENCH_TEST_DEVICE=cpu` tries the tests themselves."""
+    import torch
+
+    if torch.cuda.is_available() or os.environ.get("SRBENCH_TEST_DEVICE") == "cpu":
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the user's cache or data, or reaches for the network."""

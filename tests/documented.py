@@ -15,8 +15,8 @@ PROGRAMS = ("srbench", "python", "pytest", "pip", "ruff", "git", "setsid", "spli
 NOT_RUN = {
     r"CONTRIBUTING.md: .*": "made for a clone without an environment; .ci/run types the same lines",
     r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
-    r".*: srbench train .*": "an hour of two cores; tests/reference_models/test_train.py trains small ones",
-    r"docs/gpu-queue.md: .*": "needs a GPU, and 25 minutes of it",
+    r"(?!docs/first-training).*: srbench train .*": "an hour of cores; tests/reference_models/test_train.py is small",
+    r"docs/training-plan.md: .*": "needs a GPU or hours; tests/reference_models/test_gpu_slot.py runs all of it, small",
     r"docs/scale-out.md: .*": "needs several GPUs; tests/srbench/test_scaleout.py starts processes on a CPU",
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
     r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",

@@ -1,6 +1,6 @@
 """Architectures, each as its paper has it, by name.
 
-`build("rrdb", scale=4, blocks=6)` makes a network with fresh weights; its hyper-parameters travel with its weights.
+`build("rrdb", 4, blocks=6)` makes a network with fresh weights; its hyper-parameters travel with its weights.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
     kept = {key: value for key, value in recipe.options.items() if key not in options}
     small = replace(
         recipe, options={**kept, **options}, batch=4, patch=8, minutes=0.0, steps=20,
-        validate_every=10, precision="32-true", compile="", warmup=0.0,
+        validate_every=10, precision="32-true", compile="", warmup=0.0, start="",
     )  # fmt: skip
     if recipe.architecture == "srcnn":
         small = replace(small, patch=24)
@@ -58,10 +58,10 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
     return replace(small, **changes)  # type: ignore[arg-type]
 
 
-def pool_for(recipe: Recipe, *folders: Path, **request: Any) -> Pool:
+def pool_for(recipe: Recipe, *folders: Path, device: str = "cpu", **request: Any) -> Pool:
     sources, _ = open_sources(folders, recipe.scale, request.get("degradation", "matlab"))
     wanted = Request(recipe.scale, recipe.patch, recipe.kind, tell=lambda line: None, **request)
-    return open_pool(sources, wanted, torch.device("cpu"))
+    return open_pool(sources, wanted, torch.device(device))
 
 
 def validation_on(folder: Path, recipe: Recipe, limit: int = 0) -> Validation:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image as pil
 
+from scripts.gpu_slot import main as slot
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import read_study
 from srbench.cli import cli, main
@@ -90,17 +91,21 @@ def parsed(command: Command) -> None:
     for _ in range(3):
         text = re.sub(r"\$(\w+)", lambda match: variables.get(match[1], "x"), text.replace("\\$", "$"))
     text = text.replace("python -m reference_models.cli", "srbench train").replace("python -m srbench", "srbench")
+    if text.startswith("python scripts/gpu_slot.py "):
+        check_options(slot, shlex.split(text, comments=True)[2:], command)
     for found in re.findall(r"(?:^|[;&\"] ?|nohup |do |-m |=1 )srbench ([^;&>\"|]+)", text):
-        words = shlex.split(found, comments=True)
-        context = cli.make_context("srbench", list(words))
-        group: click.Command = cli
-        while isinstance(group, click.Group):
-            _, group, words = group.resolve_command(context, words)  # type: ignore[assignment]
-        try:
-            group.make_context(words[0] if words else "", list(words), parent=context)
-        except click.ClickException as error:
-            if "does not exist" not in error.format_message():  # the folder of somebody who follows the page
-                raise AssertionError(f"{command}: {error.format_message()}") from error
+        check_options(cli, shlex.split(found, comments=True), command)
+
+
+def check_options(group: click.Command, words: list[str], command: Command) -> None:
+    context = group.make_context("srbench", list(words))
+    while isinstance(group, click.Group):
+        _, group, words = group.resolve_command(context, words)  # type: ignore[assignment]
+    try:
+        group.make_context(words[0] if words else "", list(words), parent=context)
+    except click.ClickException as error:
+        if "does not exist" not in error.format_message():  # the folder of somebody who follows the page
+            raise AssertionError(f"{command}: {error.format_message()}") from error
 
 
 def copy_set(root: Path, target: Path, *names: str) -> None:
@@ -172,8 +177,22 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
     run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
 
 
+@pytest.mark.slow
+def test_the_path_of_a_first_training(
+    workplace: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, photograph: Callable[..., np.ndarray]
+) -> None:
+    """From twenty photographs to an SRGAN's row in the table."""
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    for number in range(20):
+        path = Path("photographs") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        pil.fromarray(photograph(200, 240, seed=number)).save(path)
+    run_page("docs/first-training.md")
+    assert "mine-gan-best" in Path("report/report.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
-    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"]
+    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/training-plan.md", "CONTRIBUTING.md"]
 )
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)
@@ -233,7 +252,7 @@ ANYTHING = re.compile(
 
 def test_the_faq_quotes_what_srbench_says() -> None:
     """Each message of the page is in the source, but for what it is about: names, sizes, what `…` leaves out."""
-    paths = [path for package in ("srbench", "reports") for path in (ROOT / package).rglob("*.py")]
+    paths = [path for package in ("srbench", "reports", "reference_models") for path in (ROOT / package).rglob("*.py")]
     source = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     source = re.sub(r"\"\s*\n\s*f?\"", "", source)  # strings that go on in the next line
     messages = QUOTED.findall((ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))

@@ -16,10 +16,12 @@ from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from reference_models import signals
+from reference_models.architectures import build
 from reference_models.checkpoint import Clock, read_checkpoint
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.losses import PIXEL
+from reference_models.parts import centre, settle
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import DivergedError
 from reference_models.validation import Validation
@@ -273,6 +275,39 @@ def test_every_discriminator_learns_to_tell_real_from_fake(
     run(recipe, pictures, tmp_path, fabric, notes)
     blame = [note["judge"] for note in notes.seen]
     assert min(sum(blame[i : i + 10]) / 10 for i in range(0, 150, 10)) < 0.66
+
+
+def test_sgd_is_torchs_with_rates_by_layer(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    """SRCNN's: 1e-4 and for the last layer 1e-5, momentum 0.9, on the sum of squares; three steps, done by hand."""
+    recipe = tiny(RECIPES["srcnn-paper"], steps=3)
+    assert (recipe.optimiser, recipe.lr, recipe.beta1) == ("sgd", 1e-4, 0.9)
+    settle(recipe)
+    network = build("srcnn", 4, **recipe.options).train()
+    state = network.state_dict()
+    assert all(bool((tensor == 0).all()) for name, tensor in state.items() if name.endswith("bias"))
+    assert float(state["patches.weight"].std()) == pytest.approx(1e-3, rel=0.05)
+    moved = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+    draws, pool = torch.Generator().manual_seed(recipe.seed), pool_for(recipe, pictures, flips=False, turns=False)
+    for _ in range(3):
+        lr, hr = pool.draw(recipe.batch, recipe.patch, draws)
+        (network(lr) - centre(hr, network(lr))).square().sum().div(recipe.batch).backward()
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                moved[name] = 0.9 * moved[name] + parameter.grad
+                parameter -= (1e-5 if name.startswith("reconstruction") else 1e-4) * moved[name]
+                parameter.grad = None
+    fit(recipe, pool, Validation(), tmp_path, fabric, Silent())
+    trained = read_weights(tmp_path / "last.safetensors").tensors
+    assert all(torch.allclose(trained[name], tensor, atol=1e-7) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_srcnn_can_be_trained_adversarially(channels: int, pictures: Path, tmp_path: Path, fabric: Fabric) -> None:
+    notes = Notes()
+    recipe = tiny(RECIPES["srgan-quick"], architecture="srcnn", options={"channels": channels}, patch=40, steps=4)
+    run(recipe, pictures, tmp_path, fabric, notes)
+    assert all(math.isfinite(value) for note in notes.seen for value in note.values())
+    assert notes.seen[0]["perceptual"] > 0
 
 
 def test_bf16_training_learns(pictures: Path, tmp_path: Path) -> None:

@@ -72,3 +72,26 @@ def test_trained_weights_upscale_and_export(tmp_path: Path, srbench: Srbench) ->
     save_weights(tmp_path / "net.safetensors", network.state_dict(), facts)
     assert srbench("export", tmp_path / "net.safetensors", tmp_path / "net.onnx") == 0
     same(load_model(str(tmp_path / "net.onnx"), 4, "cpu"), as_upscaler(network))
+
+
+@pytest.mark.parametrize("kernels", ["9-1-5", "9-3-5", "9-5-5"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_srcnn_as_others_call_its_layers(kernels: str, channels: int, tmp_path: Path) -> None:
+    network = build("srcnn", 3, kernels=kernels, channels=channels).eval()
+    theirs = dict(zip(("patches", "mapping", "reconstruction"), ("conv1", "conv2", "conv3"), strict=True))
+    state = {f"{theirs[name.split('.')[0]]}.{name.split('.')[1]}": t for name, t in network.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "srcnn.pth")
+    with pytest.raises(InputError, match="do not say for which scale they are: --model-scale 4"):
+        find_model(str(tmp_path / "srcnn.pth"))
+    spec = find_model(str(tmp_path / "srcnn.pth"), Hints(scale=3, range=(UNIT, UNIT), channels="rgb"))
+    same(spec.build(3, torch.device("cpu")), as_upscaler(network))
+
+
+def test_srcnn_on_rgb_begins_as_bicubic() -> None:
+    from srbench.images.resize import imresize, round_to_uint8
+
+    lr = torch.randint(0, 256, (1, 3, 12, 12)) / 255.0
+    bicubic = round_to_uint8(imresize(round_to_uint8(lr.double() * 255.0), 2)) / 255.0
+    with torch.inference_mode():
+        sr = as_upscaler(build("srcnn", 2, channels=3).eval())(lr)
+    assert float((sr - bicubic).abs().mean()) < 0.02

@@ -18,6 +18,7 @@ from reference_models.settings import check, field_tables, find_recipe, override
 from srbench.base.errors import InputError, UsageError
 from srbench.cli import main
 from tests.documented import ROOT
+from tests.reference_models.conftest import pool_for, tiny
 
 PIXELS, GAN = RECIPES["srresnet-quick"], replace(RECIPES["srgan-quick"], start="srresnet")
 FREE = {"name", "model", "start", "summary"}
@@ -26,7 +27,8 @@ FREE = {"name", "model", "start", "summary"}
 WRONG_TYPE: dict[str, str] = {
     "architecture": "vdsr", "options": "x", "scale": "four", "batch": "1.5", "patch": "big", "flips": "maybe",
     "turns": "2", "zooms": "half", "steps": "1e3", "epochs": "few", "minutes": "ten", "loss": "l2",
-    "optimiser": "adamw", "lr": "high", "rates": "x", "beta1": "x", "beta2": "x", "schedule": "cosin", "milestones": "a,b", "decay": "x",
+    "optimiser": "adamw", "lr": "high", "rates": "x", "beta1": "x", "beta2": "x",
+    "schedule": "cosin", "milestones": "a,b", "decay": "x",
     "warmup": "x", "ema": "x", "clip": "x", "validate_every": "often", "patience": "x", "precision": "foo",
     "compile": "yes", "channels_last": "1", "checkpointing": "on", "resumable": "no", "seed": "x",
     "discriminator": "vgg",
@@ -186,3 +188,14 @@ def test_show_needs_no_data_and_list_tells_summaries(capsys: pytest.CaptureFixtu
 def test_the_docs_have_the_table_of_fields() -> None:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     assert field_tables() in page, "python -c 'from reference_models.settings import field_tables as f; print(f())'"
+
+
+def test_an_epoch_is_as_many_steps_as_show_every_pixel_once(pictures: Path) -> None:
+    from reference_models.train import in_steps
+
+    recipe = tiny(PIXELS, batch=4, patch=8, epochs=2.0)
+    pool = pool_for(recipe, pictures)
+    lr_pixels = 16 * 20 + 18 * 16 + 24 * 16 + 16 * 16
+    assert pool.pixels == lr_pixels
+    assert in_steps(recipe, pool).steps == -(-2 * lr_pixels // (4 * 64))
+    assert in_steps(replace(recipe, epochs=0.0), pool) == replace(recipe, epochs=0.0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reference_models.soap import Soap
+from reference_models.soap import Soap, _eigenvectors
 
 Maker = Callable[[list[Tensor]], torch.optim.Optimizer]
 
@@ -111,3 +111,21 @@ def test_what_fell_silent_is_forgotten_before_its_averages_are_denormal() -> Non
     assert not mean[0].any() and not correlation[0].any()
     for average in (mean, correlation):
         assert float(average[average != 0].abs().min()) >= torch.finfo(torch.float32).tiny
+
+
+def test_a_gradient_of_few_directions_has_eigenvectors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LAPACK gives up on some such matrices in fp32; what comes instead is a basis that diagonalises them."""
+    rows = torch.randn(2, 40, generator=torch.Generator().manual_seed(0))
+    correlation = rows.T @ rows
+    real = torch.linalg.eigh
+
+    def fails_in_fp32(matrix: torch.Tensor) -> object:
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("failed to converge")
+        return real(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", fails_in_fp32)
+    basis = _eigenvectors(correlation)
+    assert torch.allclose(basis.T @ basis, torch.eye(40), atol=1e-5)
+    turned = basis.T @ correlation @ basis
+    assert float((turned - turned.diagonal().diag()).abs().max()) < 1e-3 * float(correlation.abs().max())

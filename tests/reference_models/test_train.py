@@ -127,7 +127,11 @@ def test_force_begins_anew_and_leaves_nothing_of_the_old(pictures: Path, tmp_pat
     train(*words("srresnet-quick", pictures, out, "--val", str(pictures), "--val-limit", "1", "--keep", "2"))
     assert {path.name for path in out.glob("best-*")} == {"best-0000002.safetensors", "best-0000004.safetensors"}
     train(*words("srresnet-quick", pictures, out, "--force", settings=(*SMALL, "steps=2")))
-    assert {path.name for path in out.iterdir()} == {"best.safetensors", "last.safetensors", "last.ckpt"}
+    assert {path.name for path in out.iterdir()} == {
+        "best.safetensors",
+        "last.safetensors",
+        "last.ckpt",
+    }  # no validation.png
     assert read_weights(out / "last.safetensors").metadata["steps"] == "2"
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.backend_audit import ways
 from srbench.benchmark.speed.curve import fit
 from srbench.benchmark.speed.machine import State
+from srbench.benchmark.speed.timing import MIB, graph_memory, peak_memory_mib
 from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.models import load_model
 from srbench.models.inference import Inference
@@ -255,3 +257,22 @@ def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
     assert srbench("choose", folder, "--max-ms", 50, "--size", "240x80") == 1
     assert srbench("choose", folder, "--metric", "ssim") == 2
     assert "unknown metric 'ssim'" in srbench.err
+
+
+def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay allocates SR alone; the pools of graphs hold the rest."""
+    segments = [
+        {"device": 0, "segment_pool_id": (0, 0), "total_size": 512 * MIB},
+        {"device": 0, "segment_pool_id": (0, 3), "total_size": 96 * MIB},
+        {"device": 1, "segment_pool_id": (0, 4), "total_size": 64 * MIB},
+    ]
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 10 * MIB)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 14 * MIB)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
+    device = torch.device("cuda", 0)
+    run: Any = type("Replay", (), {"device": device, "__call__": lambda self, x: x})()
+    assert graph_memory(device) == 96 * MIB
+    assert graph_memory(torch.device("cpu")) == 0
+    assert peak_memory_mib(run, torch.zeros(1)) == 4 + 96
+    assert peak_memory_mib(run, torch.zeros(1), graphs_before=90 * MIB) == 4 + 6

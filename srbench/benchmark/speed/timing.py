@@ -74,6 +74,7 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
     width, height = size
     scale, device = inference.upscaler.scale, inference.device
     x = noise(batch, size, device)
+    graphs_before = graph_memory(device)
     first = seconds(inference, x)
     gmacs = count_gmacs(inference, x)  # the second warm-up
     before = machine.look(device)
@@ -95,7 +96,7 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         p50_ms=float(p50),
         p95_ms=float(p95),
         output_mp_per_s=batch * width * height * scale**2 / 1e3 / float(p50),
-        peak_memory_mib=peak_memory_mib(inference, x),
+        peak_memory_mib=peak_memory_mib(inference, x, graphs_before),
         gmacs=gmacs,
         params=count_parameters(inference.upscaler),
         first_ms=first * 1e3,
@@ -163,11 +164,13 @@ def count_parameters(upscaler: object) -> int:
     return sum(parameter.numel() for parameter in parameters_of(upscaler))
 
 
-def peak_memory_mib(inference: Inference, x: Tensor) -> float | None:
+def peak_memory_mib(inference: Inference, x: Tensor, graphs_before: int = 0) -> float | None:
     """Memory that one forward pass takes beyond what was held before, at its peak; None where it cannot be told.
 
     On a GPU what torch allocates; on Linux's CPU what the process has resident, after freed memory went back to the
-    system. Taken apart from the timing, which it would slow down.
+    system. Taken apart from the timing, which it would slow down. A CUDA graph allocates nothing when it is replayed:
+    what it uses was set aside when it was captured, and stays so. That counts too, as far as it is more than
+    `graphs_before`, in bytes; a size whose graph finds room in what earlier ones set aside adds nothing.
     """
     import torch
 
@@ -175,12 +178,25 @@ def peak_memory_mib(inference: Inference, x: Tensor) -> float | None:
         before = torch.cuda.memory_allocated(inference.device)
         torch.cuda.reset_peak_memory_stats(inference.device)
         inference(x)
-        return (torch.cuda.max_memory_allocated(inference.device) - before) / MIB
+        replayed = max(graph_memory(inference.device) - graphs_before, 0)
+        return (torch.cuda.max_memory_allocated(inference.device) - before + replayed) / MIB
     if not _return_freed_memory():
         return None
     before_mib = _status_mib("VmRSS")
     inference(x)
     return max(_status_mib("VmHWM") - before_mib, 0.0)
+
+
+def graph_memory(device: torch.device) -> int:
+    """Bytes that CUDA graphs have set aside on a device, in pools of their own; 0 on a CPU."""
+    import torch
+
+    if device.type != "cuda":
+        return 0
+    segments = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]
+    index = torch.cuda.current_device() if device.index is None else device.index
+    pools = [s for s in segments if s["device"] == index and tuple(s.get("segment_pool_id", (0, 0))) != (0, 0)]
+    return sum(segment["total_size"] for segment in pools)
 
 
 def _return_freed_memory() -> bool:
