@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -105,6 +106,7 @@ def cli(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 fine, 1 a job failed or a score regressed, 2 bad input."""
     _make_printable()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, in many lines; the error says it in one
     with _ending_like_ctrl_c():
         return _run(arguments)
 

@@ -1,0 +1,418 @@
+"""Damage on purpose: stored files, images and weights, mutated by a seed, and every command that reads them.
+
+`python -m tests.faults` writes the table of docs/faults.md to stdout: of each kind, how many were tried, and how many
+ended right. Right is exit status 0, or 1 or 2 with an error of at most three lines that is no "bug"; within the time
+limit, and with nothing written outside the folders that the command was given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as pil
+
+from srbench.analysis.check.baseline import baseline_of, write_baseline
+from srbench.apps.study.make import make_study
+from srbench.cli import main
+from srbench.images.files import write_image
+from srbench.results.records import StudyRow
+from srbench.results.store import load_results, write_study
+
+LIMIT_S = 60
+"""Processor seconds of one command, or five times as many on the clock; what takes longer hangs."""
+
+COMMANDS, IMAGES, WEIGHTS = 1500, 1000, 200
+
+Command = Sequence[object]
+
+
+class HangError(BaseException):
+    """Raised by the alarm through whatever catches exceptions."""
+
+
+@dataclass
+class Tally:
+    """How many of each kind were tried and were right, and what was said where they were not."""
+
+    tried: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def run(self, kind: str, command: Command, around: Path, outputs: Sequence[Path]) -> None:
+        """Run one command and judge it; nothing may change in `around` but under `outputs`."""
+        before = _listing(around, outputs)
+        status, told = call(command)
+        self.tried[kind] += 1
+        trouble = _trouble(status, told)
+        if _listing(around, outputs) != before:
+            trouble = "wrote outside its folders"
+        if trouble:
+            self.wrong.append(f"{kind}: srbench {' '.join(map(str, command))}: {trouble}: {told.strip()[-300:]}")
+        else:
+            self.right[kind] += 1
+
+
+def call(command: Command) -> tuple[int | None, str]:
+    """Exit status and stderr of a command in this process; None for one that hangs."""
+
+    def hang(number: int, frame: object) -> None:
+        raise HangError
+
+    stderr = io.StringIO()
+    before = {kind: signal.signal(kind, hang) for kind in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
+    signal.alarm(5 * LIMIT_S)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(stderr):
+            return main([str(word) for word in command]), stderr.getvalue()
+    except HangError:
+        return None, stderr.getvalue()
+    finally:
+        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _trouble(status: int | None, told: str) -> str:
+    lines = [line for line in told.splitlines() if not line.startswith("srbench: left out: ")]
+    errors = [place for place, line in enumerate(lines) if line.startswith("srbench: ")]
+    if status is None:
+        return "hangs"
+    if "This is a bug" in told:
+        return "a bug"
+    if status not in (0, 1, 2):
+        return f"exit status {status}"
+    if status == 2 and (len(errors) != 1 or len(lines) - errors[0] > 3):
+        return "no error of a line or two"
+    return ""
+
+
+def _listing(around: Path, outputs: Sequence[Path]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for home, folders, names in os.walk(around):
+        folders[:] = [name for name in folders if Path(home, name) not in outputs]
+        found |= {os.path.join(home, name): os.lstat(os.path.join(home, name)).st_mtime_ns for name in names}  # noqa: PTH118
+    return {path: when for path, when in found.items() if Path(path) not in outputs}
+
+
+# What is damaged, and how
+
+VALUES: tuple[Any, ...] = (
+    None, True, -1, 0, 3, 1 << 70, -0.0, 1e308, 0.5, "", "x", "nan", "inf", "..", "../../out", "/etc/passwd", "a\n\\b",
+    "<script>", "é" * 300, [], {}, [[]], {"x": 1}, [1, "2", None], ["a"] * 50,
+)  # fmt: skip
+
+
+def damaged_text(text: bytes, rng: random.Random) -> bytes:
+    """Bytes with a few of them flipped, cut off, put in twice or taken out; or something else altogether."""
+    if rng.random() < 0.08:
+        return rng.choice([b"", b"[" * 100_000, b'{"a":' * 30_000, b"\xff\xfe\x00", b"null", b"\x00" * 5000, b"NaN"])
+    data = bytearray(text)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        at, size = rng.randrange(len(data) + 1), rng.choice((1, 4, 40))
+        kind = rng.randrange(4)
+        if kind == 0 and at < len(data):
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del data[at : at + size]
+        elif kind == 2:
+            data[at:at] = data[at : at + size] or b"0"
+        else:
+            del data[at : len(data) if rng.random() < 0.3 else at + 1]
+    return bytes(data)
+
+
+def damaged_json(text: bytes, rng: random.Random) -> bytes:
+    """A document in which some values, names or items are others, are gone, or are new."""
+    if rng.random() < 0.35:
+        return damaged_text(text, rng)
+    lines = text.decode().splitlines()
+    try:
+        document = json.loads(text)
+    except ValueError:  # a journal: a document a line
+        place = rng.randrange(len(lines))
+        return "\n".join([*lines[:place], damaged_json(lines[place].encode(), rng).decode("latin1"), ""]).encode()
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        _change(document, rng)
+    return json.dumps(document).encode()
+
+
+def _change(document: Any, rng: random.Random) -> None:
+    containers = list(_containers(document))
+    if not containers:
+        return
+    container = rng.choice(containers)
+    keys = list(container) if isinstance(container, dict) else list(range(len(container)))
+    kind, value = rng.randrange(4), copy.deepcopy(rng.choice(VALUES))
+    if not keys or kind == 0:
+        container.update(extra=value) if isinstance(container, dict) else container.append(value)
+    elif kind == 1:
+        del container[rng.choice(keys)]
+    elif kind == 2 and isinstance(container, list):
+        container.append(copy.deepcopy(container[rng.choice(keys)]))
+    else:
+        container[rng.choice(keys)] = value
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    if isinstance(value, (dict, list)):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _containers(item)
+
+
+# Stored files
+
+
+def stored(home: Path) -> Path:
+    """A folder with everything that srbench stores: runs, a journal, timings, a study, a baseline, claims, a note."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        write_image(home / "tiny" / f"{name}.png", rng.integers(0, 255, (40, 44, 3), dtype=np.uint8))
+    base = home / "base"
+    out = base / "results"
+    metrics = ["--metrics", "psnr_y,ssim_y"]
+    _made(["run", "--models", "nearest,bicubic", "--datasets", home / "tiny", *metrics, "--save-images", "--out", out])
+    results = load_results(out)
+    write_study(out, [StudyRow("elo", "tiny", 4, model, 1.0, -2.0, 3.0, 2, 6, 3) for model in ("nearest", "bicubic")])
+    write_baseline(base / "baseline.json", baseline_of(results))
+    document = json.loads((out / "tiny/x4/nearest.json").read_text())
+    lines = [{**document, "images": []}, *document["images"]]
+    (out / "tiny/x4/nearest.journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    make_study(out, base / "study")
+    _made(["upscale", home / "tiny", base / "large", "--model", "nearest"])
+    (base / "claims.toml").write_text(
+        f'[[claim]]\nmodel = "nearest"\ndataset = "{home / "tiny"}"\nscale = 4\nvalue = "20.10"\nsource = "x"\n'
+    )
+    (base / "tolerances.toml").write_text("tolerance = { psnr = 0.02 }\nspeed = 0.3\n[dataset.tiny]\ntolerance = {}\n")
+    return base
+
+
+def _made(command: Command) -> None:
+    status, told = call(command)
+    if status != 0:
+        raise AssertionError(f"{command}: {status}: {told}")
+
+
+KINDS = {
+    "results/tiny/x4/nearest.json": "run",
+    "results/tiny/x4/nearest.journal": "journal",
+    "results/_speed/x4/nearest.json": "timings",
+    "results/_study/elo.json": "scores of a study",
+}
+
+
+def readers(home: Path, work: Path) -> dict[str, list[Command]]:
+    """Of each stored file, the commands that read it."""
+    results, report = work / "results", work / "report"
+    check = ["check", results, "--baseline", work / "baseline.json"]
+    of_results: list[Command] = [
+        ["report", results, "--format", "terminal", "--out", report],
+        ["report", results, "--format", "md,csv,tex", "--out", report],
+        ["compare", results],
+        check,
+        [*check, "--update"],
+        ["score", results, "--metrics", "psnr_rgb"],
+        ["explain", "26.25", results, "--model", "nearest", "--dataset", "tiny"],
+        ["run", "--models", "nearest", "--datasets", home / "tiny", "--metrics", "psnr_y,ssim_y", "--out", results],
+        ["study", "make", results, work / "study2"],
+    ]
+    page: Command = ["report", results, "--format", "html,plots", "--out", report]
+    files = ("results/tiny/x4/nearest.json", "results/_speed/x4/nearest.json", "results/_study/elo.json")
+    return {
+        **{name: [*of_results, page] for name in files},
+        "results/tiny/x4/nearest.journal": of_results,
+        "baseline.json": [check],
+        "claims.toml": [["claims", work / "claims.toml"]],
+        "tolerances.toml": [[*check, "--config", work / "tolerances.toml"]],
+        "study/study.json": [["study", "score", work / "study"]],
+        "study/answers.sqlite": [["study", "score", work / "study"]],
+        "large/.srbench-upscale.json": [["upscale", home / "tiny", work / "large", "--model", "nearest"]],
+    }
+
+
+def fuzz_stored(tally: Tally, home: Path, count: int, seed: int = 0) -> None:
+    """Damage one stored file at a time, and run every command that reads it, `count` of them altogether."""
+    rng, base, work = random.Random(seed), stored(home), home / "work"
+    commands = readers(home, work)
+    call(["study", "score", base / "study"])  # makes answers.sqlite
+    weights = [3 if name.startswith("results") else 2 for name in commands]
+    tried = 0
+    while tried < count:
+        name = rng.choices(list(commands), weights)[0]
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(base, work)
+        damage = damaged_text if name.endswith((".toml", ".sqlite")) else damaged_json
+        (work / name).write_bytes(damage((work / name).read_bytes(), rng))
+        for command in commands[name]:
+            tally.run(KINDS.get(name, Path(name).name), command, home, [work])
+            tried += 1
+
+
+# Images
+
+
+def images(home: Path) -> dict[str, bytes]:
+    """One small picture in every format, mode and bit depth that is read."""
+    rng = np.random.default_rng(1)
+    rgb = pil.fromarray(rng.integers(0, 255, (24, 28, 3), dtype=np.uint8))
+    deep = rng.integers(0, 65535, (24, 28, 3), dtype=np.uint16)
+    made: dict[str, bytes] = {}
+    for name, picture, options in (
+        ("rgb.png", rgb, {}), ("grey.png", rgb.convert("L"), {}), ("palette.png", rgb.convert("P"), {}),
+        ("alpha.png", rgb.convert("RGBA"), {}), ("one.png", rgb.convert("1"), {}), ("rgb.jpg", rgb, {}),
+        ("rgb.webp", rgb, {"lossless": True}), ("rgb.bmp", rgb, {}), ("rgb.tif", rgb, {}),
+        ("deflate.tif", rgb, {"compression": "tiff_deflate"}), ("lzw.tif", rgb, {"compression": "tiff_lzw"}),
+        ("grey16.png", pil.fromarray(deep[..., 0]), {}),
+    ):  # fmt: skip
+        picture.save(home / name, **options)  # type: ignore[arg-type]
+        made[name] = (home / name).read_bytes()
+    import tifffile
+
+    tifffile.imwrite(home / "rgb16.tif", deep, photometric="rgb", compression="zlib")
+    return made | {"rgb16.tif": (home / "rgb16.tif").read_bytes()}
+
+
+def damaged_image(content: bytes, rng: random.Random) -> bytes:
+    """Bytes damaged; of a PNG sometimes with a checksum that is right again, so that decoders get further."""
+    data = damaged_text(content, rng) if rng.random() < 0.7 else bytearray(content)
+    if isinstance(data, bytearray):
+        at = rng.randrange(min(len(data), 200))
+        number = rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 30, 70_000))
+        data[at : at + 4] = struct.pack(rng.choice("<>") + "I", number)
+        if data[:4] == b"\x89PNG":
+            data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def fuzz_images(tally: Tally, home: Path, count: int, seed: int = 1) -> None:
+    """Damaged images through five readers in turn: degrade, run, measure, upscale, data prepare."""
+    rng, work = random.Random(seed), home / "work"
+    home.mkdir(parents=True, exist_ok=True)
+    originals = images(home)
+    for index in range(count):
+        shutil.rmtree(work, ignore_errors=True)
+        name = rng.choice(list(originals))
+        path, out = work / "in" / name, work / "out"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(damaged_image(originals[name], rng))
+        tally.run(*_through(index % 5, path, out, home), home, [work])
+
+
+def _through(reader: int, path: Path, out: Path, home: Path) -> tuple[str, Command]:
+    commands: dict[str, Command] = {
+        "degrade": ["degrade", path, out / "lr.png"],
+        "run": [
+            "run",
+            "--models",
+            "nearest",
+            "--datasets",
+            path.parent,
+            "--metrics",
+            "psnr_y",
+            "--no-speed",
+            "--out",
+            out,
+        ],
+        "measure": ["measure", path, home / "rgb.png"],
+        "upscale": ["upscale", path.parent, out, "--model", "nearest"],
+        "data prepare": ["data", "prepare", "Set5", "--from", path.parent, "--data-root", out],
+    }
+    name = list(commands)[reader]
+    return f"image: {name}", commands[name]
+
+
+# Weights
+
+
+def weights(home: Path) -> dict[str, bytes]:
+    """One small network in every container; none of them is trusted."""
+    import torch
+    from safetensors.torch import save_file
+
+    shapes = {"patches": (64, 1, 9, 9), "mapping": (32, 64, 5, 5), "reconstruction": (1, 32, 5, 5)}
+    state = {f"{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
+    save_file(state, home / "a.safetensors", {"architecture": "srcnn", "scale": "4", "options": "{}"})
+    small = {"conv_first.weight": torch.zeros(4, 3, 3, 3), "conv_first.bias": torch.zeros(4)}
+    torch.save({"params": small}, home / "b.pth")
+    torch.save(small, home / "c.pth", _use_new_zipfile_serialization=False)
+    torch.jit.script(torch.nn.Upsample(scale_factor=4)).save(str(home / "d.pt"))
+    made = ["a.safetensors", "b.pth", "c.pth", "d.pt"]
+    with contextlib.suppress(ImportError):
+        _write_onnx(home / "e.onnx")
+        made.append("e.onnx")
+    return {name: (home / name).read_bytes() for name in made}
+
+
+def _write_onnx(path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape, larger = ["n", 3, "h", "w"], ["n", 3, "H", "W"]
+    scales = helper.make_tensor("s", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0])
+    graph = helper.make_graph(
+        [helper.make_node("Resize", ["x", "", "s"], ["y"], mode="nearest")], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, larger)], [scales],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+
+
+def fuzz_weights(tally: Tally, home: Path, count: int, seed: int = 2) -> None:
+    """Damaged weights files of every container, given to `srbench run`."""
+    rng, work = random.Random(seed), home / "work"
+    home.mkdir(parents=True, exist_ok=True)
+    originals = weights(home)
+    for _ in range(count):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        name = rng.choice(list(originals))
+        (work / name).write_bytes(damaged_text(originals[name], rng))
+        options = ["--datasets", "samples", "--limit", "1", "--metrics", "psnr_y", "--no-speed", "--out", work / "out"]
+        tally.run(f"weights: {Path(name).suffix}", ["run", "--models", work / name, *options], home, [work])
+
+
+def table(tally: Tally) -> str:
+    """Tried and right, a line a kind."""
+    lines = ["| damaged | tried | right |", "|---|---|---|"]
+    lines += [f"| {kind} | {count} | {tally.right[kind]} |" for kind, count in sorted(tally.tried.items())]
+    return "\n".join([*lines, f"| all | {tally.tried.total()} | {tally.right.total()} |"])
+
+
+def everything(home: Path, share: float = 1.0) -> Tally:
+    """All three kinds of damage, or a share of each."""
+    os.environ |= {"SRBENCH_CACHE": str(home / "cache"), "SRBENCH_OFFLINE": "1"}
+    tally = Tally()
+    fuzz_stored(tally, home / "stored", round(COMMANDS * share))
+    fuzz_images(tally, home / "images", round(IMAGES * share))
+    fuzz_weights(tally, home / "weights", round(WEIGHTS * share))
+    return tally
+
+
+if __name__ == "__main__":
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = everything(Path(folder), float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    sys.stdout.write(table(found) + "\n")
+    sys.stderr.write("\n".join([f"{(time.monotonic() - begun) / 60:.1f} minutes", *found.wrong]) + "\n")
+    sys.exit(bool(found.wrong))
