@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -86,6 +88,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 fine, 1 a job failed or a score regressed, 2 bad input."""
+    _take_any_text(sys.stdout, sys.stderr)
     try:
         status = cli.main(arguments, prog_name="srbench", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -100,9 +103,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_status)
     except OSError as error:
         return _complain(_system_error(error), 1)
+    except MemoryError as error:
+        what = f"out of memory ({error})" if str(error) else "out of memory"
+        return _complain(f"{what}. Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept", 1)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         return _complain(f"{what}. This is a bug of srbench, or of a plugin; --debug shows where", 1)
+
+
+def _take_any_text(*streams: TextIO) -> None:
+    """Let a stream write what its encoding lacks in another way: an arrow on cp1252, a file name that is not UTF-8."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace" if "utf" in stream.encoding.lower() else "replace")
 
 
 def _complain(message: str, status: int) -> int:

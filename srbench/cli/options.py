@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -56,6 +57,16 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
             return tuple(self.item(part) for part in parts)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, context)
+
+
+class Finite(click.FloatRange):
+    """A number in a range; `nan`, which compares with nothing, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        number = super().convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, context)
+        return number
 
 
 NAMES = CommaList()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, device_option, model_options, srbench_command
+from srbench.cli.options import EXISTING, Finite, device_option, model_options, srbench_command
 
 if TYPE_CHECKING:
     from srbench.apps.upscale.pixels import Enlarger
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
 @click.option("--model", "ref", required=True, metavar="REF", help="A name, a file, module:factory, or A+B.")
 @model_options
-@click.option("--scale", type=click.FloatRange(min=1, max=16), help="Any factor.  [default: the model's, or 4]")
+@click.option("--scale", type=Finite(min=1, max=16), help="Any factor.  [default: the model's, or 4]")
 @click.option("--tile", default="auto", show_default=True, help="auto, none, or a number of LR pixels.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
@@ -68,7 +68,7 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
 
 def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale import video
-    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, write_picture
+    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, refuse_unwritable, write_picture
     from srbench.base.errors import UsageError
     from srbench.base.outputs import refuse_overwriting
 
@@ -82,6 +82,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         return 0
     check_target(target)
     lr = read_picture(source)
+    refuse_unwritable(target, lr, enlarger.scale)
     with _progress(source.name) as progress:
         picture = enlarge(lr, enlarger, progress)
     write_picture(target, picture)
@@ -94,7 +95,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
-    from srbench.apps.upscale.folders import plan_folder, upscale_folder
+    from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
@@ -111,6 +112,9 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
         failed = upscale_folder(pairs, enlarger, done)
     for _, error in failed:
         click.echo(f"srbench: {error}", err=True)
+    if others := passed_over(source, target):
+        names = ", ".join(str(path.relative_to(source)) for path in others[:5]) + ", …" * (len(others) > 5)
+        click.echo(f"passed over, being no images: {names} ({len(others)})", err=True)
     click.echo(f"{target}: {len(pairs) - len(failed)} images done, {len(failed)} failed", err=True)
     return int(bool(failed))
 

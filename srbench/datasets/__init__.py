@@ -43,7 +43,8 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
         return found or [SAMPLES]
     if "all" in refs and not found:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
-        raise InputError(f"none of {names} is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
+        remedy = _too_deep(root) or "Get one: srbench data prepare Set5; or set SRBENCH_DATA"
+        raise InputError(f"none of {names} is under {root}. {remedy}")
     return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [ref])))
 
 
@@ -71,9 +72,18 @@ def open_dataset(
     return vouch(folder, home, unverified=unverified or not by_name) if folder.name in STANDARD_SETS else folder
 
 
+def _too_deep(root: Path) -> str:
+    """What helps where a data root is itself a set, or a folder of one; empty where it is not."""
+    for inside, right in ((root / "HR", root.parent), (root, root.parent.parent)):
+        if inside.is_dir() and inside.resolve().name == "HR":
+            return f"That is one set, and the data root is the folder of sets: --data-root {right}"
+    return ""
+
+
 def _not_found(ref: str, home: Path) -> UsageError | InputError:
     if ref in STANDARD_SETS:
-        return InputError(f"{ref} is not here: no images in {home / 'HR'}. Get it: srbench data prepare {ref}")
+        remedy = _too_deep(home.parent) or f"Get it: srbench data prepare {ref}"
+        return InputError(f"{ref} is not here: no images in {home / 'HR'}. {remedy}")
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
     return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

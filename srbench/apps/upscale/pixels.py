@@ -12,7 +12,7 @@ import numpy.typing as npt
 from srbench.base.errors import JobError, UsageError
 from srbench.images.files import to_rgb
 from srbench.images.resize import CUBIC, matrix
-from srbench.models.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory
+from srbench.models.inference import SMALLEST_AUTO_TILE, Inference, check_sr, is_out_of_memory, told
 from srbench.models.tiles import spans
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
             raise
         except Exception as error:
             if not is_out_of_memory(error) or inference.tile != "auto" or size // 2 < SMALLEST_AUTO_TILE:
-                raise JobError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+                raise JobError(told(error)) from error
             size //= 2
 
 
@@ -107,7 +107,7 @@ def _tile(inference: Inference, lr: Pixels) -> Pixels:
     planes = np.ascontiguousarray(to_rgb(lr).transpose(2, 0, 1)[None], dtype=np.float32)
     x = torch.from_numpy(planes).to(inference.device) / full
     sr = inference(x)
-    check_sr(sr, x, inference.upscaler.scale)
+    check_sr(sr, x, inference.upscaler.scale, inference.precision)
     return whole_numbers(_as_grey(sr) if lr.ndim == 2 else sr[0].permute(1, 2, 0), full, lr.dtype)
 
 
