@@ -77,7 +77,9 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         if sheet:
             raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
         with _progress(source.name) as progress:
-            count = video.upscale_video(source, target, enlarger, progress)
+            count, notes = video.upscale_video(source, target, enlarger, progress)
+        for note in notes:
+            click.echo(f"{target}: {note}", err=True)
         click.echo(f"{target}: {count} frames", err=True)
         return 0
     check_target(target)
