@@ -135,6 +135,8 @@ def _perception_distortion(
         dataset: [Point(score.model, score.mean, lpips[dataset, score.model]) for score in group]
         for dataset, group in by_dataset(distortion)
     }
+    if not points:  # the mean PSNR of every data set is infinite
+        return
     title, what = f"Perception and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
     figure = _scatter(points, palette, heading(quality).text, heading("lpips"), more_is_better=True, log=False)
     yield Plot(f"perception-distortion-x{scale}", title, what, figure)

@@ -112,12 +112,18 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
             _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
         if not set(request.scales) & set(spec.scales):
             made.without_jobs.append(spec.name)
-    if not made.jobs:
-        reasons = [f"{name}: {reason}" for name, reason in made.skipped.items()]
-        more = f" (and {len(reasons) - 1} more left out)" if len(reasons) > 1 else ""
-        raise UsageError(f"nothing can be run: {reasons[0]}{more}")
+    if made.skipped and not made.jobs:
+        raise UsageError(_none_left(specs, made))
     _refuse_mixtures(made)
     return made
+
+
+def _none_left(specs: Sequence[ModelSpec], made: Plan) -> str:
+    """Why no model can be run, and the scale that some have, where it is that."""
+    told = "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
+    scales = sorted({scale for spec in specs for scale in spec.scales} - set(made.request.scales))
+    remedy = f". Give --scale {','.join(map(str, scales))}" if scales and "has scales" in told else ""
+    return f"no model is left: {told}{remedy}"
 
 
 def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:

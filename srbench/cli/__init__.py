@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -132,6 +133,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _complain(str(error), error.exit_status)
     except OSError as error:
         return _complain(_system_error(error), 1)
+    except MemoryError as error:
+        what = f"out of memory ({error})" if str(error) else "out of memory"
+        return _complain(f"{what}. Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept", 1)
     except Exception as error:
         return _bug(error)
 

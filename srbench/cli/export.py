@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli.options import model_options, srbench_command
-from srbench.cli.values import Scale
+from srbench.cli.values import Finite, Scale
 
 if TYPE_CHECKING:
     from srbench.models.values import Hints
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--format", type=click.Choice(["onnx", "torchscript", "torch-export"]), default="onnx", show_default=True)
 @click.option("--scale", type=Scale(), help="[default: 4, or the model's own]")
-@click.option("--tolerance", type=float, default=1e-4, show_default=True, help="The difference that is allowed.")
+@click.option(
+    "--tolerance", type=Finite(min=0), default=1e-4, show_default=True, help="The difference that is allowed."
+)
 @model_options
 def command(
     ref: str,

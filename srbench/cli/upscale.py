@@ -78,7 +78,7 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
 
 def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale import video
-    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, write_picture
+    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, refuse_unwritable, write_picture
     from srbench.base.errors import UsageError
     from srbench.base.outputs import refuse_overwriting
 
@@ -87,11 +87,14 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         if sheet:
             raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
         with _progress(source.name) as progress:
-            count = video.upscale_video(source, target, enlarger, progress)
+            count, notes = video.upscale_video(source, target, enlarger, progress)
+        for note in notes:
+            click.echo(f"{target}: {note}", err=True)
         click.echo(f"{target}: {count} frames", err=True)
         return 0
     check_target(target)
     lr = read_picture(source)
+    refuse_unwritable(target, lr, enlarger.scale)
     with _progress(source.name) as progress:
         picture = enlarge(lr, enlarger, progress)
     write_picture(target, picture)
@@ -104,7 +107,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
-    from srbench.apps.upscale.folders import plan_folder, upscale_folder
+    from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
@@ -121,6 +124,9 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
         failed = upscale_folder(pairs, enlarger, done)
     for _, error in failed:
         click.echo(f"srbench: {error}", err=True)
+    if others := passed_over(source, target):
+        names = ", ".join(str(path.relative_to(source)) for path in others[:5]) + ", …" * (len(others) > 5)
+        click.echo(f"passed over, being no images: {names} ({len(others)})", err=True)
     click.echo(f"{target}: {len(pairs) - len(failed)} images done, {len(failed)} failed", err=True)
     return int(bool(failed))
 

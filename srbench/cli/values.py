@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -84,8 +85,18 @@ class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since 
         return found
 
 
-class Factor(click.FloatRange):
-    """As `click.FloatRange`, of `2.5` or `x2.5`."""
+class Finite(click.FloatRange):
+    """A number in a range; `nan`, which compares with nothing, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        number = super().convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, context)
+        return number
+
+
+class Factor(Finite):
+    """As `Finite`, of `2.5` or `x2.5`."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         number: Any = value.strip("xX×") if isinstance(value, str) else value

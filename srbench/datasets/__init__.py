@@ -43,7 +43,8 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
         return found or [SAMPLES]
     if "all" in refs and not found:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
-        raise InputError(f"none of {names} is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
+        remedy = _too_deep(root) or "Get one: srbench data prepare Set5; or set SRBENCH_DATA"
+        raise InputError(f"none of {names} is under {root}. {remedy}")
     return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [_usual_name(ref)])))
 
 
@@ -78,12 +79,18 @@ def _usual_name(ref: str) -> str:
     return ref if Path(ref).is_dir() else usual.get(ref.casefold(), ref)
 
 
+def _too_deep(root: Path) -> str:
+    """What helps where a data root is itself a set, or a folder of one; empty where it is not."""
+    for inside, right in ((root / "HR", root.parent), (root, root.parent.parent)):
+        if inside.is_dir() and inside.resolve().name == "HR":
+            return f"That is one set, and the data root is the folder of sets: --data-root {right}"
+    return ""
+
+
 def _not_found(ref: str, home: Path) -> UsageError | InputError:
     if ref in STANDARD_SETS:
-        where = home / "HR"
-        return InputError(
-            f"{ref} is not here: no images in {where}. Get it: srbench data prepare {ref}; or --data-root"
-        )
+        remedy = _too_deep(home.parent) or f"Get it: srbench data prepare {ref}; or give --data-root"
+        return InputError(f"{ref} is not here: no images in {home / 'HR'}. {remedy}")
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
     return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")

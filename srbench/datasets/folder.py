@@ -16,7 +16,7 @@ from srbench.datasets.pairing import RULE, pair
 from srbench.datasets.sample import Sample
 from srbench.datasets.standard.pixels import pixel_digest
 from srbench.images.degrade import FILES, high_resolution, low_resolution, mod_crop
-from srbench.images.files import list_images, read_image, to_rgb
+from srbench.images.files import list_images, printable, read_image, to_rgb
 
 if TYPE_CHECKING:
     from srbench.images.degrade import LowResolution
@@ -124,7 +124,7 @@ def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> F
 
     Raises `InputError` where there are no images, or, for `files`, where an HR has no LR, or an LR no HR.
     """
-    name = name or folder.resolve().name
+    name = name or printable(folder.resolve().name)
     lr_home = next((home for home in _lr_homes(folder, scale) if home.is_dir()), None)
     if not (folder / "HR").is_dir() and lr_home:
         return _without_hr(folder, lr_home, scale, degradation, name)

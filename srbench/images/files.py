@@ -189,7 +189,7 @@ def write_image(path: Path | str, image: Image) -> None:
 
 
 def list_images(folder: Path) -> dict[str, Path]:
-    """The images straight inside a folder, by id (the file name without its suffix), sorted by id.
+    """The images straight inside a folder, by id (the file name without its suffix, as `printable`), sorted by id.
 
     Raises `InputError` where the folder is missing or two files have one id.
     """
@@ -201,10 +201,16 @@ def list_images(folder: Path) -> dict[str, Path]:
             raise InputError(
                 f"{path}: not a regular file, but a folder, a pipe, a device or a link to nothing. Remove it"
             )
-        if path.stem in found:
-            raise InputError(f"{folder}: two images are called {path.stem}: {found[path.stem].name} and {path.name}")
-        found[path.stem] = path
+        id = printable(path.stem)
+        if id in found:
+            raise InputError(f"{folder}: two images are called {id}: {found[id].name} and {path.name}")
+        found[id] = path
     return found
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be stored and shown anywhere: bytes that are not UTF-8 become `%E9`."""
+    return "".join(f"%{ord(letter) - 0xDC00:02X}" if "\udc80" <= letter <= "\udcff" else letter for letter in name)
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.assets import Asset, locate, weights_folder
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, UnavailableError
 from srbench.metrics.metric import Metric, ScoreFunction
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ def _distance(a: Tensor, b: Tensor, head: torch.nn.Module) -> Tensor:
 @cache
 def _network(device: str) -> torch.nn.Module:
     import torch
-    from lpips import LPIPS
+
+    try:
+        from lpips import LPIPS
+    except ImportError as error:
+        raise UnavailableError(f"LPIPS needs the package {error.name}: pip install {error.name}") from None
 
     trunk = _trunk()
     with warnings.catch_warnings():

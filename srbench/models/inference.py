@@ -112,9 +112,9 @@ class Inference:
         except JobError:
             raise
         except Exception as error:
-            raise JobError(_told(error)) from error
+            raise JobError(told(error)) from error
         seconds = time.perf_counter() - start
-        check_sr(sr, x, self.upscaler.scale)
+        check_sr(sr, x, self.upscaler.scale, self.precision)
         return Upscaled(sr, seconds, tile, seam)
 
     def _tiled(self, x: Tensor) -> tuple[Tensor, int | None, float]:
@@ -165,7 +165,7 @@ def prepare(
     except (UsageError, JobError):
         raise
     except Exception as error:
-        raise JobError(_told(error)) from error
+        raise JobError(told(error)) from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     plain = None if backend == "eager" else upscaler
@@ -173,7 +173,7 @@ def prepare(
     return Inference(upscaler, device, precision, backend, tile, self_ensemble, plain)
 
 
-def check_sr(sr: Tensor, lr: Tensor, scale: int) -> None:
+def check_sr(sr: Tensor, lr: Tensor, scale: int, precision: str = "fp32") -> None:
     """Raise `JobError` unless SR is a finite float image, `scale` times the size of LR."""
     expected = (*lr.shape[:2], lr.shape[2] * scale, lr.shape[3] * scale)
     if tuple(sr.shape) != expected:
@@ -181,7 +181,8 @@ def check_sr(sr: Tensor, lr: Tensor, scale: int) -> None:
     if not sr.is_floating_point():
         raise JobError(f"returned {sr.dtype}, expected floats in [0, 1]")
     if not bool(sr.isfinite().all()):
-        raise JobError("returned values that are not finite (NaN or infinity)")
+        remedy = ". fp16 ends at 65,504: try --precision bf16 or fp32" if precision == "fp16" else ""
+        raise JobError(f"returned values that are not finite (NaN or infinity){remedy}")
 
 
 def eight_poses() -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
@@ -216,7 +217,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """An error of a model in one line; of memory, with what helps."""
     if is_out_of_memory(error):
         return f"out of memory ({type(error).__name__}). Give --tile 128, or a smaller number, or --batch 1"

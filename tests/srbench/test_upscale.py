@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,80 @@ def test_ten_seconds_of_video(model: str, srbench: Srbench, tmp_path: Path) -> N
     before, after = described(tmp_path / "lr.mp4"), described(tmp_path / "sr.mp4")
     assert len(after["times"]) == 250
     assert (after["seconds"], after["audio"]) == (before["seconds"], before["audio"])
+
+
+def coded(path: Path, video: str, audio: str = "", rate: int = 25, times: Sequence[int] = range(12)) -> Path:
+    """A video of 12 frames, each brighter than the last, at these places of its rate, with a tone."""
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    with av.open(str(path), "w") as writer:
+        stream = writer.add_stream(video, rate=rate, options={"bf": "2"} if video in ("libx264", "mpeg4") else {})
+        stream.height, stream.width = 48, 64
+        stream.pix_fmt = {"gif": "rgb8"}.get(video, "yuv420p")
+        tone = writer.add_stream(audio, rate=48000, layout="stereo") if audio else None
+        for index, place in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 + 15 * index, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = place, Fraction(1, rate)
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode(None))
+        if tone is not None:
+            wave = np.sin(np.arange(2 * 48000 * (times[-1] + 1) // rate) * 0.05).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, format="flt", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+            writer.mux(tone.encode(frame))
+            writer.mux(tone.encode(None))
+    return path
+
+
+def played(path: Path) -> tuple[list[float], list[float], str, float]:
+    """Times from the first frame on, brightness of each frame, the codec of the sound, and its seconds."""
+    import av
+
+    with av.open(str(path)) as reader:
+        frames = [(frame.time, frame.to_ndarray(format="gray8").mean()) for frame in reader.decode(video=0)]
+    with av.open(str(path)) as reader:
+        codec = reader.streams.audio[0].codec_context.codec.canonical_name if reader.streams.audio else ""
+        samples = sum(frame.samples / frame.sample_rate for frame in reader.decode(audio=0)) if codec else 0.0
+    return [float(time - frames[0][0]) for time, _ in frames], [float(level) for _, level in frames], codec, samples
+
+
+UNEVEN = (0, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 15)
+
+
+@pytest.mark.parametrize(
+    ("lr", "sr", "sound"),
+    [
+        (("a.mp4", "libx264", "aac"), "o.webm", "opus"),
+        (("a.mp4", "libx264", "aac"), "o.avi", "mp3"),
+        (("a.mp4", "libx264", "aac"), "o.mov", "aac"),
+        (("a.mp4", "mpeg4", "libmp3lame", 24, UNEVEN), "o.mkv", "mp3"),
+        (("a.avi", "libx264", ""), "o.mkv", ""),
+        (("a.avi", "libx264", "libmp3lame"), "o.mp4", "mp3"),
+        (("a.avi", "mpeg4", "pcm_s16le"), "o.mp4", "aac"),
+        (("a.avi", "mpeg4", "pcm_s16le", 25), "o.avi", "pcm_s16le"),
+        (("a.avi", "mpeg4", "libmp3lame", 30), "o.avi", "mp3"),
+        (("a.mkv", "libx264", "flac", 25, UNEVEN), "o.mp4", "aac"),
+        (("a.mkv", "libx264", "flac", 25, UNEVEN), "o.mkv", "flac"),
+        (("a.webm", "libvpx-vp9", "libopus"), "o.mp4", "aac"),
+        (("a.ts", "libx264", "aac"), "o.mp4", "aac"),
+        (("a.ts", "mpeg2video", "mp2"), "o.mkv", "mp2"),
+        (("a.flv", "libx264", "aac", 30), "o.mp4", "aac"),
+        (("a.mpg", "mpeg2video", "mp2"), "o.webm", "opus"),
+        (("a.gif", "gif", "", 20), "o.mp4", ""),
+        (("a.mov", "libx264", "pcm_s16le"), "o.mov", "pcm_s16le"),
+    ],
+)  # fmt: skip
+def test_every_container_keeps_times_frames_and_sound(
+    lr: tuple[Any, ...], sr: str, sound: str, srbench: Srbench, tmp_path: Path
+) -> None:
+    source, target = coded(tmp_path / lr[0], *lr[1:]), tmp_path / sr
+    assert srbench("upscale", source, target, "--model", "nearest", "--scale", 2) == 0, srbench.err
+    times, levels, codec, seconds = played(target)
+    rate, places = (*lr[3:], *(25, range(12))[len(lr) - 3 :])
+    assert times == pytest.approx([place / rate for place in places], abs=2e-3)
+    assert levels == pytest.approx(played(source)[1], abs=3.0)
+    assert codec == sound
+    assert seconds == pytest.approx(played(source)[3], abs=0.08)
+    assert ("sound coded anew" in srbench.err) == (played(source)[2] != sound or (lr[0] == "a.ts" and sound == "aac"))
 
 
 def test_what_is_no_video(srbench: Srbench, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.documents import read_document
-from srbench.base.errors import InputError, SrbenchError, UsageError
+from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.images.files import SUFFIXES, atomic_file
 
@@ -38,12 +38,24 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
     return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
 
 
+def passed_over(source: Path, target: Path) -> list[Path]:
+    """The files of a tree that are no images by their suffix; without hidden ones, and those of the target."""
+    files = (path for path in _visible(source, target) if path.is_file())
+    return [path for path in files if path.suffix.lower() not in SUFFIXES]
+
+
 def _images_below(source: Path, target: Path) -> Iterator[Path]:
     """Every image of a tree, in order, leaving out hidden ones and the target where it lies inside."""
+    for path in _visible(source, target):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def _visible(source: Path, target: Path) -> Iterator[Path]:
     for path in sorted(source.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
         inside = path.resolve().is_relative_to(target.resolve()) and target.resolve() != source.resolve()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not inside:
+        if not hidden and not inside:
             yield path
 
 
@@ -101,7 +113,7 @@ def upscale_folder(
     with ThreadPoolExecutor(1) as writer:
         writing: list[tuple[Path, Future[None]]] = []
         for (out, path), read in _ahead(list(pairs.items())):
-            made = _made(read, enlarger)
+            made = _made(path, read, enlarger)
             while writing:
                 settle(*writing.pop())
             writing.append((path, writer.submit(_write, out, made)))
@@ -110,9 +122,11 @@ def upscale_folder(
     return failed
 
 
-def _made(read: Future[Picture], enlarger: Enlarger) -> Picture | SrbenchError:
+def _made(path: Path, read: Future[Picture], enlarger: Enlarger) -> Picture | SrbenchError:
     try:
         return enlarge(read.result(), enlarger)
+    except JobError as error:
+        return JobError(f"{path}: {error}")
     except SrbenchError as error:
         return error
 

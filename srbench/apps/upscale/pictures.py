@@ -38,6 +38,9 @@ from srbench.images.files import (
 )
 
 JPEG_OPTIONS: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
+MOST_PIXELS = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+"""What a format holds along a side; the others hold more than memory does."""
+
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
 ORIENTATION, TIFF_ICC = 0x0112, 34675
 PHOTOMETRIC, WHITE_IS_ZERO, READ = 262, 0, (1, 2)
@@ -127,20 +130,37 @@ def check_target(path: Path) -> None:
         raise InputError(f"{path}: {path.suffix or 'no suffix'} is no image format; write one of {', '.join(SUFFIXES)}")
 
 
+def refuse_unwritable(path: Path, picture: Picture, scale: float = 1.0) -> None:
+    """Raise `InputError` where the format of a path cannot hold a picture that is `scale` times as large.
+
+    Asked before anything is computed, and again when it is written.
+    """
+    check_target(path)
+    suffix = path.suffix.lower()
+    height, width = (round(side * scale) for side in picture.colour.shape[:2])
+    if max(height, width) > (most := MOST_PIXELS.get(suffix, height + width)):
+        raise InputError(
+            f"{path}: would be {width}x{height} pixels, and {suffix} holds {most} a side; write {path.stem}.png"
+        )
+    if picture.alpha is not None and suffix in (".jpg", ".jpeg", ".bmp"):
+        raise InputError(f"{path}: {suffix} cannot hold transparency; write {path.stem}.png")
+    sixteen = picture.colour.dtype == np.uint16
+    if sixteen and suffix not in (".tif", ".tiff") and not (suffix == ".png" and picture.colour.ndim == 2):
+        raise InputError(f"{path}: 16 bits a sample in colour can be written to TIFF only; write {path.stem}.tif")
+
+
 def write_picture(path: Path, picture: Picture) -> None:
     """Write a picture, whole or not at all; without loss but for JPEG (quality 95, no chroma subsampling).
 
     Raises `InputError` where the format cannot hold it: alpha in JPEG or BMP, 16 bits elsewhere than in TIFF and grey
-    PNG.
+    PNG, more pixels a side than WebP and JPEG count.
     """
-    check_target(path)
+    refuse_unwritable(path, picture)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix.lower()
     if picture.colour.dtype == np.uint16 and not (suffix == ".png" and picture.colour.ndim == 2):
         _write_16_bits(path, picture)
         return
-    if picture.alpha is not None and suffix in (".jpg", ".jpeg", ".bmp"):
-        raise InputError(f"{path}: {suffix} cannot hold transparency; write {path.stem}.png")
     options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc else {}
     if len(picture.exif) and suffix != ".bmp":
         options["exif"] = picture.exif
@@ -157,8 +177,6 @@ def _as_pillow(picture: Picture) -> pil.Image:
 
 
 def _write_16_bits(path: Path, picture: Picture) -> None:
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError(f"{path}: 16 bits a sample in colour can be written to TIFF only; write {path.stem}.tif")
     import tifffile
 
     grey, alpha = picture.colour.ndim == 2, picture.alpha

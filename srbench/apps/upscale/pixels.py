@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.base.errors import JobError, UsageError, first_line
+from srbench.base.errors import JobError, UsageError
 from srbench.images.files import to_rgb
 from srbench.images.resize import CUBIC, halves_up, matrix
-from srbench.models.inference import Inference, check_sr
+from srbench.models.inference import Inference, check_sr, told
 from srbench.models.tiles import tiles_of, until_it_fits
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     except JobError:
         raise
     except Exception as error:
-        raise JobError(f"{type(error).__name__}: {first_line(error)}") from error
+        raise JobError(told(error)) from error
 
 
 def _first_tile(tile: str, lr: Pixels) -> int:
@@ -101,7 +101,7 @@ def _tile(inference: Inference, lr: Pixels) -> Pixels:
     planes = np.ascontiguousarray(to_rgb(lr).transpose(2, 0, 1)[None], dtype=np.float32)
     x = torch.from_numpy(planes).to(inference.device) / full
     sr = inference(x)
-    check_sr(sr, x, inference.upscaler.scale)
+    check_sr(sr, x, inference.upscaler.scale, inference.precision)
     return whole_numbers(_as_grey(sr) if lr.ndim == 2 else sr[0].permute(1, 2, 0), full, lr.dtype)
 
 

@@ -1,52 +1,76 @@
 """Videos by PyAV, an optional package: one frame at a time, so that memory does not grow with length.
 
-Timestamps, sample aspect ratio and colour tags are those of the source; audio packets are copied, not coded anew.
-Frames go through 8-bit RGB. Video is coded as H.264 (VP9 in WebM) at a constant quality that leaves few traces.
+Timestamps, sample aspect ratio and colour tags are those of the source; `srbench.apps.upscale.sound` has the audio.
+Frames go through 8-bit RGB. Video is coded as H.264 (VP9 in WebM, MPEG-4 in AVI) at a constant quality that leaves few
+traces.
+
+AVI knows no times, only a rate: of what is read from it a frame's time is its place in the file, and what is written to
+it is coded without frames that refer to later ones, at the source's rate.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from srbench.apps.upscale.pixels import Enlarger
+from srbench.apps.upscale.sound import Sound
 from srbench.base.errors import InputError, UnavailableError
 from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
-SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
-CODECS: dict[str, tuple[str, dict[str, str]]] = {".webm": ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1"})}
+WRITTEN = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
+SUFFIXES = (*WRITTEN, ".ts", ".m2ts", ".mts", ".flv", ".mpg", ".mpeg", ".wmv", ".3gp", ".ogv", ".gif")
+"""What is read."""
+
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
+    ".webm": ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1"}),
+    ".avi": ("mpeg4", {"qscale": "2", "bf": "0"}),
+}
 H264 = ("libx264", {"crf": "16", "preset": "medium"})
 COLOUR_TAGS = ("color_range", "colorspace", "color_primaries", "color_trc")
+CLOCKS = ("mpegts", "mpeg")
+"""Containers whose times begin anywhere; what is made of them begins at zero."""
 
 
-def upscale_video(source: Path, target: Path, enlarger: Enlarger, progress: Callable[[int, int], None]) -> int:
-    """Upscale the first video stream and keep all audio; returns the number of frames.
+def upscale_video(
+    source: Path, target: Path, enlarger: Enlarger, progress: Callable[[int, int], None]
+) -> tuple[int, list[str]]:
+    """Upscale the first video stream and keep all audio; returns the number of frames, and notes on what else changed.
 
     `progress(done, expected)` is called after each frame; expected is 0 where the file does not tell. The target
     appears when it is complete. Raises `UnavailableError` without PyAV, and `InputError` for a file that is no video,
     or that a player is to turn.
     """
     av = _pyav()
-    if target.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{target}: {target.suffix or 'no suffix'} is no video; write one of {', '.join(SUFFIXES)}")
+    if target.suffix.lower() not in WRITTEN:
+        raise InputError(f"{target}: {target.suffix or 'no suffix'} is no video; write one of {', '.join(WRITTEN)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.stem}.part{target.suffix}")
     try:
-        with av.open(str(source)) as reader, av.open(str(unfinished), "w") as writer:
-            count = _copy(reader, writer, source, enlarger, progress)
+        options = _container_options(target.suffix.lower())
+        with av.open(str(source)) as reader, av.open(str(unfinished), "w", container_options=options) as writer:
+            done = _Copy(reader, writer, source, enlarger).run(progress)
         os.replace(unfinished, target)
     except av.FFmpegError as error:
-        raise InputError(f"{source}: {error}") from error
+        at = target if str(unfinished) in str(error) else source
+        raise InputError(f"{at}: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return count
+    return done
+
+
+def _container_options(suffix: str) -> dict[str, str]:
+    """In AVI a coder's lead-in, which begins before zero, would put every frame off by one place."""
+    return {"avoid_negative_ts": "disabled"} if suffix == ".avi" else {}
 
 
 def _pyav() -> Any:
@@ -57,34 +81,66 @@ def _pyav() -> Any:
     return av
 
 
-def _copy(
-    reader: InputContainer,
-    writer: OutputContainer,
-    source: Path,
-    enlarger: Enlarger,
-    progress: Callable[[int, int], None],
-) -> int:
-    if not reader.streams.video:
-        raise InputError(f"{source}: holds no video")
-    video = reader.streams.video[0]
-    video.thread_type = "AUTO"
-    coded = _video_stream(writer, video, enlarger.scale)  # before the first packet: it writes the header
-    audio = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams.audio}
-    expected, count = _frames(video), 0
-    for packet in reader.demux(video, *reader.streams.audio):
-        if packet.stream.index in audio:
-            if packet.dts is not None:
-                packet.stream = audio[packet.stream.index]
-                writer.mux(packet)
-            continue
-        for frame in packet.decode():
-            writer.mux(_encoded(coded, enlarger(_pixels(frame, source)), frame))
-            count += 1
-            progress(count, expected)
-    if not count:
-        raise InputError(f"{source}: no frame in it can be decoded")
-    writer.mux(coded.encode(None))
-    return count
+class _Copy:
+    """One video on its way: packets in, frames through the model, packets out."""
+
+    def __init__(self, reader: InputContainer, writer: OutputContainer, source: Path, enlarger: Enlarger) -> None:
+        if not reader.streams.video:
+            raise InputError(f"{source}: holds no video")
+        self.reader, self.writer, self.source, self.enlarger = reader, writer, source, enlarger
+        self.video: Any = reader.streams.video[0]
+        self.video.thread_type = "AUTO"
+        suffix = Path(writer.name).suffix.lower()
+        self.coded = _video_stream(writer, self.video, enlarger.scale)  # before the first packet: it writes the header
+        framed = reader.format.name == "mpegts"
+        self.sounds = {one.index: Sound(one, writer, suffix, framed=framed) for one in reader.streams.audio}
+        self.start = (reader.start_time or 0) / 1e6 if reader.format.name in CLOCKS else 0.0
+        self.times = Times(self.video, by_place=reader.format.name == "avi", start=self.start)
+
+    def run(self, progress: Callable[[int, int], None]) -> tuple[int, list[str]]:
+        expected, count = _frames(self.video), 0
+        for packet in self.reader.demux(self.video, *self.reader.streams.audio):
+            if packet.stream.index in self.sounds:
+                self.sounds[packet.stream.index].take(packet, self.start)
+                continue
+            self.times.see(packet)
+            for frame in packet.decode():
+                sr = self.enlarger(_pixels(frame, self.source))
+                self.writer.mux(_encoded(self.coded, sr, frame, self.times.of(frame)))
+                count += 1
+                progress(count, expected)
+        if not count:
+            raise InputError(f"{self.source}: no frame in it can be decoded")
+        self.writer.mux(self.coded.encode(None))
+        notes = [sound.note for sound in self.sounds.values() if sound.note]
+        if subtitles := len(self.reader.streams.subtitles):
+            notes.append(f"subtitles left out: {subtitles}")
+        return count, notes
+
+
+class Times:
+    """When each frame is shown, in seconds: as it says, or by its place where the container tells only that."""
+
+    def __init__(self, video: Any, *, by_place: bool, start: float) -> None:
+        self._video, self._by_place, self._start = video, by_place, start
+        self._step = float(1 / (video.average_rate or video.guessed_rate or 25))
+        self._places: deque[int] = deque()
+        self._last = -self._step
+
+    def see(self, packet: Any) -> None:
+        """Note a packet's place; of frames in the order of showing, the n-th is shown at the n-th place."""
+        if self._by_place and packet.size and packet.dts is not None:
+            self._places.append(packet.dts)
+
+    def of(self, frame: Any) -> float:
+        """The time of the next frame; never one that is not later than the last."""
+        if self._by_place:
+            told = self._places.popleft() * self._video.time_base if self._places else None
+        else:
+            told = None if frame.pts is None else frame.pts * frame.time_base
+        time = self._last + self._step if told is None else float(told) - self._start
+        self._last = time if time > self._last else self._last + self._step
+        return self._last
 
 
 def _frames(video: Any) -> int:
@@ -108,8 +164,12 @@ def _video_stream(writer: OutputContainer, video: Any, scale: float) -> Any:
     stream.height = round(video.codec_context.height * scale)
     stream.width = round(video.codec_context.width * scale)
     even = stream.height % 2 == stream.width % 2 == 0
+    if codec == "mpeg4" and not even:
+        raise InputError(
+            f"{writer.name}: AVI would be {stream.width}x{stream.height}, and takes even sides; write .mkv"
+        )
     stream.pix_fmt = "yuv420p" if even else "yuv444p"  # halved chroma wants even sides
-    stream.codec_context.time_base = video.time_base
+    stream.codec_context.time_base = _tick(video, suffix)
     if video.codec_context.sample_aspect_ratio:
         stream.codec_context.sample_aspect_ratio = video.codec_context.sample_aspect_ratio
     for tag in COLOUR_TAGS:
@@ -117,11 +177,22 @@ def _video_stream(writer: OutputContainer, video: Any, scale: float) -> Any:
     return stream
 
 
-def _encoded(stream: Any, sr: Any, frame: Any) -> list[Any]:
+def _tick(video: Any, suffix: str) -> Fraction:
+    """The unit of times: the source's, and one frame in AVI; the shortest that MPEG-4 can code is 1/65535 s."""
+    if suffix != ".avi":
+        return Fraction(video.time_base)
+    rate = Fraction(video.average_rate or video.guessed_rate or 25).limit_denominator(1001)
+    return 1 / rate
+
+
+def _encoded(stream: Any, sr: Any, frame: Any, time: float) -> list[Any]:
     """The packets that a frame leads to. Back to YUV by the matrix and range by which it came."""
     from av import VideoFrame
 
     out: Any = VideoFrame.from_ndarray(np.ascontiguousarray(sr), format="rgb24")
     out = out.reformat(format=stream.pix_fmt, dst_colorspace=frame.colorspace, dst_color_range=frame.color_range)
-    out.pts, out.time_base, out.duration = frame.pts, frame.time_base, frame.duration
+    tick = stream.codec_context.time_base
+    out.pts, out.time_base = round(time / tick), tick
+    if frame.duration and frame.time_base:
+        out.duration = max(1, round(frame.duration * frame.time_base / tick))
     return list(stream.encode(out))

@@ -43,6 +43,8 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
             choice = "" if graph else checkpoint.choice
             spec = _identified(spec, path, hints)
             return replace(spec, remark="; ".join(part for part in (choice, spec.remark) if part))
+    if graph:
+        raise InputError(f"{path}: no loader knows this model; tried {', '.join(one for one in tried if '(' in one)}")
     families = "; ".join(filter(None, (families_of(name) for name in registry.entries("loaders"))))
     raise InputError(
         f"{path}: no loader knows this model; tried {', '.join(tried)}. It holds {checkpoint.summary}. "

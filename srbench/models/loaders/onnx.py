@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VALUES = "srbench.values"
 """The metadata by which `srbench export` says that a file takes and returns RGB in [0, 1]."""
 
+OTHER_SIZE = (64, 96)
+"""Height and width of an image that is not the one by which a scale is measured; multiples of usual windows."""
+
 FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
@@ -55,6 +58,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     session = open_session(path, "cpu")
     _check(path, session)
     scale = checkpoint.hints.scale or measured_scale(OnnxUpscaler(session, 0), path)
+    _refuse_baked_sizes(OnnxUpscaler(session, scale))
 
     def build(scale: int, device: torch.device) -> Upscaler:
         return OnnxUpscaler(open_session(path, device.type), scale)
@@ -115,12 +119,32 @@ def open_session(path: Path, device: str, provider: str = "") -> Any:
         remedy = "pip install onnxruntime-gpu, or use --device cpu" if wanted == "cuda" else f"has {', '.join(present)}"
         raise UnavailableError(f"onnxruntime has no execution provider {wanted}: {remedy}")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about its own optimiser
+    options.log_severity_level = 4  # warnings are about its own optimiser, and errors are raised too
     options.intra_op_num_threads = _threads()
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[found])
     except Exception as error:  # onnxruntime's errors share no base class
         raise InputError(f"onnxruntime: {first_line(error)}") from error
+
+
+def _refuse_baked_sizes(upscaler: OnnxUpscaler) -> None:
+    """Raise `InputError` where the graph takes any size, and was made for one: a shape that the exporter wrote down."""
+    import torch
+
+    height, width = OTHER_SIZE
+    expected = (1, 3, height * upscaler.scale, width * upscaler.scale)
+    try:
+        found = tuple(upscaler(torch.full((1, 3, height, width), 0.5)).shape)
+    except Exception as error:  # onnxruntime's errors share no base class
+        told = f"fails ({' '.join(str(error).split())[:100]}…)"
+    else:
+        if found == expected:
+            return
+        told = f"returns shape {found}, not {expected}"
+    raise InputError(
+        f"on an image of {width}x{height} pixels it {told}: a size is fixed inside the graph. Export it anew with "
+        f"dynamic height and width, from code that takes no size from its example"
+    )
 
 
 def _threads() -> int:

@@ -1,0 +1,187 @@
+"""Situations that people were in, and the one or two lines that they get: what is wrong, and what to type next."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pil
+
+from srbench import cli
+from srbench.base.errors import JobError
+from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.images.files import list_images, printable, write_image
+from srbench.metrics.lpips import _network
+from srbench.metrics.scorer import Scorer
+from srbench.models.inference import check_sr, told
+from srbench.models.spec import ModelSpec
+from srbench.models.wrap import Scaled
+from tests.conftest import Srbench
+
+RUN = ("run", "--metrics", "psnr_y", "--no-speed", "--limit", 1)
+
+
+def wide(path: Path, width: int, mode: str = "RGB") -> Path:
+    pil.new(mode, (width, 2)).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "scale", "name", "message"),
+    [
+        (4097, 4, "o.webp", "would be 16388x8 pixels, and .webp holds 16383 a side; write o.png"),
+        (16400, 4, "o.jpg", "would be 65600x8 pixels, and .jpg holds 65500 a side; write o.png"),
+        (8192, 2, "o.WEBP", "would be 16384x4 pixels"),
+    ],
+)
+def test_a_picture_too_large_for_its_format_is_refused_before_it_is_made(
+    width: int, scale: int, name: str, message: str, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srbench.apps.upscale.pictures.enlarge", lambda *_: pytest.fail("computed all the same"))
+    lr = wide(tmp_path / "lr.png", width)
+    assert srbench("upscale", lr, tmp_path / name, "--model", "nearest", "--scale", scale) == 2
+    assert message in srbench.err
+
+
+def test_transparency_and_16_bits_are_refused_before_too(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srbench.apps.upscale.pictures.enlarge", lambda *_: pytest.fail("computed all the same"))
+    lr = wide(tmp_path / "lr.png", 8, "RGBA")
+    assert srbench("upscale", lr, tmp_path / "o.jpg", "--model", "nearest") == 2
+    assert ".jpg cannot hold transparency; write o.png" in srbench.err
+    pil.new("I;16", (8, 8)).save(tmp_path / "deep.png")
+    assert srbench("upscale", tmp_path / "deep.png", tmp_path / "o.webp", "--model", "nearest") == 2
+    assert "16 bits a sample in colour can be written to TIFF only" in srbench.err
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf", "-inf"])
+def test_a_scale_that_is_no_number(scale: str, srbench: Srbench, tmp_path: Path) -> None:
+    lr = wide(tmp_path / "lr.png", 8)
+    assert srbench("upscale", lr, tmp_path / "o.png", "--model", "nearest", f"--scale={scale}") == 2
+    assert "--scale" in srbench.err and "bug" not in srbench.err
+
+
+def broken(value: float) -> ModelSpec:
+    scaled = Scaled(lambda lr: torch.full((*lr.shape[:2], lr.shape[2] * 4, lr.shape[3] * 4), value), 4)
+    return ModelSpec("broken", (4,), lambda scale, device: scaled)
+
+
+def test_what_is_not_finite_in_a_folder_names_its_file(
+    register: Any, srbench: Srbench, tmp_path: Path, folder: Path
+) -> None:
+    register("models", "broken", broken(torch.nan))
+    (folder / "HR" / "notes.txt").write_text("x")
+    (folder / "HR" / "film.mp4").write_bytes(b"x")
+    assert srbench("upscale", folder / "HR", tmp_path / "out", "--model", "broken") == 1
+    for name in ("a", "b", "c"):
+        assert f"srbench: {folder / 'HR' / name}.png: returned values that are not finite" in srbench.err
+    assert "passed over, being no images: film.mp4, notes.txt (2)" in srbench.err
+
+
+def test_under_fp16_another_precision_is_advised() -> None:
+    lr, sr = torch.zeros(1, 3, 4, 4), torch.full((1, 3, 16, 16), torch.inf)
+    with pytest.raises(JobError, match="try --precision bf16 or fp32"):
+        check_sr(sr, lr, 4, "fp16")
+    with pytest.raises(JobError, match=r"\(NaN or infinity\)$"):
+        check_sr(sr, lr, 4)
+
+
+def test_out_of_memory_says_what_helps(srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("x: can't allocate memory: y")):
+        assert "out of memory" in told(error) and "--tile 128" in told(error)
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert srbench("list", "models") == 1
+    assert "out of memory (Unable to allocate 9 GiB). Give --tile 128" in srbench.err
+
+
+def test_models_that_lack_the_scale_say_which_they_have(register: Any, srbench: Srbench, folder: Path) -> None:
+    register("models", "double", ModelSpec("double", (2,), lambda scale, device: pytest.fail("built")))
+    assert srbench(*RUN, "--models", "double", "--datasets", folder, "--out", folder / "out") == 2
+    assert "no model is left: double x4 has scales 2. Give --scale 2" in srbench.err
+
+
+@pytest.mark.parametrize("inside", ["Set5", "Set5/HR"])
+@pytest.mark.parametrize("wanted", ["Set5", "all"])
+def test_a_data_root_one_folder_too_deep(
+    inside: str, wanted: str, srbench: Srbench, tmp_path: Path, photograph: Callable[..., np.ndarray]
+) -> None:
+    write_image(tmp_path / "Set5/HR/baby.png", photograph(16, 16))
+    assert srbench(*RUN, "--models", "bicubic", "--datasets", wanted, "--data-root", tmp_path / inside) == 2
+    assert f"the data root is the folder of sets: --data-root {tmp_path}" in srbench.err
+
+
+def test_the_default_metrics_without_the_lpips_package(
+    srbench: Srbench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    _network.cache_clear()
+    assert Scorer(["lpips"]).unavailable == {"lpips": "LPIPS needs the package lpips: pip install lpips"}
+    options = ("--datasets", folder, "--limit", 1, "--no-speed", "--out", folder / "out")
+    assert srbench("run", "--models", "bicubic", *options) == 0
+    assert "LPIPS is n/a: LPIPS needs the package lpips: pip install lpips" in srbench.out
+    _network.cache_clear()
+
+
+def test_a_file_name_that_is_not_utf8(srbench: Srbench, tmp_path: Path, photograph: Callable[..., np.ndarray]) -> None:
+    home, out = tmp_path / os.fsdecode(b"lat\xe9"), tmp_path / "out"
+    name = home / os.fsdecode(b"caf\xe9.png")
+    try:
+        home.mkdir()
+        write_image(tmp_path / "a.png", photograph(48, 48))
+        os.replace(tmp_path / "a.png", name)
+    except OSError as error:
+        pytest.skip(f"this file system has no such names ({error})")
+    assert list(list_images(home)) == ["caf%E9"] and printable("café") == "café"
+    assert srbench(*RUN, "--models", "bicubic", "--datasets", home, "--save-images", "--out", out) == 0
+    assert (out / "lat%E9/x4/bicubic/caf%E9.png").is_file()
+    assert srbench("report", out, "--format", "md,csv,tex,html", "--out", tmp_path / "report") == 0
+    assert "caf%E9" in (tmp_path / "report/images.csv").read_text(encoding="utf-8")
+    os.replace(name, name.with_suffix(".txt"))
+    assert srbench("run", "--models", "bicubic", "--datasets", home, "--out", out) == 2
+    assert "no images in it" in srbench.err
+
+
+def test_output_in_an_encoding_that_lacks_arrows(folder: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "srbench",
+        *map(str, RUN),
+        "--models",
+        "bicubic,nearest",
+        "--datasets",
+        str(folder),
+    ]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([*command, "--out", str(tmp_path / "out")], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"PSNR-Y" in done.stdout and b"Unicode" not in done.stderr
+
+
+def test_a_stream_that_cannot_be_told_is_left_alone() -> None:
+    cli._take_any_text(io.StringIO())
+
+
+def test_documented_data_sets_exist() -> None:
+    """What docs name behind `--datasets`, `data prepare` and `data verify` is a standard set, `samples` or a path."""
+    home = Path(__file__).parents[2]
+    known = {*STANDARD_SETS, "samples", "all", "NAME"}
+    for page in [home / "README.md", *sorted((home / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        for names in re.findall(r"(?:--datasets|data (?:prepare|verify)) ([A-Za-z][\w.,/-]*)", text):
+            for name in names.rstrip(".,").split(","):
+                assert name in known or "/" in name or name.islower(), f"{page.name}: {name}"
