@@ -182,7 +182,7 @@ def _versus(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **o
                 found.append((where, ratio(specs[a].name, specs[b].name, times[a], times[b])))
     _print(RATIO, found, style)
     if style == "table":
-        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % bootstrap interval.")
+        click.echo("A / B: how many times as long A takes; geometric mean over rounds and its 95 % interval.")
     return 0
 
 
@@ -203,7 +203,7 @@ def _audit(specs: Sequence[ModelSpec], device: torch.device, *, style: str, **op
     if style == "table":
         click.echo(
             f"Against eager fp32 on {device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: geometric "
-            f"mean over interleaved rounds, 95 % bootstrap interval."
+            f"mean over interleaved rounds, 95 % interval (Student's t, bootstrap-t)."
         )
     return int(not rows)
 

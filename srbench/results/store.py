@@ -10,6 +10,7 @@ Processes that share a run out write a journal each (`srbench.results.journals`)
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
@@ -204,13 +205,20 @@ def _speed_path(out: Path, model: str, scale: int) -> Path:
 def write_study(out: Path, rows: Sequence[StudyRow]) -> Path:
     """Keep what people said, beside the runs it is about; it replaces an earlier study of the same kind."""
     path = out / STUDY_FOLDER / f"{rows[0].metric}.json"
-    write_json(path, {"schema": 1, "scores": [asdict(row) for row in rows]})
+    scores = [{name: _jsonable(value) for name, value in asdict(row).items()} for row in rows]
+    write_json(path, {"schema": 1, "scores": scores})
     return path
 
 
 def read_studies(out: Path) -> list[StudyRow]:
     paths = sorted((out / STUDY_FOLDER).glob("*.json"))
-    return [StudyRow(**row) for path in paths for row in _load_json(path)["scores"]]
+    rows = [row for path in paths for row in _load_json(path)["scores"]]
+    return [StudyRow(**{**row, **{name: float(row[name]) for name in ("value", "low", "high")}}) for row in rows]
+
+
+def _jsonable(value: Any) -> Any:
+    """A value as JSON holds it: what is not finite, such as the ends of an unbounded interval, as a string."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def load_results(folder: Path | str) -> Results:
