@@ -26,8 +26,8 @@ INTERVALS = (
 )
 
 BESIDE = (
-    "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. Models of "
-    "one name differ in data and losses too: a gap says how far apart two trainings are, not which code is better."
+    "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. Models "
+    "of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is better."
 )
 
 

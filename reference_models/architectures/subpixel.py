@@ -29,6 +29,10 @@ class SubpixelConv2d(nn.Conv2d):
         small = functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
         return functional.pixel_shuffle(small, self.factor)
 
+    def multiply_adds(self, out: Tensor) -> int:
+        """Of the convolution as it is defined: on the small grid a part of the products are with zeros."""
+        return out.numel() * self.weight[0].numel()
+
     def _on_the_small_grid(self) -> Tensor:
         """`(outputs * f * f, inputs * f * f, k', k')`: channels are ordered as PixelShuffle has them."""
         f, k = self.factor, self.taps.shape[-1]

@@ -36,7 +36,7 @@ COLUMNS: dict[str, Callable[[SpeedRow], object]] = {
     "p95 ms": lambda row: row.p95_ms,
     "output MP/s": lambda row: row.output_mp_per_s,
     "peak MiB": lambda row: row.peak_memory_mib,
-    "GMACs": lambda row: row.gmacs,
+    "GMACs": lambda row: f"≥{row.gmacs or 0:.2f}" if row.uncounted else row.gmacs,
     "params": lambda row: row.params or None,
     "J/image": lambda row: row.energy_j,
     "repeats": lambda row: row.repeats,
@@ -164,6 +164,12 @@ def _print_notes(rows: Sequence[Timed], device: torch.device) -> None:
             )
     peak = "what torch allocates" if device.type == "cuda" else "growth of resident memory"
     click.echo(f"peak MiB: {peak} in one call, input and weights left out")
+    first = rows[0].row if rows else None
+    if first is not None:
+        threads = f", {first.threads} threads" if first.threads else ""
+        click.echo(f"on {first.processor}{threads}; p95 of 20 repeats or more")
+    for name in dict.fromkeys(name for one in rows for name in one.row.uncounted):
+        click.echo(f"GMACs lack what {name} multiplies, which srbench cannot count")
     for note in dict.fromkeys(note for one in rows for note in one.notes):
         click.echo(f"note: {note}")
 

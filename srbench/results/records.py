@@ -184,7 +184,9 @@ class Run:
 class SpeedRow:
     """Timing of one model at one input size; times in milliseconds for a whole batch, memory in MiB.
 
-    `energy_j` is the whole GPU's, in joules an image, where NVML counts it.
+    `energy_j` is the whole GPU's, in joules an image, where NVML counts it. `p95_ms` is None of fewer than 20 repeats.
+    `uncounted` names the operators that `gmacs` lacks, which is a lower bound then. `processor` and `threads` are what
+    the model ran on; no threads are told of a GPU.
     """
 
     model: str
@@ -196,7 +198,7 @@ class SpeedRow:
     height: int
     batch: int
     p50_ms: float
-    p95_ms: float
+    p95_ms: float | None
     output_mp_per_s: float
     peak_memory_mib: float | None
     gmacs: float | None
@@ -204,6 +206,9 @@ class SpeedRow:
     first_ms: float = 0.0
     repeats: int = 0
     energy_j: float | None = None
+    uncounted: Sequence[str] = ()
+    processor: str = ""
+    threads: int = 0
 
 
 @dataclass(frozen=True)
