@@ -12,7 +12,7 @@ from reports import published
 from reports.speed import HEADINGS, speed_note, speed_rows
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images.files import atomic_file
-from srbench.results.statistics import LEVEL, RESAMPLES
+from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 
 INTERVALS = (
-    f"{100 * LEVEL:.0f} % intervals of these means (percentile bootstrap over images, {RESAMPLES:,} resamples). "
+    f"{100 * LEVEL:.0f} % intervals of these means (Student's t or bootstrap-t over images, the wider on each side). "
     "They say how far a mean depends on the choice of images; whether two models differ is a paired question, "
     "which `srbench compare` answers."
 )
 
-BESIDE = "Each under the convention of its source; the gap is ours minus theirs."
+BESIDE = (
+    "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. "
+    "Models of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is better."
+)
 
 
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from srbench.results.records import Results, SpeedRow
 
 HEADINGS = (
-    "model", "scale", "device", "threads", "input", "batch", "p50 ms", "p95 ms", "output MP/s", "peak MiB", "GMACs",
-    "params",
+    "model", "scale", "device", "threads", "input", "batch", "repeats", "p50 ms", "p95 ms", "output MP/s", "peak MiB",
+    "GMACs", "params",
 )  # fmt: skip
 
 
@@ -33,18 +33,20 @@ def _row(row: SpeedRow) -> list[str]:
         str(row.threads or "–"),
         f"{row.width}×{row.height}",
         str(row.batch),
+        str(row.repeats or "–"),
         f"{row.p50_ms:.2f}",
-        f"{row.p95_ms:.2f}",
+        "–" if row.p95_ms is None else f"{row.p95_ms:.2f}",
         f"{row.output_mp_per_s:.2f}",
         "–" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.0f}",
-        "–" if row.gmacs is None else f"{row.gmacs:.2f}",
+        "–" if row.gmacs is None else f"{'≥' if row.uncounted else ''}{row.gmacs:.2f}",
         f"{row.params:,}",
     ]
 
 
 def device(row: SpeedRow) -> str:
-    """`cuda bf16 compile`; what is usual (fp32, eager) is left out."""
-    return " ".join([row.device, *(word for word in (row.precision, row.backend) if word not in ("fp32", "eager"))])
+    """`cuda bf16 compile (NVIDIA H100)`, `cpu (AMD EPYC)`; what is usual (fp32, eager) is left out."""
+    how = " ".join([row.device, *(word for word in (row.precision, row.backend) if word not in ("fp32", "eager"))])
+    return f"{how} ({row.processor})" if row.processor else how
 
 
 def speed_note(results: Results) -> str:

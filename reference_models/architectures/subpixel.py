@@ -29,6 +29,10 @@ class SubpixelConv2d(nn.Conv2d):
         large = functional.pixel_shuffle(small, self.factor)
         return large if self.bias is None else large + self.bias.view(-1, 1, 1)  # torch 2.11 compiles no computed bias
 
+    def multiply_adds(self, out: Tensor) -> int:
+        """Of the convolution as it is defined: on the small grid a part of the products are with zeros."""
+        return out.numel() * self.weight[0].numel()
+
     def _on_the_small_grid(self) -> Tensor:
         """`(outputs * f * f, inputs * f * f, k', k')`: channels are ordered as PixelShuffle has them."""
         f, k = self.factor, self.taps.shape[-1]

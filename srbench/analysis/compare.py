@@ -1,7 +1,7 @@
 """Is one model better than another? Paired differences, image by image, and what they allow one to say.
 
 Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, whose interval is
-the one that is shown) gives a p-value below 0.05 after Holm's correction over all data sets and pairs looked at together.
+the one that is shown) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
 Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_p`).
 """
 

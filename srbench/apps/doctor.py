@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from srbench.base.assets import PACKAGE, Asset, cache_folder, is_offline, on_disk, weights_folder
 from srbench.base.errors import SrbenchError
+from srbench.base.packages import install_hint
 from srbench.base.registry import KINDS, entries, load, package_of
 from srbench.datasets import data_root
 from srbench.datasets.standard.table import STANDARD_SETS
@@ -95,7 +96,7 @@ def _extras() -> Iterator[Finding]:
         wanted = _requirements(extra)
         lacking = [requirement for requirement in wanted if _remedy(requirement)]
         state = ", ".join(f"{requirement.name} {_held(requirement)}" for requirement in lacking or wanted)
-        yield Finding(extra, state, f"pip install 'srbench[{extra}]'" if lacking else "")
+        yield Finding(extra, state, install_hint(extra) if lacking else "")
 
 
 def _requirements(extra: str) -> list[Requirement]:

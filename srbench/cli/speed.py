@@ -187,6 +187,12 @@ def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
             )
     peak = "what torch allocates" if device.type == "cuda" else "growth of resident memory"
     click.echo(f"peak MiB: {peak} in one call, input and weights left out")
+    first = timed[0].row if timed else None
+    if first is not None:
+        threads = f", {first.threads} threads" if first.threads else ""
+        click.echo(f"on {first.processor}{threads}; p95 of 20 repeats or more")
+    for name in dict.fromkeys(name for one in timed for name in one.row.uncounted):
+        click.echo(f"GMACs lack what {name} multiplies, which srbench cannot count")
     for note in dict.fromkeys(note for one in timed for note in one.notes):
         click.echo(f"note: {note}")
 
@@ -229,6 +235,6 @@ def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
     if asked.style == "table":
         click.echo(
             f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "
-            f"geometric mean over interleaved rounds, 95 % bootstrap interval."
+            f"geometric mean over interleaved rounds, 95 % interval (Student's t, bootstrap-t)."
         )
     return int(not rows)

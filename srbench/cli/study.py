@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option, read_results
+
+if TYPE_CHECKING:
+    from srbench.apps.study.score import Score
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,15 +71,24 @@ def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
         refuse_overwriting([table], folder.rglob("*"))
     study, scores = score_study(folder)
     name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)
-    rows = [
-        [score.model, f"{score.value:.{digits}f}", f"[{score.low:.{digits}f}, {score.high:.{digits}f}]", score.n]
-        for score in scores
-    ]
+    rows = [[score.model, _shown(score.value, digits), _interval(score, digits), score.n] for score in scores]
     click.echo(tabulate(rows, ["model", name, "95 % interval", "answers"], disable_numparse=True))
     if table:
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
             writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)
+    if any(math.isnan(score.value) for score in scores):
+        click.echo("n/a: never compared with the others, not even through third ones, so on no common scale", err=True)
+    if any(math.isnan(score.low) for score in scores):
+        click.echo("no interval: one rater, or one image, tells nothing of others", err=True)
     if into:
         click.echo(f"{write_study(into, study_rows(folder))}: srbench report {into} has it as a column", err=True)
+
+
+def _shown(value: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _interval(score: Score, digits: int) -> str:
+    return "n/a" if math.isnan(score.low) else f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"

@@ -23,8 +23,8 @@ class Metric:
 
     `load(convention, device)` returns the pure function that scores a batch of views; it may raise
     `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
-    means; `NAME@CONVENTION` replaces the convention and keeps the channel. `variant()`, asked once it is loaded, is what
-    else the scores depend on that is not the usual, such as other weights or a package's version: signatures say it.
+    means; `NAME@CONVENTION` replaces the convention and keeps the channel. `variant()`, asked once it is loaded, says
+    what else its scores depend on that is not the usual, such as other weights or a package's version, for signatures.
     """
 
     name: str

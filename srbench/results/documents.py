@@ -29,6 +29,22 @@ class StoredRow(Row):
         return Row(**{**vars(self), "scores": {name: float(value) for name, value in self.scores.items()}})
 
 
+Unbounded = Number | Literal["inf", "-inf", "nan"]
+
+
+@dataclass(frozen=True)
+class StoredStudyRow(StudyRow):
+    """A row whose interval is open where nothing bounds it, in words as above."""
+
+    value: Unbounded  # type: ignore[assignment]
+    low: Unbounded  # type: ignore[assignment]
+    high: Unbounded  # type: ignore[assignment]
+
+    @property
+    def row(self) -> StudyRow:
+        return StudyRow(**{**vars(self), **{name: float(getattr(self, name)) for name in ("value", "low", "high")}})
+
+
 @dataclass(frozen=True)
 class RunDocument:
     """One run: `<out>/<dataset>/x<scale>/<model>.json`, and without images the first line of its journals."""
@@ -95,7 +111,7 @@ class StudyDocument:
     """What people said of models: `<out>/_study/<metric>.json`."""
 
     schema: int
-    scores: Annotated[tuple[StudyRow, ...], Meta(min_length=1)]
+    scores: Annotated[tuple[StoredStudyRow, ...], Meta(min_length=1)]
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
@@ -112,6 +128,14 @@ def run_to_json(run: Run) -> dict[str, Any]:
         **({"of": run.of} if run.of else {}),
         "environments": list(run.environments),
         "images": [row_to_json(row) for row in run.rows],
+    }
+
+
+def study_to_json(row: StudyRow) -> dict[str, Any]:
+    """A row of a study; what is not finite, such as the ends of an unbounded interval, as a word."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(row).items()
     }
 
 

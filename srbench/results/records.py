@@ -186,6 +186,8 @@ class SpeedRow:
 
     `energy_j` is the whole GPU's, in joules an image, where NVML counts it. `threads` is how many torch had (0: not
     kept, by an earlier srbench), `other_work` how many processors other programs took meanwhile, where that is known.
+    `p95_ms` is None of fewer than 20 repeats. `uncounted` names the operators that `gmacs` lacks, which is a lower
+    bound then. `processor` is what the model ran on.
     """
 
     model: Name
@@ -197,7 +199,7 @@ class SpeedRow:
     height: Side
     batch: Side
     p50_ms: Positive
-    p95_ms: Positive
+    p95_ms: Positive | None
     output_mp_per_s: Positive
     peak_memory_mib: Amount | None
     gmacs: Amount | None
@@ -207,6 +209,8 @@ class SpeedRow:
     energy_j: Amount | None = None
     threads: Count = 0
     other_work: Amount | None = None
+    uncounted: tuple[str, ...] = ()
+    processor: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How sure a mean is, and whether it differs from zero: one interval and one test, for tables, comparisons and speed.
 
-The 95 % interval reaches on each side as far as the wider of two: Student's t, which is exact for normal scores, and the
+The 95 % interval reaches on each side as far as the wider of two: Student's t, exact for normal scores, and the
 bootstrap-t (Efron and Tibshirani 1993, section 12.5), which follows skewed ones. Its test is the same turned round: the
 larger of both p-values, so that the interval leaves out zero where p < 0.05. What the interval covers at 5, 14 and 100
 images is simulated in `tests/srbench/test_coverage.py`. Everything is made the same way every time.
@@ -26,7 +26,7 @@ LEVEL = 0.95
 ALPHA = 1.0 - LEVEL
 SEED = 20_260_101
 FEWEST_RESAMPLED = 5
-"""Below, too many resamples hold one value alone, and their t is infinite; Student's t stands alone there."""
+"""Below, too many resamples hold one value alone, and have no t; Student's stands alone there."""
 
 _CHUNK = 1 << 20
 """How many values are drawn at once: memory stays small for a data set of thousands of images."""
@@ -93,9 +93,8 @@ def _mean_p(values: tuple[float, ...]) -> float:
     observed = float(scores.mean()) / error
     p = 2.0 * student.sf(abs(observed), len(scores) - 1)
     if len(scores) >= FEWEST_RESAMPLED:
-        p = max(
-            p, min(1.0, 2.0 * _tail(_resampled_t(scores) * math.copysign(1.0, observed), abs(observed), len(scores)))
-        )
+        drawn = _resampled_t(scores) * math.copysign(1.0, observed)
+        p = max(p, min(1.0, 2.0 * _tail(drawn, abs(observed), len(scores))))
     return float(p)
 
 
@@ -151,14 +150,14 @@ def _bounds(scores: Values) -> tuple[float, float]:
 
 
 def _resampled_t(scores: Values) -> Values:
-    """t of every resample, around the mean of the scores; those without spread are infinite, to the side of theirs."""
+    """t of every resample around the mean of the scores; resamples of one value alone have none, and are left out."""
     centred = scores - scores.mean()
     pieces = []
     for draw in _draws(len(scores)):
         values = centred[draw]
         means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(len(scores))
-        flat = np.ptp(values, axis=1) == 0.0
-        pieces.append(np.where(flat, np.copysign(math.inf, means), means / np.where(flat, 1.0, errors)))
+        spread = np.ptp(values, axis=1) > 0.0
+        pieces.append(means[spread] / errors[spread])
     return np.concatenate(pieces)
 
 
@@ -168,7 +167,7 @@ def _tail(drawn: Values, observed: float, n: int) -> float:
 
     count = int(np.count_nonzero(drawn >= observed))
     edge = float(np.partition(drawn, -_TAIL)[-_TAIL])
-    if count >= _TAIL or not math.isfinite(edge) or edge <= 0.0:
+    if count >= _TAIL or edge <= 0.0:
         return (1 + count) / (1 + len(drawn))
     stretch = edge / float(student.isf(_TAIL / len(drawn), n - 1))
     return float(student.sf(observed / stretch, n - 1))

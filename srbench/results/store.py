@@ -21,7 +21,7 @@ from srbench.base.errors import InputError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import atomic_file
 from srbench.results import environment
-from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
+from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results.records import Identity, Results, Row, Run, SpeedRow, StudyRow, refuse_differences
 
@@ -221,7 +221,7 @@ def _speed_path(out: Path, model: str, scale: int) -> Path:
 def write_study(out: Path, rows: Sequence[StudyRow]) -> Path:
     """Keep what people said, beside the runs it is about; it replaces an earlier study of the same kind."""
     path = out / STUDY_FOLDER / f"{rows[0].metric}.json"
-    write_json(path, {"schema": SCHEMA, "scores": [asdict(row) for row in rows]})
+    write_json(path, {"schema": SCHEMA, "scores": [study_to_json(row) for row in rows]})
     return path
 
 
@@ -250,7 +250,7 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
     if not runs and not speeds:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
     timings = tuple(row for document in speeds for row in document.speeds)
-    scores = tuple(row for document in studies for row in document.scores)
+    scores = tuple(row.row for document in studies for row in document.scores)
     return Results(tuple(runs), timings, folder, scores, tuple(damaged), data_root)
 
 

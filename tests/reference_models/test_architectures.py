@@ -160,3 +160,16 @@ def test_srcnn_begins_near_its_input() -> None:
     torch.manual_seed(0)
     y = torch.rand(1, 1, 24, 24)
     assert float((build("srcnn", 4).eval()(y) - y).detach().abs().mean()) < 0.05
+
+
+def test_multiply_adds_are_those_of_the_network_as_defined() -> None:
+    """SRResNet x4 at 120x80: 33 of 64 to 64, the first of 9x9, two of 64 to 256, the last of 9x9 at full size."""
+    from reference_models.architectures.srresnet import SRResNet
+    from srbench.benchmark.speed.macs import count_macs
+    from srbench.models.inference import Inference
+
+    pixels = 120 * 80
+    body = 81 * 3 * 64 + 33 * 9 * 64 * 64
+    expected = pixels * (body + (1 + 4) * 9 * 64 * 256 + 16 * 81 * 64 * 3)
+    found = count_macs(Inference(SRResNet(4).eval(), torch.device("cpu")), torch.rand(1, 3, 80, 120))
+    assert found is not None and found.giga == expected / 1e9 and round(found.giga, 3) == 21.294

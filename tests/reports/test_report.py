@@ -54,8 +54,9 @@ def test_caption_and_signatures_say_how_the_numbers_were_made(tmp_path: Path) ->
     text = "\n".join(lines(Results(tuple(runs())), tmp_path))
     assert "Set5 n = 2" in text and "95 % intervals" in text
     assert "PSNR-Y and SSIM-Y matlab, LPIPS nocrop. LR by matlab, ×4, fp32 eager. Made with srbench 0.1.0," in text
-    assert "- Set14 ×4 LPIPS: `srbench:0.1|lpips|conv:nocrop|x4|lr:matlab|set:Set14@set140|model:*|fp32|eager`" in text
-    assert text.count("`srbench:0.1|") == 6
+    signature = "srbench:0.1|lpips|conv:nocrop|x4|lr:matlab|set:Set14@set140|model:good|fp32|eager"
+    assert f"- Set14 ×4 LPIPS: `{signature}`" in text
+    assert text.count("`srbench:0.1|") == 9
 
 
 def test_partial_failed_unavailable_and_infinite_scores_are_told(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_partial_failed_unavailable_and_infinite_scores_are_told(tmp_path: Path)
 def test_nothing_but_failures_still_renders(tmp_path: Path) -> None:
     results = Results((failed_run("broken"), replace(made_run("empty", {}), error="UnavailableError: weights")))
     assert row(results, tmp_path, "broken")[1] == "failed"
-    assert [len(table(path)) for path in csv_report.write(results, tmp_path)] == [1, 1, 1]
+    assert [len(table(path)) for path in csv_report.write(results, tmp_path)] == [1, 1, 1, 1]
 
 
 def test_layout_is_chosen_by_the_user(tmp_path: Path) -> None:
@@ -105,7 +106,8 @@ def test_mixtures_are_refused(tmp_path: Path) -> None:
 
 def test_csv_files_have_the_columns_of_the_contract(tmp_path: Path) -> None:
     results = Results((made_run("good", {"psnr_y": [30.0, math.inf]}),), (made_speed("good"),))
-    summary, images, speed = map(table, csv_report.write(results, tmp_path))
+    summary, images, speed, signatures = map(table, csv_report.write(results, tmp_path))
+    assert signatures[1][:4] == ["Set5", "4", "good", "psnr_y"] and signatures[1][4].startswith("srbench:0.1|psnr_y|")
     assert summary[0] == ["dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n"]
     assert summary[1] == ["Set5", "4", "good", "psnr_y", "inf", "30.0", "inf", "2"]
     assert images == [
@@ -126,7 +128,7 @@ def test_command_writes_the_same_bytes_twice(tmp_path: Path) -> None:
     for out in outs:
         assert main(["report", str(results), "--out", str(out)]) == 0
     names = sorted(path.name for path in outs[0].iterdir())
-    assert names == ["images.csv", "report.md", "speed.csv", "summary.csv"]
+    assert names == ["images.csv", "report.md", "signatures.csv", "speed.csv", "summary.csv"]
     assert all((outs[0] / name).read_bytes() == (outs[1] / name).read_bytes() for name in names)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from srbench.analysis.claims import parse_value, read_claims
 from srbench.analysis.explain import Subject, matrix
-from srbench.analysis.mistakes import MISTAKES, made, with_next
+from srbench.analysis.mistakes import MISTAKES, _to_signed, made, with_next
 from srbench.base.errors import InputError
 from srbench.cli import main
 from srbench.images.files import write_image
@@ -117,7 +117,6 @@ def test_bad_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("28.43", "Set5", "matlab", "28.43 is PSNR-Y under basicsr"),
         ("26.70", "Set5", "matlab", "26.70 is PSNR-RGB under nocrop (26.699"),
         ("0.8104", "Set5", "", "0.8104 is SSIM-Y under matlab with LR by matlab-y (0.8104"),
-        ("28.36", "Set5", "matlab", "No convention gives 28.36."),
         (
             "28.36",
             "Set5",
@@ -125,7 +124,7 @@ def test_bad_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
             "But a mistake does: PSNR-Y under matlab by a mistake: SR through JPEG",
         ),
         ("24.87", "Set5", "matlab", "a mistake: BGR taken for RGB (24.867"),
-        ("26.09", "Set14", "matlab-legacy", "26.09 is PSNR-Y under grey-as-rgb"),
+        ("26.09", "Set14", "matlab-legacy", "PSNR-Y under grey-as-rgb with LR by matlab-legacy (26.087"),
     ],
 )
 def test_published_bicubic_figures_are_named(
@@ -170,7 +169,8 @@ def test_mistakes_are_scored_as_they_are_made() -> None:
             spoilt, against = made(mistake, sr, hr, next_hr)
             assert against is hr
             by_hand = image_tensor(expected[mistake.summary].astype(np.uint8), "cpu")
-            assert (quantise(spoilt).int() - by_hand.int()).abs().max() == 0, mistake.summary
+            allowed = int(mistake.spoil is _to_signed)  # ties, which floats may put on either side
+            assert (quantise(spoilt).int() - by_hand.int()).abs().max() <= allowed, mistake.summary
     (misplaced,) = (mistake for mistake in MISTAKES if mistake.misplaced)
     spoilt, against = made(misplaced, sr, hr, next_hr)
     assert spoilt.shape[-2:] == against.shape[:2] == (20, 20)

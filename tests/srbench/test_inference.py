@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from srbench.base.errors import JobError, UsageError
-from srbench.benchmark.speed.timing import count_gmacs, count_parameters, parse_size, peak_memory_mib, time_sizes
+from srbench.benchmark.speed.timing import (
+    count_parameters,
+    parse_size,
+    peak_memory_mib,
+    time_sizes,
+)
 from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.backends import accelerated
@@ -143,9 +148,8 @@ def test_devices() -> None:
 
 
 def test_gmacs_parameters_and_memory() -> None:
-    inference, x = Inference(Net(), CPU), torch.rand(1, 3, 50, 40)
+    inference = Inference(Net(), CPU)
     assert count_parameters(inference.upscaler) == 3 * 12 * 9 + 12
-    assert count_gmacs(inference, x) == pytest.approx(3 * 12 * 9 * 50 * 40 / 1e9)
     memory = peak_memory_mib(inference, torch.rand(1, 3, 1000, 1000))
     assert memory is None or 40 < memory < 400  # SR alone is 46 MiB
 

@@ -245,7 +245,7 @@ def test_speed_is_timed_once_and_again_when_asked(folder: Path, register: Regist
     register("models", "toy", toy.spec)
     (row,) = carry_out(request(folder, models=("toy",), speed=True)).speeds
     assert (row.width, row.height, row.batch, row.scale) == (120, 80, 1, 4)
-    assert 0 < row.p50_ms <= row.p95_ms
+    assert row.p95_ms is None or 0 < row.p50_ms <= row.p95_ms
     assert row.output_mp_per_s == pytest.approx(120 * 80 * 16 / 1e3 / row.p50_ms)
     calls = toy.calls
     carry_out(request(folder, models=("toy",), speed=True))

@@ -184,11 +184,11 @@ def test_mean_opinion_scores(results: Path, srbench: Srbench, tmp_path: Path) ->
     assert srbench("study", "make", results, folder, "--mode", "opinion", "--models", "bicubic,nearest") == 0
     made, answers = read_study(folder), Answers(folder)
     assert len(made.questions) == 6
-    rater = answers.new_rater()
-    for question in made.questions:
-        answers.add(rater, question.id, chosen(question, 0, "4" if question.models == ("bicubic",) else "2"))
+    for rater in (answers.new_rater(), answers.new_rater()):
+        for question in made.questions:
+            answers.add(rater, question.id, chosen(question, 0, "4" if question.models == ("bicubic",) else "2"))
     assert srbench("study", "score", folder) == 0
-    assert re.search(r"bicubic +4\.00 +\[4\.00, 4\.00\] +3\nnearest +2\.00", srbench.out)
+    assert re.search(r"bicubic +4\.00 +\[4\.00, 4\.00\] +6\nnearest +2\.00", srbench.out)
 
 
 def test_studies_that_cannot_be_made(

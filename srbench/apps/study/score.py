@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import RATINGS, Question, Study, read_study
@@ -26,7 +27,8 @@ Floats = npt.NDArray[np.float64]
 class Score:
     """`value` is in Elo points around 0 for pairs (100 points: preferred in 64 % of cases), from 1 to 5 for opinions.
 
-    `low` and `high` bound the 95 % interval; `n` counts the answers in which the model was shown.
+    It is NaN for a model that never met the others, not even through third ones. `low` and `high` bound the 95 %
+    interval, and are NaN where one rater or one image alone was asked; `n` counts the answers that showed the model.
     """
 
     model: str
@@ -43,7 +45,7 @@ Answer = tuple[str, Question, str]
 def score_study(folder: Path) -> tuple[Study, list[Score]]:
     """The study and the scores of its models, best first; raises `InputError` where nobody has answered."""
     study, given = _read(folder)
-    return study, sorted(_scores(study, given), key=lambda score: -score.value)
+    return study, sorted(_scores(study, given), key=lambda score: (math.isnan(score.value), -score.value))
 
 
 def study_rows(folder: Path) -> list[StudyRow]:
@@ -59,7 +61,7 @@ def study_rows(folder: Path) -> list[StudyRow]:
         rows += [
             StudyRow(METRICS[study.mode], dataset, scale, score.model, score.value, score.low, score.high,
                      len(images), len(here), len(raters), study.weights.get(f"{dataset}/x{scale}/{score.model}", ""))
-            for score in _scores(study, here) if score.n
+            for score in _scores(study, here) if math.isfinite(score.value)
         ]  # fmt: skip
     return rows
 
@@ -83,7 +85,8 @@ def _scores(study: Study, given: Sequence[Answer]) -> list[Score]:
     images = [f"{question.dataset}/x{question.scale}/{question.image}" for _, question, _ in given]
     tabulate, estimate = (_wins, bradley_terry) if study.mode == "pairs" else (_ratings, _means)
     table = np.stack([tabulate(models, question.models, choice) for _, question, choice in given])
-    values, low, high = _with_interval(table, images, estimate)
+    raters = [rater for rater, _, _ in given]
+    values, low, high = _with_interval(table, raters, images, estimate)
     counts = [sum(model in question.models for _, question, _ in given) for model in models]
     return [Score(*row) for row in zip(models, values.tolist(), low.tolist(), high.tolist(), counts, strict=True)]
 
@@ -114,7 +117,13 @@ def bradley_terry(wins: Floats) -> Floats:
 
     i beats j with probability `1 / (1 + exp(b_j - b_i))` (Bradley and Terry, Biometrika 39, 1952); b by Newton's
     method. Half a win for and against is added to each pair that met, which keeps a model that never lost finite.
+    Models that never met the others, not even through third ones, have no place on their scale: NaN.
     """
+    together = connected(wins + wins.T)
+    if not together.all():
+        values = np.full(len(wins), np.nan)
+        values[together] = bradley_terry(wins[np.ix_(together, together)])
+        return values
     wins = wins + PRIOR * (wins + wins.T > 0)
     games, strength = wins + wins.T, np.zeros(len(wins))
     for _ in range(100):
@@ -128,13 +137,33 @@ def bradley_terry(wins: Floats) -> Floats:
     return np.asarray((strength - strength.mean()) * ELO)
 
 
+def connected(games: Floats) -> npt.NDArray[np.bool_]:
+    """Which models are in the largest group of those that met, directly or through others; of two the first."""
+    from scipy.sparse.csgraph import connected_components
+
+    _, label = connected_components(games > 0, directed=False)
+    return np.asarray(label == np.argmax(np.bincount(label)))
+
+
 def _with_interval(
-    table: Floats, images: Sequence[str], estimate: Callable[[Floats], Floats]
+    table: Floats, raters: Sequence[str], images: Sequence[str], estimate: Callable[[Floats], Floats]
 ) -> tuple[Floats, Floats, Floats]:
-    """The estimate over all answers, and its percentiles over resamples of images: answers to one image go together."""
-    names = sorted(set(images))
-    totals = np.stack([table[[image == name for image in images]].sum(axis=0) for name in names])
+    """The estimate over all answers and its 95 % interval, for other raters and other images than these.
+
+    Raters and images are resampled both, each with all of its answers (the pigeonhole bootstrap, Owen, Annals of
+    Applied Statistics 1, 2007), which gives a standard error. The interval reaches Student's t of it, with as many
+    degrees of freedom as the fewer of both allow. One rater or one image tells nothing of others: there is none then.
+    """
+    value = estimate(table.sum(axis=0))
+    (rater, people), (image, pictures) = (np.unique(names, return_inverse=True) for names in (raters, images))
+    fewest = min(len(rater), len(image))
+    if fewest < 2:
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
     random = np.random.default_rng(0)
-    draws = [totals[random.integers(0, len(names), len(names))].sum(axis=0) for _ in range(RESAMPLES)]
-    low, high = np.nanquantile(np.stack([estimate(draw) for draw in draws]), [0.025, 0.975], axis=0)
-    return estimate(totals.sum(axis=0)), low, high
+    drawn = []
+    for _ in range(RESAMPLES):
+        times = [random.multinomial(len(names), np.full(len(names), 1 / len(names))) for names in (rater, image)]
+        drawn.append(estimate(np.tensordot(times[0][people] * times[1][pictures], table, axes=1)))
+    error = np.nanstd(np.stack(drawn), axis=0) * math.sqrt(fewest / (fewest - 1))
+    reach = float(student.ppf(0.975, fewest - 1)) * error
+    return value, value - reach, value + reach

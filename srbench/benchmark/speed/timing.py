@@ -10,14 +10,18 @@ import ctypes
 import re
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError
 from srbench.benchmark.speed import machine
+from srbench.benchmark.speed.macs import count_macs
 from srbench.models.inference import Inference, check_sr, synchronise
+from srbench.models.loaders.onnx import session_of
 from srbench.models.wrap import parameters_of
+from srbench.results import environment
 from srbench.results.records import SpeedRow
 
 if TYPE_CHECKING:
@@ -32,6 +36,9 @@ DEFAULT_SIZES: tuple[Size, ...] = ((120, 80),)
 
 MIN_REPEATS = 5
 MAX_REPEATS = 100
+FEWEST_FOR_P95 = 20
+"""Of fewer repeats the 95th percentile is the longest one, or near it; then none is given."""
+
 MIB = 2**20
 
 
@@ -76,7 +83,7 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
     x = noise(batch, size, device)
     graphs_before = graph_memory(device)
     first = seconds(inference, x)
-    gmacs = count_gmacs(inference, x)  # the second warm-up
+    macs = count_macs(inference, x)  # the second warm-up
     before = machine.look(device)
     times = [seconds(inference, x) for _ in range(MIN_REPEATS)]
     while sum(times) < budget_s and len(times) < MAX_REPEATS:
@@ -94,15 +101,17 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         height=height,
         batch=batch,
         p50_ms=float(p50),
-        p95_ms=float(p95),
+        p95_ms=float(p95) if len(times) >= FEWEST_FOR_P95 else None,
         output_mp_per_s=batch * width * height * scale**2 / 1e3 / float(p50),
         peak_memory_mib=peak_memory_mib(inference, x, graphs_before),
-        gmacs=gmacs,
+        gmacs=(macs.giga or None) if macs else None,
         params=count_parameters(inference.upscaler),
         first_ms=first * 1e3,
         repeats=len(times),
+        uncounted=macs.unknown if macs else (),
+        processor=environment.device_name(str(device)),
         energy_j=None if energy is None else energy / len(times) / batch,
-        threads=torch.get_num_threads(),
+        threads=0 if device.type == "cuda" else torch.get_num_threads(),
         other_work=None if others is None else round(others, 2),
     )
     return Timed(row, tuple(1e3 * time for time in times), tuple(machine.notes(device, before, after)))
@@ -146,19 +155,6 @@ def _by_events(inference: Inference, x: Tensor) -> tuple[Tensor, float]:
     return sr, start.elapsed_time(end) / 1e3
 
 
-def count_gmacs(inference: Inference, x: Tensor) -> float | None:
-    """Multiply-accumulates of one forward pass in 1e9, by torch's FlopCounterMode (convolutions and products).
-
-    Of the network itself, where a backend runs something made of it. None for what has no such steps: interpolations.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    counter = FlopCounterMode(display=False)
-    with counter:
-        inference.plainly(x)
-    return counter.get_total_flops() / 2e9 or None
-
-
 def count_parameters(upscaler: object) -> int:
     """Parameters of an upscaler that is a torch module; 0 for any other."""
     return sum(parameter.numel() for parameter in parameters_of(upscaler))
@@ -171,6 +167,8 @@ def peak_memory_mib(inference: Inference, x: Tensor, graphs_before: int = 0) -> 
     system. Taken apart from the timing, which it would slow down. A CUDA graph allocates nothing when it is replayed:
     what it uses was set aside when it was captured, and stays so. That counts too, as far as it is more than
     `graphs_before`, in bytes; a size whose graph finds room in what earlier ones set aside adds nothing.
+    ONNX Runtime, which keeps what it once took for later calls, is asked to give it back: the meaning is the same for
+    every backend.
     """
     import torch
 
@@ -180,11 +178,15 @@ def peak_memory_mib(inference: Inference, x: Tensor, graphs_before: int = 0) -> 
         inference(x)
         replayed = max(graph_memory(inference.device) - graphs_before, 0)
         return (torch.cuda.max_memory_allocated(inference.device) - before + replayed) / MIB
-    if not _return_freed_memory():
-        return None
-    before_mib = _status_mib("VmRSS")
-    inference(x)
-    return max(_status_mib("VmHWM") - before_mib, 0.0)
+    session = session_of(inference.upscaler)
+    with session.without_arena() if session else nullcontext():
+        if session:
+            inference(x)
+        if not _return_freed_memory():
+            return None
+        before_mib = _status_mib("VmRSS")
+        inference(x)
+        return max(_status_mib("VmHWM") - before_mib, 0.0)
 
 
 def graph_memory(device: torch.device) -> int:

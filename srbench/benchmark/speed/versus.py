@@ -85,7 +85,7 @@ def _seconds(inference: Inference, x: torch.Tensor) -> float:
 
 
 def ratio(a: str, b: str, ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """`ours / theirs`, paired by position; the interval is the bootstrap one of the mean logarithm."""
+    """`ours / theirs`, paired by position; the interval is that of the mean logarithm."""
     logs = mean_interval([math.log(one / other) for one, other in zip(ours, theirs, strict=True)])
     return Ratio(a, b, *_exponentials(logs), logs.n)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +32,23 @@ FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(doub
 class OnnxUpscaler:
     """An onnxruntime session as an upscaler: images go through main memory, batches of a fixed size one by one."""
 
-    def __init__(self, session: Any, scale: int) -> None:
+    def __init__(self, session: Any, scale: int, reopen: Callable[..., Any] | None = None) -> None:
+        """`reopen(arena=False)` opens the same session again."""
+        self.reopen = reopen
         self.session = session
         self.scale = scale
         (image,) = session.get_inputs()
         self.input, self.dtype, self.batch = image.name, FLOATS[image.type], image.shape[0]
+
+    @contextmanager
+    def without_arena(self) -> Iterator[None]:
+        """Within it a session runs that gives memory back after use, where the usual one keeps it for later calls."""
+        kept = self.session
+        self.session = kept if self.reopen is None else self.reopen(arena=False)
+        try:
+            yield
+        finally:
+            self.session = kept
 
     def __call__(self, lr: Tensor) -> Tensor:
         import numpy as np
@@ -44,6 +58,13 @@ class OnnxUpscaler:
         parts = np.split(pixels, len(pixels)) if self.batch == 1 else [pixels]
         made = [self.session.run(None, {self.input: part})[0] for part in parts]
         return torch.from_numpy(np.concatenate(made)).to(lr.device).float()
+
+
+def session_of(upscaler: Any) -> OnnxUpscaler | None:
+    """The session behind an upscaler, whatever wraps it; None where there is none."""
+    while upscaler is not None and not isinstance(upscaler, OnnxUpscaler):
+        upscaler = getattr(upscaler, "function", None) or getattr(upscaler, "network", None)
+    return upscaler
 
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:
@@ -61,7 +82,7 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     _refuse_baked_sizes(OnnxUpscaler(session, scale))
 
     def build(scale: int, device: torch.device) -> Upscaler:
-        return OnnxUpscaler(open_session(path, device.type), scale)
+        return open_upscaler(path, scale, device.type)
 
     ours = VALUES in session.get_modelmeta().custom_metadata_map
     return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime", probe=not ours)
@@ -76,7 +97,7 @@ def external_files(path: Path) -> list[Path]:
     try:
         import onnx
     except ImportError:
-        raise UnavailableError("onnx is not installed: pip install 'srbench[onnx]'") from None
+        raise UnavailableError(f"onnx is not installed: {install_hint('onnx')}") from None
     try:
         graph = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors share no base class
@@ -103,7 +124,13 @@ def _tensors(message: Any) -> Iterator[Any]:
                 yield from _tensors(part)
 
 
-def open_session(path: Path, device: str, provider: str = "") -> Any:
+def open_upscaler(path: Path, scale: int, device: str, provider: str = "") -> OnnxUpscaler:
+    """A file as an upscaler; raises as `open_session`."""
+    reopen = partial(open_session, path, device, provider)
+    return OnnxUpscaler(reopen(), scale, reopen)
+
+
+def open_session(path: Path, device: str, provider: str = "", *, arena: bool = True) -> Any:
     """An inference session on `cpu` or `cuda`, or on a named execution provider, such as `tensorrt` or `OpenVINO`.
 
     Raises `UnavailableError` without onnxruntime, or without the provider, and `InputError` for a damaged file.
@@ -121,6 +148,7 @@ def open_session(path: Path, device: str, provider: str = "") -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # warnings are about its own optimiser, and errors are raised too
     options.intra_op_num_threads = _threads()
+    options.enable_cpu_mem_arena = arena
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[found])
     except Exception as error:  # onnxruntime's errors share no base class

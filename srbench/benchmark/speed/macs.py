@@ -1,0 +1,139 @@
+"""Multiply-accumulates of one forward pass, as the network is defined.
+
+Counted are products of matrices and convolutions, wherever they come from: fused operators (attention, whole encoder
+layers) are taken apart for the counting pass. Left out, as everywhere: additions, norms, activations, interpolation.
+A module that computes its result in another way than it is defined, to be faster, may say so by an attribute
+`multiply_adds(output)`; then that is counted, and nothing inside. An operator that may multiply and is not
+known is named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.models.inference import Inference
+
+
+@dataclass(frozen=True)
+class Macs:
+    """How many, in 1e9; `unknown` names the operators that were not counted, and makes the number a lower bound."""
+
+    giga: float
+    unknown: tuple[str, ...] = ()
+
+
+def _matrices(a: Tensor, b: Tensor) -> int:
+    """`(…, m, k) @ (…, k, n)`, also where the second is a vector."""
+    return a.numel() * (b.shape[-1] if b.dim() > 1 else 1)
+
+
+def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
+    """Each output, or for a transposed one each input, times the kernel's values that it meets."""
+    transposed = bool(rest[4]) if len(rest) > 4 else False
+    return (x if transposed else out).numel() * math.prod(weight.shape[1:])
+
+
+def _deformable(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
+    return out.numel() * math.prod(weight.shape[1:])
+
+
+COUNTED: dict[str, Callable[..., int]] = {
+    "aten::mm": lambda out, a, b, *rest: _matrices(a, b),
+    "aten::mv": lambda out, a, b, *rest: _matrices(a, b),
+    "aten::dot": lambda out, a, b, *rest: a.numel(),
+    "aten::bmm": lambda out, a, b, *rest: _matrices(a, b),
+    "aten::addmm": lambda out, c, a, b, *rest: _matrices(a, b),
+    "aten::_addmm_activation": lambda out, c, a, b, *rest: _matrices(a, b),
+    "aten::addmv": lambda out, c, a, b, *rest: _matrices(a, b),
+    "aten::baddbmm": lambda out, c, a, b, *rest: _matrices(a, b),
+    "aten::addbmm": lambda out, c, a, b, *rest: _matrices(a, b),
+    "aten::_int_mm": lambda out, a, b, *rest: _matrices(a, b),
+    "aten::convolution": _convolution,
+    "aten::_convolution": _convolution,
+    "torchvision::deform_conv2d": _deformable,
+}
+
+HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_transformer", "_fft", "_cdist",
+         "mkldnn", "cudnn", "miopen", "_thnn", "_cslt", "_sparse", "_weight", "_scaled_mm", "quantized", "_trilinear",
+         "linear", "lstm", "gru", "rnn", "embedding_bag", "slow_conv", "thnn_conv")  # fmt: skip
+"""How names of torch's own operators begin that multiply, and that `COUNTED` and decomposition leave over."""
+
+
+def count_macs(inference: Inference, x: Tensor) -> Macs | None:
+    """Of one pass over `x`; None where nothing is to be seen, as for interpolations, compiled and foreign programs."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    total, unknown, hidden = 0, dict[str, None](), 0
+
+    class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal total
+            name, kwargs = func.name().partition(".")[0], kwargs or {}
+            if name not in COUNTED:
+                with self:
+                    taken_apart = func.decompose(*args, **kwargs)
+                if taken_apart is not NotImplemented:
+                    return taken_apart
+            out = func(*args, **kwargs)
+            if hidden:
+                return out
+            if name in COUNTED:
+                total += COUNTED[name](out, *args)
+            elif not name.startswith(("aten::", "prim::")) or name.removeprefix("aten::").startswith(HEAVY):
+                unknown[name] = None
+            return out
+
+    def enter(module: torch.nn.Module, _: Any) -> None:
+        nonlocal hidden
+        hidden += 1
+
+    def leave(module: torch.nn.Module, _: Any, out: Tensor) -> None:
+        nonlocal hidden, total
+        hidden -= 1
+        if not hidden:
+            total += module.multiply_adds(out)  # type: ignore[operator]
+
+    modules = [module for module in _modules(inference.upscaler) if hasattr(module, "multiply_adds")]
+    hooks = [module.register_forward_pre_hook(enter) for module in modules]
+    hooks += [module.register_forward_hook(leave) for module in modules]
+    try:
+        with _taken_apart(), Counter():  # type: ignore[no-untyped-call]
+            inference(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Macs(total / 1e9, tuple(unknown)) if total or unknown else None
+
+
+def _modules(thing: Any) -> Iterator[torch.nn.Module]:
+    """The torch modules inside an upscaler, through its wrappers."""
+    import torch
+
+    while thing is not None:
+        if isinstance(thing, torch.nn.Module):
+            yield from thing.modules()
+            return
+        thing = getattr(thing, "function", None) or getattr(thing, "network", None)
+
+
+@contextmanager
+def _taken_apart() -> Iterator[None]:
+    """Attention as the products that it is: without torch's fused paths."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -1,0 +1,122 @@
+"""Multiply-accumulates against closed forms, worked out by hand beside each case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.ops import DeformConv2d
+
+from srbench.benchmark.speed.macs import count_macs
+from srbench.models.inference import Inference
+from srbench.models.wrap import Scaled
+
+H, W = 16, 16
+PIXELS = H * W
+CPU = torch.device("cpu")
+
+
+class Net(nn.Module):
+    """A function of 16 channels, made of the image by repeating it: no products but the function's."""
+
+    scale = 1
+
+    def __init__(self, part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None = None) -> None:
+        super().__init__()
+        self.part, self.call = part, call or (lambda part, x: part(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.call(self.part, x.repeat(1, 6, 1, 1)[:, :16])
+        return x
+
+
+def macs(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None = None) -> float:
+    found = count_macs(Inference(Scaled(Net(part, call).eval(), 1), CPU), torch.rand(1, 3, H, W))
+    assert found is not None and not found.unknown
+    return found.giga * 1e9
+
+
+def tokens(x: Tensor) -> Tensor:
+    return x.flatten(2).mT
+
+
+def attend(part: nn.Module, x: Tensor) -> object:
+    return part(tokens(x), tokens(x), tokens(x), need_weights=False)
+
+
+def fused(layout: bool) -> Callable[[nn.Module, Tensor], object]:
+    """torch's own attention of 4 heads, in two layouts of memory, of which one used to be counted."""
+
+    def call(part: nn.Module, x: Tensor) -> object:
+        q = tokens(x).reshape(1, PIXELS, 4, 4)
+        q = q.transpose(1, 2).contiguous() if layout else q.transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(q, q, q)
+
+    return call
+
+
+def in_windows(part: nn.Module, x: Tensor) -> object:
+    """Swin's: 8x8 windows, one head."""
+    windows = x.reshape(1, 16, 2, 8, 2, 8).permute(0, 2, 4, 3, 5, 1).reshape(4, 64, 16)
+    return (windows @ windows.mT).softmax(-1) @ windows
+
+
+def deformed(part: nn.Module, x: Tensor) -> object:
+    return part(x, torch.zeros(1, 18, H, W))
+
+
+def summed(part: nn.Module, x: Tensor) -> object:
+    return torch.einsum("bchw,dc->bdhw", x, torch.rand(5, 16))
+
+
+ATTENTION = 2 * PIXELS * PIXELS * 16  # q·k and weights·v, over all heads together
+
+
+@pytest.mark.parametrize(
+    ("part", "call", "expected"),
+    [
+        pytest.param(nn.Conv2d(16, 32, 3, padding=1), None, PIXELS * 32 * 16 * 9, id="plain"),
+        pytest.param(nn.Conv2d(16, 32, 3, stride=2, padding=1), None, PIXELS // 4 * 32 * 16 * 9, id="strided"),
+        pytest.param(nn.Conv2d(16, 32, 3, padding=1, groups=4), None, PIXELS * 32 * 4 * 9, id="grouped"),
+        pytest.param(nn.Conv2d(16, 16, 5, padding=2, groups=16), None, PIXELS * 16 * 25, id="depthwise"),
+        pytest.param(nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1), None, PIXELS * 16 * 8 * 16, id="transposed"),
+        pytest.param(nn.ConvTranspose2d(16, 8, 2, 2, groups=4), None, PIXELS * 16 * 2 * 4, id="transposed grouped"),
+        pytest.param(DeformConv2d(16, 32, 3, padding=1), deformed, PIXELS * 32 * 16 * 9, id="deformable"),
+        pytest.param(nn.Linear(16, 48), lambda part, x: part(tokens(x)), PIXELS * 16 * 48, id="linear"),
+        pytest.param(nn.Identity(), summed, PIXELS * 16 * 5, id="einsum"),
+        pytest.param(nn.Identity(), fused(True), ATTENTION, id="attention"),
+        pytest.param(nn.Identity(), fused(False), ATTENTION, id="attention, another layout"),
+        pytest.param(nn.Identity(), in_windows, 4 * 2 * 64 * 64 * 16, id="attention in windows"),
+        pytest.param(
+            nn.MultiheadAttention(16, 4, batch_first=True), attend, PIXELS * 16 * 64 + ATTENTION, id="whole attention"
+        ),
+        pytest.param(
+            nn.TransformerEncoderLayer(16, 4, 32, batch_first=True),
+            lambda part, x: part(tokens(x)),
+            PIXELS * 16 * 64 + ATTENTION + 2 * PIXELS * 16 * 32,
+            id="encoder layer",
+        ),
+    ],
+)
+def test_closed_forms(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None, expected: int) -> None:
+    assert macs(part, call) == expected
+
+
+def test_an_operator_that_is_not_known_is_named() -> None:
+    net = Net(nn.Conv2d(16, 16, 1), lambda part, x: torch.fft.rfft2(part(x)))
+    found = count_macs(Inference(net.eval(), CPU), torch.rand(1, 3, H, W))
+    assert found is not None and found.giga * 1e9 == PIXELS * 16 * 16 and found.unknown == ("aten::_fft_r2c",)
+
+
+def test_nothing_to_see_is_no_number() -> None:
+    assert count_macs(Inference(Scaled(lambda x: x + 1, 1), CPU), torch.rand(1, 3, H, W)) is None
+
+
+def test_what_a_module_says_of_itself_is_counted_and_nothing_inside() -> None:
+    class Clever(nn.Conv2d):
+        def multiply_adds(self, out: Tensor) -> int:
+            return 7
+
+    assert macs(Clever(16, 16, 3)) == 7
