@@ -14,7 +14,11 @@ from srbench.cli.options import FOLDER, srbench_command, threads_option
 
 @srbench_command(
     help="Train a model by a recipe (srbench list recipes), and keep its best and last weights in OUT.\n\n"
-    "A training that was stopped goes on with --resume."
+    "A training that was stopped goes on with --resume.",
+    examples=(
+        "srbench train srcnn-quick --data my/training/images",
+        "srbench train srresnet-quick --data DIV2K --val Kodak24 --out runs/mine --threads 4",
+    ),
 )
 @click.argument("recipe")
 @click.option(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from srbench.base.errors import UsageError
+from srbench.cli.examples import EXAMPLES
 from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
@@ -18,14 +19,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Command(click.Command):
-    """A command that also takes `--debug` and `--offline`, which travel as environment variables."""
+    """A command that also takes `--debug` and `--offline`, which travel as environment variables.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Its help ends in `examples`; those of the built-in commands are in `srbench.cli.examples`.
+    """
+
+    def __init__(self, *args: Any, examples: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.examples = examples
         self.params += [
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
         ]
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        if examples := self.examples or EXAMPLES.get(context.command_path, ()):
+            with formatter.section("Examples"):
+                formatter.write("".join(f"  {line}\n" for line in examples))
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """`--model` means `--models` where only that is an option, and the other way round; so for every plural."""

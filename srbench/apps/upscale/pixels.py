@@ -59,7 +59,7 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     """SR of a picture by tiles, whatever its size; `Inference.tile` is `none`, a number, or `auto`, which is
     `AUTO_TILE` and half of it again while memory runs out.
     """
-    size = _first_tile(inference.tile, lr)
+    size = first_tile(inference.tile, lr)
     while True:
         try:
             return _by_tiles(inference, lr, size, progress)
@@ -71,7 +71,8 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
             size //= 2
 
 
-def _first_tile(tile: str, lr: Pixels) -> int:
+def first_tile(tile: str, lr: Pixels) -> int:
+    """The side of the first tiles tried, in LR pixels."""
     if tile == "auto":
         return AUTO_TILE
     if tile == "none":
