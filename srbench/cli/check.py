@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, CommaList, data_root_option, srbench_command
+from srbench.cli.options import FOLDER, data_root_option, srbench_command
+from srbench.cli.values import CommaList
 
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline

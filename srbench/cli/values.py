@@ -88,4 +88,5 @@ class Factor(click.FloatRange):
     """As `click.FloatRange`, of `2.5` or `x2.5`."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        return float(super().convert(value.strip("xX×") if isinstance(value, str) else value, param, context))
+        typed: Any = value.strip("xX×") if isinstance(value, str) else value
+        return float(super().convert(typed, param, context))

@@ -13,11 +13,14 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import torch
 from click.shell_completion import ShellComplete
 
+from srbench.base.threads import VARIABLES
 from srbench.cli import BUILT_IN, cli
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image, write_image
+from srbench.results.store import load_results
 from tests.conftest import Srbench
 from tests.test_packaging import PACKAGES, ROOT
 
@@ -92,8 +95,8 @@ def test_degrade_an_image_and_a_folder(srbench: Srbench, folder: Path, tmp_path:
 def test_speed_over_sizes(srbench: Srbench, tmp_path: Path) -> None:
     sizes = ["--sizes", "20x10,30x30", "--budget", "0", "--out", tmp_path]
     assert srbench("speed", "--models", "nearest,bicubic", *sizes) == 0
-    assert re.search(r"nearest +20x10 .* 5\n", srbench.out)
-    assert re.search(r"bicubic +30x30 .* 5\n", srbench.out)
+    assert re.search(r"nearest +eager +20x10 .* 5\n", srbench.out)
+    assert re.search(r"bicubic +eager +30x30 .* 5\n", srbench.out)
     assert srbench("speed", "--sizes", "20*10") == 2
     assert "write a size as WIDTHxHEIGHT, not '20*10'" in srbench.err
 
@@ -232,7 +235,7 @@ def test_each_help_has_two_examples_that_parse() -> None:
         lines = [line.strip() for line in examples.splitlines() if line.strip()]
         assert len(lines) >= 2, f"{path}: give it two in srbench/cli/examples.py"
         for line in lines:
-            assert line.startswith(path + " "), line
+            assert f"{line} ".startswith(path + " "), line
             try:
                 command.make_context(path, shlex.split(line.removeprefix(path)), parent=context)
             except click.ClickException as error:
@@ -269,3 +272,21 @@ def test_every_bad_file_is_named_at_once(srbench: Srbench, folder: Path, tmp_pat
     lines = srbench.err.splitlines()
     assert lines[0] == "srbench: 2 of 4 images cannot be used:"
     assert [Path(line.partition(":")[0].strip()).name for line in lines[1:]] == ["b.png", "d.png"]
+
+
+def test_threads_are_kept_with_scores_and_timings(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "1")  # so that what the option sets is undone
+    before = torch.get_num_threads()
+    words = ["run", "nearest", "--datasets", "samples", "--limit", "1", "--metrics", "psnr_y", "--out", tmp_path / "r"]
+    try:
+        for threads in (1, 1, 2):
+            assert srbench(*words, "--threads", threads) == 0
+            results = load_results(tmp_path / "r")
+            assert [row.threads for row in results.speeds] == [threads]  # other threads: timed anew
+    finally:
+        torch.set_num_threads(before)
+    assert results.runs[0].environments[0]["threads"] == 1
+    assert "threads 2" in srbench.out
