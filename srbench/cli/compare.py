@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.strict_json import dumps
+from srbench.base.words import counted
 from srbench.cli.options import FOLDER, MODELS, srbench_command
 from srbench.cli.values import complete
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FOOTNOTE = (
     "A − B is the mean of paired differences, with its bootstrap interval. p: Wilcoxon signed-rank, two-sided; Holm "
-    "over the {count} comparisons above. Told apart where p (Holm) < 0.05 and the interval leaves out 0."
+    "over the {count} above. Told apart where p (Holm) < 0.05 and the interval leaves out 0."
 )
 
 
@@ -46,7 +47,7 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str, style: s
     _print_differences(differences)
     if len(chosen) > 2:
         _print_ranks(places)
-    click.echo(FOOTNOTE.format(count=len(differences)))
+    click.echo(FOOTNOTE.format(count=counted(len(differences), "comparison")))
     return 0
 
 
