@@ -22,6 +22,10 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
     "OUT.\n\n"
     "A training that was stopped goes on with --resume.",
     kept="nothing was trained yet",
+    examples=(
+        "srbench train srcnn-quick --data my/training/images",
+        "srbench train srresnet-quick --data DIV2K --val Kodak24 --out runs/mine --threads 4",
+    ),
 )
 @click.argument("recipe")
 @click.option("--data", "sources", multiple=True, metavar="DIR", help=f"{SOURCE} May be repeated.")

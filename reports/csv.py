@@ -22,7 +22,6 @@ SUMMARY = ("dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "
 SPEED = (
     "model", "scale", "device", "precision", "backend", "width", "height", "batch",
     "p50_ms", "p95_ms", "output_mp_per_s", "peak_memory_mib", "gmacs", "params",
-    "threads", "other_work",
 )  # fmt: skip
 
 

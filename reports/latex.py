@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports import published
-from reports.speed import HEADINGS, speed_note, speed_rows
+from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.base.tex import escape
 from srbench.images.files import atomic_file
@@ -29,7 +29,7 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
         caption = "Published numbers beside ours, under the convention of the source."
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
     if results.speeds:
-        parts.append(_plain(HEADINGS, speed_rows(results), f"Speed. {speed_note(results)}".strip(), "speed"))
+        parts.append(_plain(*speed_table(results), f"Speed. {speed_note(results)}".strip(), "speed"))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "report.tex"
     with atomic_file(path) as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from reports import published
-from reports.speed import HEADINGS, speed_note, speed_rows
+from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
 from srbench.images.files import atomic_file
 from srbench.results.statistics import LEVEL
@@ -27,7 +27,8 @@ INTERVALS = (
 
 BESIDE = (
     "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. "
-    "Models of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is better."
+    "Models of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is "
+    "better."
 )
 
 
@@ -39,7 +40,7 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
     if beside := published.pairs(results, summarise(results)):
         parts += ["## Beside published numbers", _grid(published.HEADINGS, [pair.cells for pair in beside]), BESIDE]
     if results.speeds:
-        parts += ["## Speed", _grid(HEADINGS, speed_rows(results)), *filter(None, [speed_note(results)])]
+        parts += ["## Speed", _grid(*speed_table(results)), *filter(None, [speed_note(results)])]
     out.mkdir(parents=True, exist_ok=True)
     path = out / "report.md"
     with atomic_file(path) as file:

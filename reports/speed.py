@@ -15,6 +15,14 @@ HEADINGS = (
 )  # fmt: skip
 
 
+def speed_table(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows; without the threads where no timing tells them, as those of earlier versions."""
+    rows, place = speed_rows(results), HEADINGS.index("threads")
+    if any(row[place] != "–" for row in rows):
+        return list(HEADINGS), rows
+    return [name for name in HEADINGS if name != "threads"], [row[:place] + row[place + 1 :] for row in rows]
+
+
 def speed_rows(results: Results) -> list[list[str]]:
     """One row of text a timing, under `HEADINGS`; what was not measured is a dash."""
     order = list(dict.fromkeys((*results.models, *(row.model for row in results.speeds))))

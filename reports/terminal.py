@@ -66,11 +66,11 @@ def _scores(table: Table) -> Grid:
 
 def _speeds(results: Results) -> tuple[str, Grid]:
     """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title."""
-    rows = [dict(zip(speed.HEADINGS, row, strict=True)) for row in speed.speed_rows(results)]
-    common = [
-        name for name in ("scale", "device", "threads", "input", "batch") if len({row[name] for row in rows}) == 1
-    ]
-    shown = [name for name in speed.HEADINGS if name not in common and any(row[name] not in "–0" for row in rows)]
+    headings, body = speed.speed_table(results)
+    rows = [dict(zip(headings, row, strict=True)) for row in body]
+    usual = [name for name in ("scale", "device", "threads", "input", "batch") if name in headings]
+    common = [name for name in usual if len({row[name] for row in rows}) == 1]
+    shown = [name for name in headings if name not in common and any(row[name] not in "–0" for row in rows)]
     grid = _grid(shown, 1)
     for row in rows:
         grid.add_row(*(row[name] for name in shown))

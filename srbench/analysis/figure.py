@@ -72,7 +72,7 @@ def strips(
     """
     if len(crops) not in (0, 1, len(images)):
         raise UsageError(f"{len(crops)} crops for {len(images)} images: give one for each, or one for all")
-    each = list(crops) * len(images) if len(crops) == 1 else list(crops) or [None] * len(images)
+    each: Sequence[Crop | None] = [*crops] * len(images) if len(crops) == 1 else crops or [None] * len(images)
     for metric in metrics:
         if metric not in results.metrics:
             raise unknown("metric", metric, results.metrics)

@@ -91,7 +91,7 @@ def text_inches(text: str) -> float:
 
 def _whole_inches(strip: Strip, height: float) -> float:
     """The width of the whole image at the height that its panels leave, and at least that of its title."""
-    natural = (height - 2 * LINE - GAP) * strip.whole.shape[1] / strip.whole.shape[0]
+    natural: float = (height - 2 * LINE - GAP) * strip.whole.shape[1] / strip.whole.shape[0]
     return max(natural, text_inches(_title(strip)) + GAP)
 
 
@@ -122,8 +122,8 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
             picture = path.with_suffix("") / f"{number}-{index}.png"
             write_image(picture, panel.crop)
             written.append(picture)
-            file = f"{path.stem}/{picture.name}"
-            cells.append((rf"\includegraphics[width={0.96 / len(strip.panels):.3f}\linewidth]{{{file}}}", panel))
+            beside = f"{path.stem}/{picture.name}"
+            cells.append((rf"\includegraphics[width={0.96 / len(strip.panels):.3f}\linewidth]{{{beside}}}", panel))
         lines = [
             [image for image, _ in cells],
             [escape(panel.name) for _, panel in cells],

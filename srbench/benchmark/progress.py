@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.registry import load
+from srbench.base.words import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -58,7 +59,11 @@ class PlainProgress:
 
     def done(self, job: Job, run: Run) -> None:
         now = time.monotonic()
-        scored = f"{self._done.get(job.title, 0)} images in {now - self._since:.1f} s" if job.missing else "done before"
+        scored = (
+            f"{counted(self._done.get(job.title, 0), 'image')} in {now - self._since:.1f} s"
+            if job.missing
+            else "done before"
+        )
         self.note(f"{job.title}: {run.error or scored}")
         self._since = self._said = now
 

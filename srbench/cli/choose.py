@@ -52,7 +52,9 @@ def command(
     else:
         _print(found)
     if not within:
-        click.echo("srbench: no model is within this budget", err=True)
+        click.echo(
+            "srbench: no model is within this budget; the table says what each exceeds. Give a larger one", err=True
+        )
     return int(not within)
 
 

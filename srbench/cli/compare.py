@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.strict_json import dumps
+from srbench.base.words import counted
 from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
 from srbench.cli.values import complete
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FOOTNOTE = (
     "A − B is the mean of paired differences and its interval (Student's t or bootstrap-t, the wider on each side). p: "
-    "its test, two-sided; Holm over the {count} comparisons above. Told apart where p (Holm) < 0.05."
+    "its test, two-sided; Holm over the {count} above. Told apart where p (Holm) < 0.05."
 )
 
 
@@ -46,7 +47,7 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str, style: s
     _print_overall(compare_overall(loaded, combinations(chosen, 2), metric))
     if len(chosen) > 2:
         _print_ranks(places)
-    click.echo(FOOTNOTE.format(count=len(differences)))
+    click.echo(FOOTNOTE.format(count=counted(len(differences), "comparison")))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from srbench.base.errors import StoppedError, UsageError
+from srbench.cli.examples import EXAMPLES
 from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
@@ -27,16 +28,24 @@ class Command(click.Command):
     """A command that also takes `--debug` and `--offline`, which travel as environment variables.
 
     Its exit status is 1 at least where it had to leave out damaged files, see `read_results`.
-    `kept` is what its user is told on Ctrl-C: what is there of the work, and how to go on.
+    `kept` is what its user is told on Ctrl-C: what is there of the work, and how to go on. Its help ends in `examples`;
+    those of the built-in commands are in `srbench.cli.examples`.
     """
 
-    def __init__(self, *args: Any, kept: str = "nothing was kept", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, kept: str = "nothing was kept", examples: tuple[str, ...] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.kept = kept
+        self.kept, self.examples = kept, examples
         self.params += [
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),
         ]
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        if examples := self.examples or EXAMPLES.get(context.command_path, ()):
+            with formatter.section("Examples"):
+                formatter.write("".join(f"  {line}\n" for line in examples))
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """`--model` means `--models` where only that is an option, and the other way round; so for every plural."""

@@ -109,8 +109,16 @@ def _run(request: Request, ranks: Ranks) -> int:
     results = results.only(job.identity for job in made.jobs)
     print_results(results, request.metrics)
     tell_damaged(results)
+    _lead_on(request)
     named_but_missing = made.without_jobs and "all" not in request.models
     return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))
+
+
+def _lead_on(request: Request) -> None:
+    """Where the results lie, and what is done with them next; on stderr, so that tables can be piped."""
+    more = f"srbench report {request.out} --format html,tex"
+    more += f", or srbench figure {request.out} --image NAME" if request.save_images else ""
+    click.echo(f"Results: {request.out.absolute()}. Next: {more}", err=True)
 
 
 def chosen_sets(made: Plan) -> str:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from srbench.models.values import Hints
 
 
+USUAL = "srresnet"
+"""What most people want of a photograph: details, and none that were not there. docs/upscale.md says when another."""
+
+
 @srbench_command(
     help="Upscale INPUT, an image, a folder of images or a video, to OUTPUT.\n\n"
     "A folder's tree is kept, and images that OUTPUT already holds are left alone.",
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     "ref",
-    required=True,
+    default=USUAL,
+    show_default=True,
     metavar="REF",
     shell_complete=complete("models"),
     help="A name, a file, module:factory, or A+B.",
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
     "sheet",
     metavar="SHEET",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a PNG with details of an image: LR, bicubic and SR side by side.",
+    help="Also write, side by side: details of an image as a PNG, or the whole of a video as a video.",
 )
 @click.option("--force", is_flag=True, help="Do again what is already there.")
 @device_option
@@ -54,12 +59,11 @@ def command(
     precision: str, self_ensemble: bool, sheet: Path | None, force: bool, device: str,
 ) -> int:  # fmt: skip
     from srbench.apps.upscale.pixels import Enlarger
-    from srbench.base.errors import UsageError
     from srbench.models import find_model
     from srbench.models.inference import prepare, select_device
 
-    if sheet and (source.is_dir() or sheet.suffix.lower() != ".png"):
-        raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
+    if sheet:
+        _check_sheet(source, sheet)
     spec = find_model(ref, hints)
     own = _own_scale(spec, scale)
     inference = prepare(spec, own, select_device(device), precision=precision, tile=tile, self_ensemble=self_ensemble)
@@ -67,6 +71,17 @@ def command(
     if source.is_dir():
         return _folder(source, target, spec, enlarger, force)
     return _file(source, target / source.name if target.is_dir() else target, enlarger, spec.name, sheet)
+
+
+def _check_sheet(source: Path, sheet: Path) -> None:
+    from srbench.apps.upscale import video
+    from srbench.base.errors import UsageError
+
+    if source.is_dir():
+        raise UsageError(f"--compare {sheet}: for one image or video at a time, and {source} is a folder")
+    wanted = video.SUFFIXES if source.suffix.lower() in video.SUFFIXES else (".png",)
+    if sheet.suffix.lower() not in wanted:
+        raise UsageError(f"--compare {sheet}: beside {source.name} it ends in {' or '.join(wanted)}")
 
 
 def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
@@ -78,23 +93,19 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
 
 def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale import video
+    from srbench.apps.upscale.forecast import LARGE, forecast
     from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, refuse_unwritable, write_picture
-    from srbench.base.errors import UsageError
     from srbench.base.outputs import refuse_overwriting
 
     refuse_overwriting([target, *([sheet] if sheet else [])], [source])
+    start = time.monotonic()
     if source.suffix.lower() in video.SUFFIXES:
-        if sheet:
-            raise UsageError(f"--compare {sheet}: a PNG, for one image at a time")
-        with _progress(source.name) as progress:
-            count, notes = video.upscale_video(source, target, enlarger, progress)
-        for note in notes:
-            click.echo(f"{target}: {note}", err=True)
-        click.echo(f"{target}: {count} frames", err=True)
-        return 0
+        return _video(source, target, enlarger, name, sheet)
     check_target(target)
     lr = read_picture(source)
     refuse_unwritable(target, lr, enlarger.scale)
+    if lr.colour.shape[0] * lr.colour.shape[1] >= LARGE:
+        click.echo(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
     with _progress(source.name) as progress:
         picture = enlarge(lr, enlarger, progress)
     write_picture(target, picture)
@@ -102,15 +113,43 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         from srbench.apps.upscale.sheet import write_sheet
 
         write_sheet(sheet, lr.colour, picture.colour, name)
-    click.echo(f"{target}: {picture.colour.shape[1]}x{picture.colour.shape[0]}", err=True)
+    _tell(target, f"{picture.colour.shape[1]}x{picture.colour.shape[0]} by {name}", start)
+    if sheet:
+        _tell(sheet, "its details beside LR and bicubic")
     return 0
+
+
+def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
+    from srbench.apps.upscale.video import upscale_video
+    from srbench.base.words import counted
+
+    start = time.monotonic()
+    with _progress(source.name) as progress:
+        count, notes = upscale_video(source, target, enlarger, progress, sheet)
+    for note in notes:
+        click.echo(f"{target}: {note}", err=True)
+    _tell(target, counted(count, "frame"), start)
+    if sheet:
+        _tell(sheet, f"bicubic on the left, {name} on the right")
+    return 0
+
+
+def _tell(path: Path, what: str, start: float | None = None) -> None:
+    """What was written, and in what time."""
+    from srbench.apps.upscale.forecast import duration
+
+    click.echo(
+        f"{path}: {what}" + (f", in {duration(time.monotonic() - start)}" if start is not None else ""), err=True
+    )
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
     from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
+    from srbench.base.words import counted
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
+    start = time.monotonic()
     made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}
     pairs = plan_folder(source, target, made_by, force=force)
     count = 0
@@ -127,7 +166,8 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
     if others := passed_over(source, target):
         names = ", ".join(str(path.relative_to(source)) for path in others[:5]) + ", …" * (len(others) > 5)
         click.echo(f"passed over, being no images: {names} ({len(others)})", err=True)
-    click.echo(f"{target}: {len(pairs) - len(failed)} images done, {len(failed)} failed", err=True)
+    done_now = counted(len(pairs) - len(failed), "image")
+    _tell(target, f"{done_now} done, {len(failed)} failed", start)
     return int(bool(failed))
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from srbench.images.files import Image
 
 
+MOST_NAMED = 50
+"""Files that one error names."""
+
+
 @dataclass(frozen=True)
 class FileDataset:
     """Images on disk at one scale and one degradation.
@@ -101,13 +105,16 @@ class FileDataset:
 
 
 def _digests(files: Mapping[str, Path]) -> dict[str, FileDigest]:
-    """The digests of pixels by id; raises `InputError` for the first file that cannot be read."""
-    digests = {}
-    for id, digest in zip(files, file_digests(files.values()), strict=True):
-        if isinstance(digest, Exception):
-            raise digest
-        digests[id] = digest
-    return digests
+    """The digests of pixels by id; raises `InputError` that names every file which cannot be read."""
+    found = dict(zip(files, file_digests(files.values()), strict=True))
+    errors = [digest for digest in found.values() if isinstance(digest, Exception)]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        shown = [f"  {error}" for error in errors[:MOST_NAMED]]
+        rest = [f"  and {len(errors) - MOST_NAMED} more"] * (len(errors) > MOST_NAMED)
+        raise InputError("\n".join([f"{len(errors)} of {len(files)} images cannot be used:", *shown, *rest]))
+    return {id: digest for id, digest in found.items() if not isinstance(digest, Exception)}
 
 
 def short_digest(image: LowResolution) -> str:

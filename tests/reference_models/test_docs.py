@@ -160,6 +160,7 @@ def test_data_sets(workplace: Path, data_root: Path) -> None:
 def test_reports(workplace: Path, data_root: Path) -> None:
     copy_set(data_root, workplace / "data", "Set5")
     make_results("bicubic", "lanczos", data="Set5", images=True)
+    assert main(["speed", "--models", "bicubic,lanczos", "--sizes", "20x10", "--budget", "0"]) == 0
     run_page("docs/reports.md")
 
 

@@ -10,10 +10,10 @@ import torch
 
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.base.registry import entries
-from srbench.benchmark.speed.timing import count_parameters
+from srbench.benchmark.speed.timing import count_gmacs, count_parameters
 from srbench.models import load_model
 from srbench.models.backends import accelerated, exported, find_backend
-from srbench.models.inference import Inference
+from srbench.models.inference import Inference, prepare
 from srbench.models.spec import Backend, ModelSpec
 from srbench.models.wrap import Scaled
 from srbench.results.store import load_results
@@ -144,3 +144,12 @@ def test_a_backend_of_a_third_party(register: Register, srbench: Srbench) -> Non
     torch.testing.assert_close(accelerated(Net(), "louder:3", CPU, "fp32")(x), Net()(x) * 3)  # type: ignore[arg-type]
     assert srbench("list", "backends") == 0
     assert "louder" in srbench.out and "openvino" in srbench.out
+
+
+def test_gmacs_are_those_of_the_network_whatever_runs_it() -> None:
+    for package in NEEDS["onnx"]:
+        pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench-sr[onnx]'")
+    spec = ModelSpec("net", (2,), lambda scale, device: Net().eval())
+    x = torch.rand(1, 3, 8, 9)
+    eager, other = (prepare(spec, 2, torch.device("cpu"), backend=name) for name in ("eager", "onnx"))
+    assert count_gmacs(other, x) == count_gmacs(eager, x) > 0  # type: ignore[operator]

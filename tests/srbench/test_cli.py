@@ -6,16 +6,23 @@ import csv
 import io
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+import torch
 from click.shell_completion import ShellComplete
 
+from srbench.base.threads import VARIABLES
 from srbench.cli import BUILT_IN, cli
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image, write_image
+from srbench.results.store import load_results
 from tests.conftest import Srbench
+from tests.test_packaging import PACKAGES, ROOT
 
 
 def test_every_command_has_help(srbench: Srbench) -> None:
@@ -126,8 +133,8 @@ def test_degrade_an_image_and_a_folder(srbench: Srbench, folder: Path, tmp_path:
 def test_speed_over_sizes(srbench: Srbench, tmp_path: Path) -> None:
     sizes = ["--sizes", "20x10,30x30", "--budget", "0", "--out", tmp_path]
     assert srbench("speed", "--models", "nearest,bicubic", *sizes) == 0
-    assert re.search(r"nearest +20x10 .* 5\n", srbench.out)
-    assert re.search(r"bicubic +30x30 .* 5\n", srbench.out)
+    assert re.search(r"nearest +eager +20x10 .* 5\n", srbench.out)
+    assert re.search(r"bicubic +eager +30x30 .* 5\n", srbench.out)
     assert srbench("speed", "--sizes", "20*10") == 2
     assert "write a size as WIDTHxHEIGHT, not '20*10'" in srbench.err
 
@@ -244,3 +251,80 @@ def test_without_arguments_comes_the_help(srbench: Srbench) -> None:
 def test_values_complete_in_the_shell(words: list[str], incomplete: str, wanted: str) -> None:
     found = ShellComplete(cli, {}, "srbench", "_SRBENCH_COMPLETE").get_completions(words, incomplete)
     assert wanted in [item.value for item in found]
+
+
+def every_command(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inside = click.Context(command, info_name=name, parent=context)
+        if isinstance(command, click.Group):
+            yield from every_command(command, inside)
+        else:
+            yield inside.command_path, command, inside
+
+
+def test_each_help_has_two_examples_that_parse() -> None:
+    with click.Context(cli, info_name="srbench") as context:
+        found = list(every_command(cli, context))
+    assert len(found) > 20
+    for path, command, inside in found:
+        _, _, examples = command.get_help(inside).partition("Examples:\n")
+        lines = [line.strip() for line in examples.splitlines() if line.strip()]
+        assert len(lines) >= 2, f"{path}: give it two in srbench/cli/examples.py"
+        for line in lines:
+            assert f"{line} ".startswith(path + " "), line
+            try:
+                command.make_context(path, shlex.split(line.removeprefix(path)), parent=context)
+            except click.ClickException as error:
+                assert "does not exist" in error.format_message(), (line, error.format_message())
+
+
+def test_the_page_has_every_variable_and_status() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
+    code = [path.read_text(encoding="utf-8") for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+    used = {
+        name
+        for text in code
+        for name in re.findall(r"\b(?:SRBENCH_[A-Z_]*[A-Z]|NUMBA_CACHE_DIR|OMP_NUM_THREADS)\b", text)
+    }
+    assert listed == used
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", "1", "2", "130"]
+
+
+def test_after_a_run_comes_the_next_step(srbench: Srbench, tmp_path: Path) -> None:
+    assert srbench(*few("run", "bicubic"), "--save-images", "--out", tmp_path / "r") == 0
+    last = srbench.err.splitlines()[-1]
+    assert last == (
+        f"Results: {tmp_path / 'r'}. Next: srbench report {tmp_path / 'r'} --format html,tex, "
+        f"or srbench figure {tmp_path / 'r'} --image NAME"
+    )
+    assert "1 image in " in srbench.err
+
+
+def test_every_bad_file_is_named_at_once(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    (folder / "HR" / "b.png").write_bytes(b"not an image")
+    (folder / "HR" / "d.png").write_bytes(b"")
+    assert srbench("run", "bicubic", "--datasets", folder, "--out", tmp_path / "r") == 2
+    lines = srbench.err.splitlines()
+    assert lines[0] == "srbench: 2 of 4 images cannot be used:"
+    assert [Path(line.partition(":")[0].strip()).name for line in lines[1:]] == ["b.png", "d.png"]
+
+
+def test_threads_are_kept_with_scores_and_timings(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "1")  # so that what the option sets is undone
+    before = torch.get_num_threads()
+    words = ["run", "nearest", "--datasets", "samples", "--limit", "1", "--metrics", "psnr_y", "--out", tmp_path / "r"]
+    try:
+        for threads in (1, 1, 2):
+            assert srbench(*words, "--threads", threads) == 0
+            results = load_results(tmp_path / "r")
+            assert [row.threads for row in results.speeds] == [threads]  # other threads: timed anew
+    finally:
+        torch.set_num_threads(before)
+    assert results.runs[0].environments[0]["threads"] == 1
+    assert "threads 2" in srbench.out

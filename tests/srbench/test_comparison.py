@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.results.records import Results
 from srbench.results.statistics import holm, mean_interval, mean_p, stratified_p
+from tests.conftest import Srbench
 from tests.made_results import made_run, saved
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.02, 30)
@@ -172,3 +174,14 @@ def test_command_says_it_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "good is better than poor" in out and "not distinguishable" in out
     assert "Set5 ×4, PSNR-Y: 1. good 28." in out and "2= poor" in out and "2= same" in out
     assert main(["compare", str(folder), "--models", "good"]) == 2
+
+
+def test_a_comparison_as_json(srbench: Srbench, tmp_path: Path) -> None:
+    better = {"psnr_y": [30.0 + 0.1 * i for i in range(7)]}
+    runs = (made_run("a", better), made_run("b", {"psnr_y": [value - 1.0 for value in better["psnr_y"]]}))
+    folder = saved(tmp_path / "results", Results(runs))
+    assert srbench("compare", folder, "--format", "json") == 0
+    document = json.loads(srbench.out)
+    (paired,) = document["differences"]
+    assert (paired["better"], paired["verdict"], paired["interval"]["n"]) == ("a", "a is better than b", 7)
+    assert [(place["model"], place["rank"]) for place in document["ranks"]] == [("a", 1), ("b", 2)]

@@ -103,3 +103,13 @@ def test_what_cannot_be_exported(nets: None, srbench: Srbench, tmp_path: Path) -
     assert srbench("export", "net", tmp_path / "net.onnx", "--tolerance", "-1") == 1
     assert "differs from net by" in srbench.err and "not kept" in srbench.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_axes_of_an_onnx_file_have_names(nets: None, srbench: Srbench, tmp_path: Path) -> None:
+    assert srbench("export", "net", tmp_path / "net.onnx") == 0
+    import onnx
+
+    graph = onnx.load(tmp_path / "net.onnx").graph
+    (given,) = graph.input
+    sizes = [axis.dim_param or axis.dim_value for axis in given.type.tensor_type.shape.dim]
+    assert sizes == ["batch", 3, "height", "width"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +21,8 @@ from hypothesis import strategies as st
 from PIL import Image as pil
 from PIL import ImageCms
 
-from srbench.apps.upscale.pixels import resized, upscaled
+from srbench.apps.upscale import forecast
+from srbench.apps.upscale.pixels import Enlarger, resized, upscaled
 from srbench.apps.upscale.sheet import detailed, views
 from srbench.base.registry import entries
 from srbench.images.files import read_image, write_image
@@ -179,7 +183,7 @@ def test_a_comparison_sheet(
         near = np.abs(by_bicubic.astype(int) - sr) <= 1  # not all: MATLAB rounds and clamps between the axes
         assert near.mean() > 0.97 or scale == 2.5
     assert srbench(*words, "--compare", tmp_path / "sheet.jpg") == 2
-    assert "a PNG, for one image at a time" in srbench.err
+    assert "it ends in .png" in srbench.err
 
 
 def test_progress_is_told_tile_by_tile(photograph: Photograph) -> None:
@@ -223,7 +227,7 @@ def test_a_folder_keeps_its_tree_and_skips_what_is_done(
     before = (target / "a.png").stat().st_mtime_ns
     write_image(source / "d.png", photograph(5, 6))
     assert srbench(*options) == 0
-    assert "1 images done, 0 failed" in srbench.err
+    assert "1 image done, 0 failed" in srbench.err
     assert (target / "a.png").stat().st_mtime_ns == before
     assert srbench("upscale", source, target, "--model", "bicubic") == 2
     assert "holds pictures of nearest" in srbench.err
@@ -431,3 +435,79 @@ def test_twelve_megapixels_in_bounded_memory(tmp_path: Path) -> None:
     status, peak_mib = done.stdout.split()
     assert status == "0"
     assert int(peak_mib) < 2500
+
+
+def test_cmyk_by_its_embedded_profile(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow makes no CMYK profile, so a stand-in is read in its place: what counts is that the file's own is used."""
+    used: list[bytes] = []
+
+    def convert(picture: pil.Image, own: Any, to: object, **options: object) -> pil.Image:
+        used.append(own.tobytes())
+        assert options == {"renderingIntent": ImageCms.Intent.RELATIVE_COLORIMETRIC, "outputMode": "RGB"}
+        return pil.new("RGB", picture.size, (10, 20, 30))
+
+    monkeypatch.setattr(ImageCms, "profileToProfile", convert)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    pil.new("CMYK", (9, 7), (10, 200, 30, 0)).save(tmp_path / "cmyk.jpg", icc_profile=profile)
+    assert srbench("upscale", tmp_path / "cmyk.jpg", tmp_path / "big.png", "--model", "bicubic") == 0, srbench.err
+    with pil.open(tmp_path / "big.png") as picture:
+        assert (picture.mode, picture.size, picture.getpixel((3, 3))) == ("RGB", (36, 28), (10, 20, 30))
+        name = ImageCms.getProfileName(ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"])))
+    assert used == [profile] and "sRGB" in name
+
+
+def test_cmyk_with_a_profile_that_does_not_fit(srbench: Srbench, tmp_path: Path) -> None:
+    pil.new("CMYK", (9, 7)).save(tmp_path / "cmyk.jpg", icc_profile=SRGB)
+    assert srbench("upscale", tmp_path / "cmyk.jpg", tmp_path / "big.png", "--model", "bicubic") == 2
+    assert "cmyk.jpg: its colour profile cannot be used" in srbench.err
+
+
+def test_a_large_picture_is_told_beforehand(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "LARGE", 40 * 50)
+    pil.new("RGB", (50, 40), (9, 9, 9)).save(tmp_path / "a.png")
+    words = ["upscale", tmp_path / "a.png", tmp_path / "b.png", "--model", "bicubic", "--scale", "2"]
+    assert srbench(*words, "--tile", "32") == 0
+    first, *_, last = srbench.err.splitlines()
+    told = r"a\.png, by bicubic: 100x80 pixels, 4 tiles of 32 LR pixels: about \d+ s, and 0 MiB for the result"
+    assert re.fullmatch(told, first), first
+    assert re.fullmatch(r".*b\.png: 100x80 by bicubic, in \d+ s", last)
+    pil.new("RGB", (49, 40)).save(tmp_path / "a.png")
+    assert srbench(*words[:2], tmp_path / "c.png", *words[3:]) == 0
+    assert len(srbench.err.splitlines()) == 1
+
+
+def test_the_forecast_counts_what_tiles_have_in_common() -> None:
+    class Slow:
+        scale = 2
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            time.sleep(1e-6 * lr.shape[-1] * lr.shape[-2])
+            return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    enlarger = Enlarger(Inference(Slow(), CPU, tile="64"), 2)
+    found = forecast.forecast(enlarger, np.zeros((256, 256, 3), np.uint8))
+    assert (found.size, found.tiles, found.tile) == ((512, 512), 16, 64)
+    assert found.mib == 512 * 512 * 7 / 2**20
+    assert 0.06 < found.seconds < 2.0  # 1 us a pixel of 256 x 256 and their context, and what the machine adds
+
+
+def test_without_a_model_it_is_the_usual_one(srbench: Srbench, tmp_path: Path) -> None:
+    pil.new("RGB", (12, 10), (90, 120, 30)).save(tmp_path / "a.png")
+    assert srbench("upscale", tmp_path / "a.png", tmp_path / "b.png") == 0, srbench.err
+    assert "b.png: 48x40 by srresnet, in " in srbench.err
+
+
+def test_a_video_beside_bicubic(srbench: Srbench, tmp_path: Path) -> None:
+    write_video(tmp_path / "in.mp4", 3)
+    words = ["upscale", tmp_path / "in.mp4", tmp_path / "out.mp4", "--model", "nearest", "--scale", "2"]
+    assert srbench(*words, "--compare", tmp_path / "both.mp4") == 0, srbench.err
+    assert "both.mp4: bicubic on the left, nearest on the right" in srbench.err
+    import av
+
+    with av.open(str(tmp_path / "both.mp4")) as both, av.open(str(tmp_path / "out.mp4")) as out:
+        wide = [frame.to_ndarray(format="rgb24") for frame in both.decode(video=0)]
+        single = [frame.to_ndarray(format="rgb24") for frame in out.decode(video=0)]
+    assert len(wide) == len(single) == 3 and wide[0].shape == (96, 256, 3)
+    assert np.abs(wide[2][:, 128:].astype(int) - single[2]).mean() < 3.0
+    assert srbench(*words, "--compare", tmp_path / "both.png") == 2
+    assert "beside in.mp4 it ends in .mp4 or" in srbench.err

@@ -9,7 +9,9 @@
 | 16-bit grey PNG, 16-bit TIFF    | upscaled in 16 bits (baselines compute on the 8-bit grid, as MATLAB does) |
 | TIFF in which white is zero     | turned round: what is written says that black is zero                     |
 | 16-bit RGB PNG                  | refused: Pillow would cut it to 8 bits without a word                     |
-| several frames, CMYK, floats    | refused                                                                   |
+| CMYK with an embedded profile   | converted by it to sRGB, whose profile the result then has                |
+| several frames, other CMYK,     |                                                                           |
+| floats                          | refused                                                                   |
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image as pil
-from PIL import ImageOps
+from PIL import ImageCms, ImageOps
 
 from srbench.apps.upscale.pixels import Enlarger, Pixels, Progress
 from srbench.base.errors import InputError
@@ -69,8 +71,13 @@ def read_picture(path: Path) -> Picture:
 
 
 def _from_pillow(path: Path, picture: pil.Image) -> Picture:
+    if picture.mode == "CMYK" and picture.info.get("icc_profile"):
+        picture = _by_its_profile(path, picture)
     if picture.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"):
-        raise InputError(f"{path}: colour mode {picture.mode}; convert it to RGB first, by the profile that you mean")
+        raise InputError(
+            f"{path}: colour mode {picture.mode}; convert it to RGB first, by the profile that you mean: "
+            f"magick IN -profile CMYK.icc -profile sRGB.icc OUT.png"
+        )
     grey = picture.mode in ("1", "L", "LA")
     icc, turned = picture.info.get("icc_profile") or b"", ImageOps.exif_transpose(picture)
     exif, alpha, picture = _kept_exif(picture), None, turned
@@ -78,6 +85,20 @@ def _from_pillow(path: Path, picture: pil.Image) -> Picture:
         picture = picture.convert("RGBA")
         alpha = np.asarray(picture.getchannel("A"))
     return Picture(np.asarray(picture.convert("L" if grey else "RGB")), alpha, icc, exif)
+
+
+def _by_its_profile(path: Path, picture: pil.Image) -> pil.Image:
+    """CMYK as sRGB by the profile that the file holds (relative colorimetric); EXIF and orientation stay."""
+    srgb = ImageCms.createProfile("sRGB")
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        converted = ImageCms.profileToProfile(picture, own, srgb, renderingIntent=intent, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError) as error:
+        raise InputError(f"{path}: its colour profile cannot be used ({error}); convert it to RGB first") from error
+    assert converted is not None
+    converted.info["icc_profile"] = ImageCms.ImageCmsProfile(srgb).tobytes()
+    return converted
 
 
 def _kept_exif(picture: pil.Image) -> pil.Exif:

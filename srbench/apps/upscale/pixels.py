@@ -59,7 +59,7 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     """SR of a picture by tiles, whatever its size; `Inference.tile` is `none`, a number, or `auto`, which is
     `AUTO_TILE` and half of it again while memory runs out.
     """
-    side = _first_tile(inference.tile, lr)
+    side = first_tile(inference.tile, lr)
 
     def attempt(side: int | None) -> Pixels:
         return _by_tiles(inference, lr, side or max(lr.shape[:2]), progress)
@@ -72,7 +72,8 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
         raise JobError(told(error)) from error
 
 
-def _first_tile(tile: str, lr: Pixels) -> int:
+def first_tile(tile: str, lr: Pixels) -> int:
+    """The side of the first tiles tried, in LR pixels."""
     if tile == "auto":
         return AUTO_TILE
     if tile == "none":

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from srbench.apps.upscale.pixels import Enlarger
+from srbench.apps.upscale.pixels import Enlarger, Pixels, resized
 from srbench.apps.upscale.sound import Sound
 from srbench.base.errors import InputError, UnavailableError
 from srbench.base.packages import install_hint
@@ -42,29 +43,42 @@ CLOCKS = ("mpegts", "mpeg")
 
 
 def upscale_video(
-    source: Path, target: Path, enlarger: Enlarger, progress: Callable[[int, int], None]
+    source: Path,
+    target: Path,
+    enlarger: Enlarger,
+    progress: Callable[[int, int], None],
+    beside: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Upscale the first video stream and keep all audio; returns the number of frames, and notes on what else changed.
+
+    With `beside`, a second video shows every frame by bicubic on the left and by the model on the right, without audio.
 
     `progress(done, expected)` is called after each frame; expected is 0 where the file does not tell. The target
     appears when it is complete. Raises `UnavailableError` without PyAV, and `InputError` for a file that is no video,
     or that a player is to turn.
     """
     av = _pyav()
-    if target.suffix.lower() not in WRITTEN:
-        raise InputError(f"{target}: {target.suffix or 'no suffix'} is no video; write one of {', '.join(WRITTEN)}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.stem}.part{target.suffix}")
+    parts = {path: path.with_name(f".{path.stem}.part{path.suffix}") for path in (target, beside) if path}
+    for path in parts:
+        if path.suffix.lower() not in WRITTEN:
+            raise InputError(f"{path}: {path.suffix or 'no suffix'} is no video; write one of {', '.join(WRITTEN)}")
     try:
-        options = _container_options(target.suffix.lower())
-        with av.open(str(source)) as reader, av.open(str(unfinished), "w", container_options=options) as writer:
-            done = _Copy(reader, writer, source, enlarger).run(progress)
-        os.replace(unfinished, target)
+        with ExitStack() as files:
+            reader = files.enter_context(av.open(str(source)))
+            writers = []
+            for path, part in parts.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                options = _container_options(path.suffix.lower())
+                writers.append(files.enter_context(av.open(str(part), "w", container_options=options)))
+            done = _Copy(reader, writers, source, enlarger).run(progress)
+        for path, part in parts.items():
+            os.replace(part, path)
     except av.FFmpegError as error:
-        at = target if str(unfinished) in str(error) else source
+        at = next((path for path, part in parts.items() if str(part) in str(error)), source)
         raise InputError(f"{at}: {error.strerror or error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     return done
 
 
@@ -82,16 +96,23 @@ def _pyav() -> Any:
 
 
 class _Copy:
-    """One video on its way: packets in, frames through the model, packets out."""
+    """One video on its way: packets in, frames through the model, packets out.
 
-    def __init__(self, reader: InputContainer, writer: OutputContainer, source: Path, enlarger: Enlarger) -> None:
+    The second writer, if there is one, gets bicubic and SR side by side.
+    """
+
+    def __init__(
+        self, reader: InputContainer, writers: Sequence[OutputContainer], source: Path, enlarger: Enlarger
+    ) -> None:
         if not reader.streams.video:
             raise InputError(f"{source}: holds no video")
-        self.reader, self.writer, self.source, self.enlarger = reader, writer, source, enlarger
+        self.reader, self.writers, self.source, self.enlarger = reader, writers, source, enlarger
+        writer = writers[0]
         self.video: Any = reader.streams.video[0]
         self.video.thread_type = "AUTO"
         suffix = Path(writer.name).suffix.lower()
-        self.coded = _video_stream(writer, self.video, enlarger.scale)  # before the first packet: it writes the header
+        # Before the first packet, which writes the header.
+        self.coded = [_video_stream(one, self.video, enlarger.scale, n) for n, one in enumerate(writers, start=1)]
         framed = reader.format.name == "mpegts"
         self.sounds = {one.index: Sound(one, writer, suffix, framed=framed) for one in reader.streams.audio}
         self.start = (reader.start_time or 0) / 1e6 if reader.format.name in CLOCKS else 0.0
@@ -105,17 +126,26 @@ class _Copy:
                 continue
             self.times.see(packet)
             for frame in packet.decode():
-                sr = self.enlarger(_pixels(frame, self.source))
-                self.writer.mux(_encoded(self.coded, sr, frame, self.times.of(frame)))
+                self._write(_pixels(frame, self.source), frame, self.times.of(frame))
                 count += 1
                 progress(count, expected)
         if not count:
             raise InputError(f"{self.source}: no frame in it can be decoded")
-        self.writer.mux(self.coded.encode(None))
+        for writer, stream in zip(self.writers, self.coded, strict=True):
+            writer.mux(stream.encode(None))
         notes = [sound.note for sound in self.sounds.values() if sound.note]
         if subtitles := len(self.reader.streams.subtitles):
             notes.append(f"subtitles left out: {subtitles}")
         return count, notes
+
+    def _write(self, lr: Pixels, frame: Any, time: float) -> None:
+        sr = self.enlarger(lr)
+        pictures = [sr]
+        if len(self.writers) > 1:
+            bicubic = resized(lr, self.enlarger.scale, (sr.shape[0], sr.shape[1]))
+            pictures.append(np.concatenate([bicubic, sr], axis=1))
+        for writer, stream, picture in zip(self.writers, self.coded, pictures, strict=True):
+            writer.mux(_encoded(stream, picture, frame, time))
 
 
 class Times:
@@ -156,13 +186,13 @@ def _pixels(frame: Any, source: Path) -> Any:
     return frame.to_ndarray(format="rgb24")
 
 
-def _video_stream(writer: OutputContainer, video: Any, scale: float) -> Any:
-    """The stream to write, with the timing, shape of pixels and colour tags of the one that is read."""
+def _video_stream(writer: OutputContainer, video: Any, scale: float, across: int = 1) -> Any:
+    """The stream to write, `across` pictures wide, with timing, shape of pixels and colour tags as they are read."""
     suffix = Path(writer.name).suffix.lower()
     codec, options = CODECS.get(suffix, H264)
     stream: Any = writer.add_stream(codec, rate=video.average_rate or 25, options=dict(options))
     stream.height = round(video.codec_context.height * scale)
-    stream.width = round(video.codec_context.width * scale)
+    stream.width = round(video.codec_context.width * scale) * across
     even = stream.height % 2 == stream.width % 2 == 0
     if codec == "mpeg4" and not even:
         raise InputError(
