@@ -42,7 +42,7 @@ def forecast(enlarger: Enlarger, lr: Pixels) -> Forecast:
     inference = enlarger.inference
     tile = min(first_tile(inference.tile, lr), max(lr.shape[:2]))
     overlap = inference.overlap if tile < max(lr.shape[:2]) else 0
-    tiles = tiles_of(*lr.shape[:2], tile, inference.upscaler.scale, overlap)
+    tiles = tiles_of(lr.shape[0], lr.shape[1], tile, inference.upscaler.scale, overlap)
     work = sum((one.below - one.above) * (one.after - one.before) for one in tiles)
     top, left = (max(0, side // 2 - PIECE // 2) for side in lr.shape[:2])
     piece = lr[top : top + PIECE, left : left + PIECE]
