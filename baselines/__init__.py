@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from srbench.models.measured import measured
 from srbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KERNELS = {"nearest": "BOX", "bilinear": "TRIANGLE", "bicubic": "CUBIC", "lanczos": "LANCZOS3"}
 SCALES = (2, 3, 4, 8)
+MEASURED = measured("baselines")
 OFF_GRID = 1e-3
 """Farther than float32 moves an 8-bit value on its way to [0, 1] and back, in levels (at most 1.6e-5)."""
 
@@ -43,7 +45,8 @@ def _spec(name: str, summary: str, citation: str = "") -> ModelSpec:
     def build(scale: int, device: torch.device) -> Interpolation:
         return Interpolation(scale, KERNELS[name])
 
-    return ModelSpec(name, SCALES, build, licence="MIT", citation=citation, summary=summary)
+    known = MEASURED.get(name, {})
+    return ModelSpec(name, SCALES, build, licence="MIT", citation=citation, summary=summary, measured=known)
 
 
 NEAREST = _spec("nearest", "repeats each pixel")

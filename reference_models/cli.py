@@ -21,6 +21,8 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
     help="Train a model by RECIPE, a name (srbench list recipes) or a TOML file, and keep its best and last weights in "
     "OUT.\n\n"
     "A training that was stopped goes on with --resume.",
+    short_help="Train a model by a recipe, from folders of images to weights.",
+    section="Train",
     kept="nothing was trained yet",
     examples=(
         "srbench train srcnn-quick --data my/training/images",

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from srbench.base.assets import Asset
+from srbench.models.measured import measured
 from srbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
 
 PACKAGED = "package:reference_models/weights/"
+MEASURED = measured("reference_models")
 
 
 def _shipped(
@@ -27,7 +29,7 @@ def _shipped(
 ) -> ModelSpec:
     """A model whose weights are in this package; `start` is the model that its training began from."""
     weights = {scale: Asset(f"{PACKAGED}{name}-x{scale}.safetensors") for scale in scales}
-    spec = _spec(name, weights, "MIT", citation, summary)
+    spec = replace(_spec(name, weights, "MIT", citation, summary), measured=MEASURED.get(name, {}))
     return spec if start is None else replace(spec, interpolate=partial(_between, start, spec))
 
 

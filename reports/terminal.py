@@ -24,6 +24,8 @@ MODEL = re.compile(r"\|model:[^|]*")
 WIDE = 240
 """Columns of a table that goes into a pipe, where nothing needs to be folded."""
 
+UNBOUNDED = 10_000
+
 
 def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
     """Print the tables to stdout; returns no files. Raises `IncomparableError` for results that do not mix.
@@ -34,7 +36,7 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
 
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     for table in build(results, rows, columns):
-        if console.measure(_scores(table)).maximum <= console.width:
+        if _fits(_scores(table), console):
             _print(console, table)
         else:
             narrow = tuple(axis for axis in columns if axis != "dataset")
@@ -42,16 +44,25 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
                 _print(console, part)
     if results.speeds:
         title, grid = _speeds(results)
+        if not _fits(grid, console):
+            title, grid = _speeds(results, without="repeats")
         console.print(title, grid, sep="\n")
         if note := speed.speed_note(results):
             console.print(note, style="dim", markup=False)
     return []
 
 
+def _fits(grid: Grid, console: Console) -> bool:
+    boundless = console.options.update(width=UNBOUNDED)  # a measure is never wider than the width that it is given
+    return console.measure(grid, options=boundless).maximum <= console.width
+
+
 def _print(console: Console, table: Table) -> None:
     console.print(table.title, _scores(table), sep="\n", markup=False)
     columns = dict.fromkeys(MODEL.sub("|model:*", signature) for _, signature in table.signatures)
-    for line in (table.caption, *table.notes, *columns):
+    for line in (table.caption, *table.notes):
+        console.print(line, style="dim", markup=False, soft_wrap=not sys.stdout.isatty())
+    for line in columns:  # whole, so that they can be copied
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
 
@@ -64,13 +75,16 @@ def _scores(table: Table) -> Grid:
     return grid
 
 
-def _speeds(results: Results) -> tuple[str, Grid]:
-    """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title."""
+def _speeds(results: Results, without: str = "") -> tuple[str, Grid]:
+    """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title.
+
+    `without` is left out.
+    """
     headings, body = speed.speed_table(results)
     rows = [dict(zip(headings, row, strict=True)) for row in body]
     usual = [name for name in ("scale", "device", "threads", "input", "batch") if name in headings]
     common = [name for name in usual if len({row[name] for row in rows}) == 1]
-    shown = [name for name in headings if name not in common and any(row[name] not in "–0" for row in rows)]
+    shown = [name for name in headings if name not in (*common, without) and any(row[name] not in "–0" for row in rows)]
     grid = _grid(shown, 1)
     for row in rows:
         grid.add_row(*(row[name] for name in shown))
@@ -82,7 +96,7 @@ def _grid(headings: Sequence[str], left: int) -> Grid:
 
     grid = Grid()
     for index, heading in enumerate(headings):
-        grid.add_column(heading, justify="left" if index < left else "right")
+        grid.add_column(heading, justify="left" if index < left else "right", overflow="fold")
     return grid
 
 

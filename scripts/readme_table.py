@@ -1,51 +1,120 @@
-"""README's table, written anew from docs/leaderboard/summary.csv.
+"""What is shown of the leaderboard elsewhere, written anew from docs/leaderboard/*.csv.
 
 python scripts/readme_table.py
+
+That is the table of the README with the papers' numbers beside ours, what `srbench list models` says (`measured.csv` of
+each package with models), and that list in the README.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
 
+from srbench.analysis.claims import Claim, read_claims
+from srbench.results.summary import heading
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-SUMMARY = ROOT / "docs" / "leaderboard" / "summary.csv"
+LEADERBOARD = ROOT / "docs" / "leaderboard"
+PUBLISHED = ROOT / "reports" / "published.toml"
 DATASETS = ("Set5", "Set14", "B100", "Urban100")
-METRICS = {"psnr_y": (3, max), "ssim_y": (4, max), "lpips": (4, min)}
-"""Digits, and what is best."""
+METRICS = ("psnr_y", "ssim_y", "lpips")
+SCALE = 4
+PAPERS = {
+    "bicubic": ("bicubic", "published"),
+    "srcnn": ("srcnn", "its paper"),
+    "srresnet": ("srresnet", "its paper"),
+    "srgan": ("srgan", "its paper"),
+    "esrnet-6b": ("esrnet", "its paper, 23 blocks"),
+}
+"""Whose published numbers stand beneath a model's, and under which words."""
+
+FAMILIES = ("nearest", "bilinear", "bicubic", "lanczos", "srcnn", "srresnet", "esrnet-6b", "srgan", "esrgan-6b")
+"""The order of the rows: what a model was trained from stands above it. Others follow."""
+
+PACKAGES = ("baselines", "reference_models")
+
+Scores = dict[tuple[str, str, str], float]
 
 
 def table() -> str:
-    """Models in rows, data sets in columns, the three metrics in each cell, the best in bold."""
-    frame = pd.read_csv(SUMMARY).query("scale == 4")
-    scores = frame.set_index(["dataset", "metric", "model"])["mean"].to_dict()
-    models = list(frame["model"].unique())
-    best = {
-        (dataset, metric): pick(scores[dataset, metric, model] for model in models)
-        for dataset in DATASETS
-        for metric, (_, pick) in METRICS.items()
-    }
-
-    def cell(dataset: str, metric: str, model: str) -> str:
-        score = scores[dataset, metric, model]
-        text = f"{score:.{METRICS[metric][0]}f}"
-        return f"**{text}**" if score == best[dataset, metric] else text
-
+    """Models in rows, data sets in columns, the three metrics in a cell; bold is the best, and all that print alike."""
+    frame = pd.read_csv(LEADERBOARD / "summary.csv").query("scale == @SCALE")
+    scores: Scores = frame.set_index(["dataset", "metric", "model"])["mean"].to_dict()
+    known = list(frame["model"].unique())
+    models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]
+    claims = read_claims(PUBLISHED)
     lines = ["| ×4 | " + " | ".join(DATASETS) + " |", "|:--|" + "--:|" * len(DATASETS)]
     for model in models:
-        cells = (" / ".join(cell(dataset, metric, model) for metric in METRICS) for dataset in DATASETS)
+        cells = [" / ".join(_score(scores, dataset, metric, model) for metric in METRICS) for dataset in DATASETS]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
+        if model in PAPERS:
+            name, words = PAPERS[model]
+            cells = [" / ".join(_claimed(claims, dataset, metric, name) for metric in METRICS) for dataset in DATASETS]
+            lines.append(f"| *{words}* | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
+def _score(scores: Scores, dataset: str, metric: str, model: str) -> str:
+    about = heading(metric)
+    column = [value for (where, what, _), value in scores.items() if (where, what) == (dataset, metric)]
+    best = (max if about.higher_is_better else min)(column)
+    text = about.format(scores[dataset, metric, model])
+    return f"**{text}**" if text == about.format(best) else text
+
+
+def _claimed(claims: list[Claim], dataset: str, metric: str, model: str) -> str:
+    """The number of a paper as it is printed there; a dash where it has none that is made as ours are."""
+    wanted = (dataset, metric, model, SCALE)
+    found = [claim for claim in claims if (claim.dataset, claim.metric, claim.model, claim.scale) == wanted]
+    return f"*{found[0].text}*" if found else "–"
+
+
+def measured(package: str) -> str:
+    """`measured.csv` of a package, see `srbench.models.measured`."""
+    scores = pd.read_csv(LEADERBOARD / "summary.csv").query("scale == @SCALE and dataset == 'Set5'")
+    means = scores.pivot_table(index="model", columns="metric", values="mean")
+    speeds = pd.read_csv(LEADERBOARD / "speed.csv").query("scale == @SCALE").drop_duplicates("model").set_index("model")
+    homes = {entry.name: entry.module.partition(".")[0] for entry in entry_points(group="srbench.models")}
+    lines = ["model,scale,params,gmacs,size,psnr_y,lpips"]
+    for name in means.index:
+        if homes.get(name) == package:
+            speed, score = speeds.loc[name], means.loc[name]
+            gmacs = "" if pd.isna(speed["gmacs"]) else f"{speed['gmacs']:.4f}"
+            size = f"{speed['width']}x{speed['height']}"
+            lines.append(f"{name},{SCALE},{speed['params']},{gmacs},{size},{score['psnr_y']:.6f},{score['lpips']:.6f}")
+    return "\n".join(lines) + "\n"
+
+
+def listed() -> str:
+    """What `srbench list models` prints at 80 columns on a machine that has fetched nothing."""
+    with tempfile.TemporaryDirectory() as empty:
+        environment = {**os.environ, "COLUMNS": "80", "SRBENCH_CACHE": empty, "SRBENCH_WEIGHTS": empty}
+        command = [sys.executable, "-m", "srbench", "list", "models"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=True)
+    return f"```\n{done.stdout}```\n"
+
+
 def written(page: str) -> str:
-    """The page with its table replaced: what lies between the head of the table and the next empty line."""
-    start = page.index("| ×4 | Set5 |")
-    end = page.index("\n\n", start) + 1
-    return page[:start] + table() + page[end:]
+    """The page with its table and its list of models replaced."""
+    return _between(_between(page, "leaderboard", table()), "models", listed())
+
+
+def _between(page: str, name: str, text: str) -> str:
+    """The page with `text` between the comments `<!-- NAME -->` and `<!-- end of NAME -->`."""
+    first, last = f"<!-- {name}: written by scripts/readme_table.py -->\n", f"<!-- end of {name} -->"
+    before, after = page.index(first) + len(first), page.index(last)
+    return f"{page[:before]}\n{text}\n{page[after:]}"
 
 
 if __name__ == "__main__":
+    for package in PACKAGES:
+        (ROOT / package / "measured.csv").write_text(measured(package), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -23,27 +23,41 @@ from srbench import __version__
 from srbench.base.errors import SrbenchError, UsageError
 from srbench.base.registry import entries, load, package_of, unknown
 
-BUILT_IN = {
-    "run": "Score models on data sets, and time them.",
-    "score": "Score the saved images of earlier runs again.",
-    "report": "Turn results into tables, plots and a page.",
-    "figure": "Draw crops by every model beside HR: the figure of a paper.",
-    "check": "Compare results with a baseline; fail on a regression.",
-    "compare": "Compare two models image by image, with statistics.",
-    "explain": "Say which convention gives a number.",
-    "claims": "Check a list of published numbers.",
-    "verify": "Make the score of a signature again.",
-    "speed": "Time models over a list of input sizes.",
-    "choose": "Name the best model within a budget of time or memory.",
-    "upscale": "Upscale an image, a folder of them, or a video.",
-    "export": "Write a model as ONNX, TorchScript or torch.export.",
-    "study": "Ask people which model they prefer.",
-    "measure": "Score two images, or two folders of them.",
-    "degrade": "Make LR images from HR images.",
-    "data": "List, prepare, verify and audit data sets.",
-    "list": "List models, data sets, metrics, conventions and more.",
-    "doctor": "Say what is installed and what is missing, for a bug report.",
+SECTIONS = {
+    "Measure": {
+        "run": "Score models on data sets, and time them.",
+        "measure": "Score two images, or two folders of them.",
+        "score": "Score the saved images of earlier runs again.",
+        "speed": "Time models over a list of input sizes.",
+        "check": "Compare results with a baseline; fail on a regression.",
+    },
+    "Look": {
+        "report": "Turn results into tables, plots and a page.",
+        "figure": "Draw crops by every model beside HR: the figure of a paper.",
+        "compare": "Compare two models image by image, with statistics.",
+        "choose": "Name the best model within a budget of time or memory.",
+        "study": "Ask people which model they prefer.",
+        "explain": "Say which convention gives a number.",
+        "claims": "Check a list of published numbers.",
+        "verify": "Make the score of a signature again.",
+    },
+    "Train": {},
+    "Use": {
+        "upscale": "Upscale an image, a folder of them, or a video.",
+        "export": "Write a model as ONNX, TorchScript or torch.export.",
+    },
+    "Prepare": {
+        "data": "List, prepare, verify and audit data sets.",
+        "degrade": "Make LR images from HR images.",
+        "list": "List models, data sets, metrics, conventions and more.",
+        "doctor": "Say what is installed and what is missing, for a bug report.",
+    },
 }
+"""The built-in commands by what they are for; commands of packages join a section by their `section`."""
+
+OTHER = "From other packages"
+LINE = 70
+BUILT_IN = {name: text for commands in SECTIONS.values() for name, text in commands.items()}
 
 
 NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -78,9 +92,25 @@ class LazyGroup(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        names = self.list_commands(context)
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, BUILT_IN.get(name) or f"From {_package(name)}.") for name in names])
+        sections = {title: [*commands.items()] for title, commands in SECTIONS.items()}
+        for name in entries("commands"):
+            title, told = self._told(name)
+            sections.setdefault(title, []).append((name, told))
+        width = max(len(name) for lines in sections.values() for name, _ in lines)
+        for title, lines in sections.items():
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), told) for name, told in lines])
+
+    def _told(self, name: str) -> tuple[str, str]:
+        """Section and line of a command of a package, as it says itself, else where it comes from."""
+        try:
+            command = self._registered(name)
+        except SrbenchError as error:
+            return OTHER, str(error)
+        section = getattr(command, "section", "")
+        told = command.get_short_help_str(LINE) or f"From {_package(name)}."
+        return section if section in SECTIONS else OTHER, told
 
 
 def _package(name: str) -> str:

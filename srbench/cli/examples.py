@@ -89,6 +89,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "srbench list": (
         "srbench list models",
-        "srbench list conventions",
+        "srbench list metrics --format json",
     ),
 }  # fmt: skip

@@ -29,14 +29,20 @@ class Command(click.Command):
 
     Its exit status is 1 at least where it had to leave out damaged files, see `read_results`.
     `kept` is what its user is told on Ctrl-C: what is there of the work, and how to go on. Its help ends in `examples`;
-    those of the built-in commands are in `srbench.cli.examples`.
+    those of the built-in commands are in `srbench.cli.examples`. `section` is the heading under which the help of
+    srbench has the command of a package.
     """
 
     def __init__(
-        self, *args: Any, kept: str = "nothing was kept", examples: tuple[str, ...] = (), **kwargs: Any
+        self,
+        *args: Any,
+        kept: str = "nothing was kept",
+        examples: tuple[str, ...] = (),
+        section: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.kept, self.examples = kept, examples
+        self.kept, self.examples, self.section = kept, examples, section
         self.params += [
             _switch("--offline", "SRBENCH_OFFLINE", "Fetch nothing; what is missing is shown as n/a."),
             _switch("--debug", "SRBENCH_DEBUG", "Show the traceback of an error."),

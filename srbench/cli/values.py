@@ -49,9 +49,9 @@ class Names(CommaList):
 
 def names_of(kind: str) -> Iterable[str]:
     """The names that `srbench list KIND` shows; nothing for a kind without a list."""
-    from srbench.cli.list import TABLES
+    from srbench.cli.list import KINDS
 
-    return [line[0] for line in TABLES[kind](None)] if kind in TABLES else []
+    return KINDS[kind].names() if kind in KINDS else []
 
 
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

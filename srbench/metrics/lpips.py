@@ -168,5 +168,7 @@ LPIPS = Metric(
     higher_is_better=False,
     digits=4,
     label="LPIPS",
+    citation="Zhang et al., CVPR 2018",
+    summary="learned perceptual distance, v0.1, AlexNet",
     variant=_variant,
 )

@@ -35,4 +35,5 @@ class Metric:
     digits: int = 3
     label: str = ""
     citation: str = ""
+    summary: str = ""
     variant: Callable[[], str] = field(default=lambda: "", compare=False)

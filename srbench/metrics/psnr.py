@@ -38,5 +38,6 @@ def _load(convention: Convention, device: torch.device) -> ScoreFunction:
     return fast_psnr if kernels(device) else psnr
 
 
-PSNR_Y = Metric("psnr_y", "y", _load, label="PSNR-Y")
-PSNR_RGB = Metric("psnr_rgb", "rgb", _load, convention="rgb", label="PSNR-RGB")
+SUMMARY = "peak signal-to-noise ratio in dB"
+PSNR_Y = Metric("psnr_y", "y", _load, label="PSNR-Y", summary=SUMMARY)
+PSNR_RGB = Metric("psnr_rgb", "rgb", _load, convention="rgb", label="PSNR-RGB", summary=SUMMARY)

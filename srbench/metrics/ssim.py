@@ -104,5 +104,6 @@ def _load(convention: Convention, device: torch.device) -> ScoreFunction:
     return partial(ssim, window=convention.window)
 
 
-SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y")
-SSIM_RGB = Metric("ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB")
+ABOUT = {"summary": "structural similarity", "citation": "Wang et al., IEEE TIP 13(4), 2004"}
+SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y", **ABOUT)
+SSIM_RGB = Metric("ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB", **ABOUT)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from srbench.base.assets import Asset
+    from srbench.models.measured import Measured
 
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -36,6 +37,7 @@ class ModelSpec:
     `build(scale, device)` makes an upscaler whose weights are on `device`; it may raise `UnavailableError`.
     `weights` maps a scale to the file behind it; a model without weights leaves it empty. `digest(scale)`, where it is
     given, is the sha256 (hex) of everything that the output depends on, in place of that of the weights file.
+    `measured` has, by scale, what `srbench list models` shows of it.
     `interpolate(a)`, for a in [0, 1], is the model between the one that this one was trained from (0) and this one (1).
 
     A loader of weights files sets `probe` where the file does not say which values the network takes; srbench then
@@ -52,6 +54,7 @@ class ModelSpec:
     licence: str = ""
     citation: str = ""
     summary: str = ""
+    measured: Mapping[int, Measured] = field(default_factory=dict)
     probe: bool = False
     values: str = ""
     remark: str = ""
