@@ -94,12 +94,12 @@ def measured(package: str) -> str:
 
 
 def listed() -> str:
-    """What `srbench list models` prints at 80 columns on a machine that has fetched nothing."""
+    """The table that `srbench list models` prints at 80 columns on a machine that has fetched nothing."""
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, "COLUMNS": "80", "SRBENCH_CACHE": empty, "SRBENCH_WEIGHTS": empty}
         command = [sys.executable, "-m", "srbench", "list", "models"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=True)
-    return f"```\n{done.stdout}```\n"
+    return f"```\n{done.stdout.partition(chr(10) * 2)[0]}\n[…]\n```\n"
 
 
 def written(page: str) -> str:
