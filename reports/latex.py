@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from srbench.results.records import Results
 
 
-def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
+def write(
+    results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
+) -> list[Path]:
     """Write `report.tex` into the folder `out`; raises `IncomparableError` for results that do not mix."""
     parts = ["% needs \\usepackage{booktabs}"]
-    for table in build(results, rows, columns):
+    for table in build(results, rows, columns, papers):
         parts += [_scores(table), _intervals(table)]
     if beside := published.pairs(results, summarise(results)):
         caption = "Published numbers beside ours, under the convention of the source."

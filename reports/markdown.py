@@ -32,10 +32,12 @@ BESIDE = (
 )
 
 
-def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
+def write(
+    results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
+) -> list[Path]:
     """Write `report.md` into the folder `out`; raises `IncomparableError` for results that do not mix."""
     parts = ["# Super-resolution scores"]
-    for table in build(results, rows, columns):
+    for table in build(results, rows, columns, papers):
         parts += _scores(table)
     if beside := published.pairs(results, summarise(results)):
         parts += ["## Beside published numbers", _grid(published.HEADINGS, [pair.cells for pair in beside]), BESIDE]

@@ -7,14 +7,17 @@ metric, wherever the layout puts them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from srbench.base.errors import UsageError
 from srbench.base.registry import unknown
 from srbench.results.records import Results, Run
 from srbench.results.summary import STUDIED, Score, heading, in_order, summarise
+
+if TYPE_CHECKING:
+    from srbench.analysis.claims import Claim
 
 Item = TypeVar("Item")
 AXES = ("scale", "dataset", "metric", "model")
@@ -44,18 +47,31 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def build(results: Results, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Table]:
-    """Every table of the results in a layout.
+def build(
+    results: Results, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
+) -> list[Table]:
+    """Every table of the results in a layout; with `papers`, published numbers stand in a row under a model's.
 
     Raises `UsageError` for an axis that is unknown, missing from the rows, or on both sides, and `IncomparableError`
     for results that do not mix.
     """
     check_layout(rows, columns)
+    if papers and "model" not in rows:
+        raise UsageError("--papers puts rows under those of models: have model among --rows")
     scores = summarise(results)
     ranks = rank(scores)
+    claimed = _claimed(results, scores) if papers else {}
     others = [axis for axis in AXES if axis not in (*rows, *columns)]
     return [
-        _table(results, [score for score in scores if _key(score, others) == section], ranks, rows, columns, others)
+        _table(
+            results,
+            [score for score in scores if _key(score, others) == section],
+            ranks,
+            claimed,
+            rows,
+            columns,
+            others,
+        )
         for section in _distinct(_key(score, others) for score in scores)
     ]
 
@@ -92,24 +108,41 @@ def _table(
     results: Results,
     scores: list[Score],
     ranks: dict[Score, int],
+    claimed: Mapping[Score, Claim],
     rows: Sequence[str],
     columns: Sequence[str],
     others: Sequence[str],
 ) -> Table:
     across = _distinct(_key(score, columns) for score in scores)
     cells = {(_key(score, rows), _key(score, columns)): _cell(score, ranks.get(score, 0)) for score in scores}
+    papers = {(_key(score, rows), _key(score, columns)): claimed[score] for score in scores if score in claimed}
+    body = []
+    for key in _distinct(_key(score, rows) for score in scores):
+        body.append((tuple(map(_label, rows, key)), [cells.get((key, column), Cell("–")) for column in across]))
+        if any(row == key for row, _ in papers):
+            texts = [papers[key, column].text if (key, column) in papers else "–" for column in across]
+            body.append((tuple(map(_label_of_paper, rows, key)), [Cell(text) for text in texts]))
+    sources = _distinct(claim.source for claim in papers.values())
     return Table(
         title=" ".join(_label(axis, value) for axis, value in zip(others, _key(scores[0], others), strict=True)),
         corner=tuple(rows),
         columns=[tuple(map(_label, columns, key)) for key in across],
-        rows=[
-            (tuple(map(_label, rows, key)), [cells.get((key, column), Cell("–")) for column in across])
-            for key in _distinct(_key(score, rows) for score in scores)
-        ],
+        rows=body,
         caption=caption(results, scores),
         signatures=signatures(results, scores),
-        notes=notes(scores),
+        notes=[*notes(scores), *([f"Published: {'; '.join(sources)}"] if sources else [])],
     )
+
+
+def _claimed(results: Results, scores: Iterable[Score]) -> dict[Score, Claim]:
+    """The published number beside each score that has one under the same convention; of several, the first."""
+    from reports import published
+
+    return {pair.score: pair.claim for pair in reversed(published.pairs(results, scores))}
+
+
+def _label_of_paper(axis: str, value: str | int) -> str:
+    return f"{value}, published" if axis == "model" else _label(axis, value)
 
 
 def _key(score: Score, axes: Iterable[str]) -> tuple[str | int, ...]:

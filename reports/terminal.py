@@ -27,7 +27,9 @@ WIDE = 240
 UNBOUNDED = 10_000
 
 
-def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS) -> list[Path]:
+def write(
+    results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
+) -> list[Path]:
     """Print the tables to stdout; returns no files. Raises `IncomparableError` for results that do not mix.
 
     A table that is wider than the terminal is printed one data set at a time.
@@ -35,12 +37,12 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    for table in build(results, rows, columns):
+    for table in build(results, rows, columns, papers):
         if _fits(_scores(table), console):
             _print(console, table)
         else:
             narrow = tuple(axis for axis in columns if axis != "dataset")
-            for part in build(results, rows, narrow) if len(narrow) < len(columns) else [table]:
+            for part in build(results, rows, narrow, papers) if len(narrow) < len(columns) else [table]:
                 _print(console, part)
     if results.speeds:
         title, grid = _speeds(results)

@@ -47,7 +47,8 @@ Scores = dict[tuple[str, str, str], float]
 def table() -> str:
     """Models in rows, data sets in columns, the three metrics in a cell; bold is the best, and all that print alike."""
     frame = pd.read_csv(LEADERBOARD / "summary.csv").query("scale == @SCALE")
-    scores: Scores = frame.set_index(["dataset", "metric", "model"])["mean"].to_dict()
+    keys = zip(frame["dataset"], frame["metric"], frame["model"], strict=True)
+    scores: Scores = dict(zip(keys, frame["mean"], strict=True))
     known = list(frame["model"].unique())
     models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]
     claims = read_claims(PUBLISHED)

@@ -49,7 +49,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "srbench export": (
         "srbench export srresnet srresnet.onnx",
-        "srbench export srcnn srcnn.pt --format torchscript --scale 2",
+        "srbench export srresnet srresnet.pt --format torchscript",
     ),
     "srbench study make": (
         "srbench study make results study",

@@ -192,7 +192,7 @@ def _degradations(root: Path | None) -> list[Record]:
 
 def _with_row(record: Record) -> str:
     """What it is, and the published row that it reproduces."""
-    return record["summary"] + (f". Gives {record['published']}" if record["published"] else "")
+    return str(record["summary"]) + (f". Gives {record['published']}" if record["published"] else "")
 
 
 def _recipe(recipe: Any) -> Record:

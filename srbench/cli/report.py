@@ -28,10 +28,11 @@ from srbench.cli.values import Names
 )
 @click.option("--rows", type=NAMES, help="Axes on the rows of tables: scale, dataset, metric, model.")
 @click.option("--columns", type=NAMES, help="Axes on the columns: scale, dataset, metric, model.")
+@click.option("--papers", is_flag=True, help="In tables, published numbers in a row under those of their model.")
 @click.option("--out", type=FOLDER, default=Path("report"), show_default=True, help="Folder for what is written.")
 @data_root_option
 def command(
-    results: Path, formats: tuple[str, ...], out: Path, data_root: Path | None, **layout: tuple[str, ...] | None
+    results: Path, formats: tuple[str, ...], out: Path, data_root: Path | None, **layout: tuple[str, ...] | bool | None
 ) -> int:
     names = list(entries("reports")) if "all" in formats else list(dict.fromkeys(formats))
     writers = {name: load("reports", name) for name in names}
@@ -45,7 +46,7 @@ def command(
 
 
 def _accepted(write: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that a report takes: it may have keyword parameters called `rows` and `columns`."""
+    """The options that a report takes: it may have keyword parameters `rows`, `columns` and `papers`."""
     return {name: value for name, value in options.items() if name in inspect.signature(write).parameters}
 
 

@@ -104,6 +104,8 @@ def _load(convention: Convention, device: torch.device) -> ScoreFunction:
     return partial(ssim, window=convention.window)
 
 
-ABOUT = {"summary": "structural similarity", "citation": "Wang et al., IEEE TIP 13(4), 2004"}
-SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y", **ABOUT)
-SSIM_RGB = Metric("ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB", **ABOUT)
+SUMMARY, CITATION = "structural similarity", "Wang et al., IEEE TIP 13(4), 2004"
+SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y", summary=SUMMARY, citation=CITATION)
+SSIM_RGB = Metric(
+    "ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB", summary=SUMMARY, citation=CITATION
+)
