@@ -178,7 +178,7 @@ SRGAN_QUICK = replace(
 )
 SRGAN_GPU = replace(
     SRGAN_QUICK, name="srgan-gpu-9min", batch=32, patch=32, ema=0.999, minutes=9, validate_every=500,
-    discriminator_features=64, resumable=False, summary="from SRResNet",
+    discriminator_features=64, compile="default", resumable=False, summary="from SRResNet",
 )
 ESRGAN_PAPER = GanRecipe(
     "esrgan-paper", "rrdb", {"blocks": 23}, model="esrgan", patch=32, lr=1e-4, schedule="multistep",
@@ -196,7 +196,7 @@ ESRGAN_QUICK = replace(
 )
 ESRGAN_GPU = replace(
     ESRGAN_QUICK, name="esrgan-gpu-9min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,
-    discriminator_features=64, minutes=9, validate_every=300, start="esrnet", resumable=False,
+    discriminator_features=64, minutes=9, validate_every=300, start="esrnet", compile="default", resumable=False,
     summary="23 blocks, from ESRNet",
 )
 # fmt: on
