@@ -43,7 +43,7 @@ def _scores(table: Table) -> str:
     caption = f"{table.title}. {table.caption} Best in bold, second best underlined." + "".join(
         f" {note}." for note in table.notes
     )
-    signatures = "\n".join(f"% {column}: {signature}" for column, signature in table.signatures)
+    signatures = "\n".join("% " + " ".join(f"{column}: {signature}".split()) for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
 

@@ -42,7 +42,7 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
                 _print(console, part)
     if results.speeds:
         title, grid = _speeds(results)
-        console.print(title, grid, sep="\n")
+        console.print(title, grid, sep="\n", markup=False)
         if note := speed.speed_note(results):
             console.print(note, style="dim", markup=False)
     return []
@@ -66,6 +66,8 @@ def _scores(table: Table) -> Grid:
 
 def _speeds(results: Results) -> tuple[str, Grid]:
     """Timings as a grid; what is the same for all of them (scale, device, input, batch) stands in its title."""
+    from rich.text import Text
+
     headings, body = speed.speed_table(results)
     rows = [dict(zip(headings, row, strict=True)) for row in body]
     usual = [name for name in ("scale", "device", "threads", "input", "batch") if name in headings]
@@ -73,16 +75,17 @@ def _speeds(results: Results) -> tuple[str, Grid]:
     shown = [name for name in headings if name not in common and any(row[name] not in "–0" for row in rows)]
     grid = _grid(shown, 1)
     for row in rows:
-        grid.add_row(*(row[name] for name in shown))
+        grid.add_row(*(Text(row[name]) for name in shown))
     return "Speed: " + ", ".join(f"{name} {rows[0][name]}" for name in common), grid
 
 
 def _grid(headings: Sequence[str], left: int) -> Grid:
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid()
     for index, heading in enumerate(headings):
-        grid.add_column(heading, justify="left" if index < left else "right")
+        grid.add_column(Text(heading), justify="left" if index < left else "right")
     return grid
 
 
