@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 from srbench.analysis.check.baseline import Baseline, Key
 from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
 from srbench.base.strict_json import dumps
+from srbench.base.text import markdown
 
 ACCEPT = "add --update"
-from srbench.base.text import markdown
 
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
