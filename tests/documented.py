@@ -15,6 +15,7 @@ PROGRAMS = ("srbench", "python", "pytest", "pip", "ruff", "git", "setsid", "spli
 NOT_RUN = {
     r"CONTRIBUTING.md: .*": "made for a clone without an environment; .ci/run types the same lines",
     r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
+    r"docs/install.md: .*": "installs into an environment of its own; .ci/run types the README's line",
     r".*: srbench train .*": "an hour of two cores; tests/reference_models/test_train.py trains small ones",
     r"docs/gpu-queue.md: .*": "needs a GPU, and 25 minutes of it",
     r"docs/scale-out.md: .*": "needs several GPUs; tests/srbench/test_scaleout.py starts processes on a CPU",

@@ -174,7 +174,15 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/gpu-queue.md", "CONTRIBUTING.md"]
+    "page",
+    [
+        "docs/benchmarks.md",
+        "docs/install.md",
+        "docs/scale-out.md",
+        "docs/training.md",
+        "docs/gpu-queue.md",
+        "CONTRIBUTING.md",
+    ],
 )
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)
