@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.degrade import mod_crop
 from srbench.images.tensors import image_tensor
 from srbench.metrics import BoundMetric, resolve
@@ -96,6 +96,8 @@ def measure(
     Raises `InputError` for other dtypes, shapes or sizes, `UsageError` for unknown metrics, and `UnavailableError`
     where a metric's weights cannot be had.
     """
+    if scale < 1:
+        raise UsageError(f"scale is {scale}; expected 1 or more")
     sr, hr = as_image(sr, "SR"), as_image(hr, "HR")
     scorer = Scorer(metrics)
     for reason in scorer.unavailable.values():
