@@ -17,6 +17,9 @@ from srbench.models.inference import select_device
 APPENDED = re.compile(r"(_SRF_\d+.*|[_-]?x\d+.*|_(SR|HR|sr|hr|out))$")
 """What upscalers and data sets append to a name: `baby_SRF_4_HR`, `babyx4`, `baby_x4_srresnet`, `baby_out`."""
 
+TOLD = re.compile(r"(?:_SRF_|(?:^|[_-]|(?<=[a-z0-9]))[xX])([2348])(?![0-9])")
+"""The scale in a name: the 2 of `baby_SRF_2`, `babyx2`, `X2`."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -49,6 +52,14 @@ def pair_up(sr: Path, hr: Path) -> dict[str, tuple[Path, Path]]:
 def _known(id: str, references: Mapping[str, Path]) -> str:
     """The HR that an SR belongs to: of its own name, else of its name without what was appended."""
     return id if id in references else APPENDED.sub("", id)
+
+
+def scale_told(sr: Path, pairs: Mapping[str, tuple[Path, Path]]) -> int | None:
+    """The scale that SR's names tell (`babyx2.png`, `baby_SRF_2.png`, a folder `X2`); None where none or several do."""
+    names = [path.stem for path, _ in pairs.values()] if sr.is_file() else [sr.resolve().name]
+    names += [path.stem for path, _ in pairs.values()]
+    found = {int(scale) for name in names for scale in TOLD.findall(name)}
+    return found.pop() if len(found) == 1 else None
 
 
 def measure_pairs(pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str], scale: int, device: str) -> Measured:

@@ -29,6 +29,11 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     left_out = dict(scorer.unavailable)
     results = load_results(folder)
     for run in results.runs:
+        scorer = (
+            scorer
+            if scorer.degradation == run.identity.degradation
+            else Scorer(metrics, scorer.device, run.identity.degradation)
+        )
         title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
         try:
             rescore_run(folder, run, scorer, root)

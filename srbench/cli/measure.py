@@ -12,6 +12,8 @@ import click
 
 from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 
+SCALE = "Decides the border cropped.  [default: what the names tell, as in babyx2.png, else 4]"
+
 
 @srbench_command(
     help="Score SR against HR: two images, or two folders whose images are paired by name.\n\n"
@@ -20,13 +22,17 @@ from srbench.cli.options import EXISTING, NAMES, device_option, srbench_command
 @click.argument("sr", type=EXISTING)
 @click.argument("hr", type=EXISTING)
 @click.option("--metrics", type=NAMES, default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION.")
-@click.option("--scale", type=click.IntRange(min=1), default=4, show_default=True, help="Decides the border cropped.")
+@click.option("--scale", type=click.IntRange(min=1), help=SCALE)
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @device_option
-def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, device: str) -> int:
-    from srbench.benchmark.measure_files import measure_pairs, pair_up
+def command(sr: Path, hr: Path, metrics: tuple[str, ...], scale: int | None, style: str, device: str) -> int:
+    from srbench.benchmark.measure_files import measure_pairs, pair_up, scale_told
 
-    measured = measure_pairs(pair_up(sr, hr), metrics, scale, device)
+    pairs = pair_up(sr, hr)
+    if scale is None and (scale := scale_told(sr, pairs)) is None:
+        scale = 4
+        click.echo("srbench: no scale told by the names: 4 pixels are cropped on each side. Another: --scale", err=True)
+    measured = measure_pairs(pairs, metrics, scale, device)
     for name, reason in measured.unavailable.items():
         click.echo(f"srbench: {name} n/a: {reason}", err=True)
     WRITERS[style](measured.rows, measured.means, metrics)

@@ -70,13 +70,14 @@ def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
     import torch
 
     with torch.inference_mode():
-        pairs = zip((sr / 255.0).float().split(1), (hr / 255.0).float().split(1), strict=True)
+        images = ((sr / 255.0).float(), (hr / 255.0).float())
+        pairs = zip(*(torch.split(image, 1) for image in images), strict=True)
         return torch.stack([torch.as_tensor(function(one, other)).double().reshape(()) for one, other in pairs])
 
 
 def _called(thing: Any, device: torch.device) -> Callable[..., Any]:
     """A function as it is; of a class of modules, one that is made ready."""
-    made = thing() if inspect.isclass(thing) else thing
+    made: Any = thing() if inspect.isclass(thing) else thing
     ready: Callable[..., Any] = made.eval().to(device) if hasattr(made, "eval") and hasattr(made, "to") else made
     return ready
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.metrics import resolve
 from srbench.metrics.conventions import quantise
 
@@ -46,12 +46,14 @@ class Score(_Metric):
         super().__init__(**kwargs)
         self.name, self.scale = name, scale
         self.bound = resolve(name)
+        if self.bound.metric.of_lr:
+            raise UsageError(f"{name} takes SR degraded again, which a training loop does not: score a run")
         self._functions: dict[torch.device, ScoreFunction] = {}
         self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     @property
-    def higher_is_better(self) -> bool:  # type: ignore[override]
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
         return self.bound.metric.higher_is_better
 
     def update(self, sr: Tensor, hr: Tensor) -> None:
