@@ -149,7 +149,7 @@ def _guessed(text: str) -> Option:
 # fmt: off
 SRCNN_PAPER = Recipe(
     "srcnn-paper", "srcnn", {"kernels": "9-5-5"}, model="srcnn", patch=33, loss="mse", lr=1e-4, schedule="constant",
-    ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="Dong et al. 2016, with Adam in place of SGD",
+    ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="after Dong et al. 2016, with Adam in place of SGD, one rate and PyTorch's initial weights",
 )
 SRCNN_QUICK = replace(
     SRCNN_PAPER, name="srcnn-quick", patch=48, optimiser="soap", lr=3e-3, beta1=0.95, beta2=0.95, schedule="cosine",

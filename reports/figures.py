@@ -134,7 +134,7 @@ def _perception_distortion(
         dataset: [Point(score.model, score.mean, lpips[dataset, score.model]) for score in group]
         for dataset, group in by_dataset(distortion)
     }
-    title, what = f"Perception and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
+    title, what = f"LPIPS and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
     figure = _scatter(points, palette, heading(quality).text, heading("lpips"), more_is_better=True, log=False)
     yield Plot(f"perception-distortion-x{scale}", title, what, figure)
 
