@@ -22,6 +22,7 @@ from srbench.cli.options import FOLDER, srbench_command
 )
 @click.option("--val", type=FOLDER, help="A folder to validate on: Kodak24, never a test set.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
+@click.option("--degradation", help="How LR is made from HR; random ones draw once an image.  [default: the recipe's]")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -30,13 +31,16 @@ from srbench.cli.options import FOLDER, srbench_command
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images to OUT/tensorboard.")
 def command(
     recipe: str, folders: tuple[Path, ...], val: Path | None, settings: tuple[str, ...], resume: bool, out: Path | None,
-    device: str, devices: int, val_limit: int, tensorboard: bool,
+    device: str, devices: int, val_limit: int, tensorboard: bool, degradation: str | None,
 ) -> None:  # fmt: skip
     from reference_models.recipes import RECIPES, override
     from reference_models.train import train
     from srbench.base.registry import load
+    from srbench.images.degrade import check_degradation
 
+    settings = (*settings, *([f"degradation={degradation}"] if degradation else []))
     chosen = override(RECIPES.get(recipe) or load("recipes", recipe), settings)
+    check_degradation(chosen.degradation, chosen.scale)
     target = out or Path("runs") / recipe
     train(
         chosen,

@@ -99,12 +99,15 @@ def _window(top: Tensor, left: Tensor, size: int, pose: Tensor) -> tuple[Tensor,
     return torch.where(turned, rows.mT, rows), torch.where(turned, columns.mT, columns)
 
 
-def open_pool(folders: Iterable[Path], scale: int, patch: int, device: torch.device, *, luma: bool = False) -> Pool:
-    """Decode the images of some folders and make their LR (`matlab` degradation).
+def open_pool(
+    folders: Iterable[Path], scale: int, patch: int, device: torch.device, *, luma: bool = False,
+    degradation: str = "matlab",
+) -> Pool:  # fmt: skip
+    """Decode the images of some folders and make their LR.
 
     With `luma` (SRCNN) the network is given Y of the bicubic upscaling and answers Y, both single-channel. Images
-    smaller than a patch are left out. Raises `InputError` where none is left, and for a test set: a model must not see
-    what it is scored on.
+    smaller than a patch are left out. Raises `InputError` where none is left, and for a test set: a model must
+    not see what it is scored on.
     """
     smallest = patch if luma else patch * scale
     found = {folder.resolve().name: _large_enough(folder, scale, smallest) for folder in folders}
@@ -112,7 +115,7 @@ def open_pool(folders: Iterable[Path], scale: int, patch: int, device: torch.dev
     if not hr:
         raise InputError(f"no training image is as large as a patch, {smallest} pixels; use --set patch=…")
     total = hashlib.sha256("".join(pixel_digest(image) for image in hr).encode())
-    lr = [degrade(image, scale) for image in hr]
+    lr = [degrade(image, scale, degradation) for image in hr]
     if luma:
         given, wanted = [luma_of(_enlarged(image, scale)) for image in lr], [luma_of(image) for image in hr]
     else:

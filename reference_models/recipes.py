@@ -35,6 +35,7 @@ class Recipe:
     clip            largest gradient norm; 0 is off
     validate_every, patience   in steps, and in validations without a gain before stopping (0: never)
     precision       of lightning-fabric: `32-true`, `bf16-mixed`, `16-mixed`
+    degradation     how LR is made from HR, by a name of `srbench list degradations`
     compile         mode of torch.compile: `default`, `reduce-overhead` (CUDA graphs), `max-autotune`; empty is eager
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     channels_last: bool = True
     checkpointing: bool = False
     seed: int = 0
+    degradation: str = "matlab"
     summary: str = ""
 
     @property
@@ -149,7 +151,7 @@ def _guessed(text: str) -> Option:
 # fmt: off
 SRCNN_PAPER = Recipe(
     "srcnn-paper", "srcnn", {"kernels": "9-5-5"}, model="srcnn", patch=33, loss="mse", lr=1e-4, schedule="constant",
-    ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="after Dong et al. 2016, with Adam in place of SGD, one rate and PyTorch's initial weights",
+    ema=0.0, clip=0.0, steps=8_000_000, validate_every=10_000, summary="after Dong et al. 2016",
 )
 SRCNN_QUICK = replace(
     SRCNN_PAPER, name="srcnn-quick", patch=48, optimiser="soap", lr=3e-3, beta1=0.95, beta2=0.95, schedule="cosine",

@@ -40,8 +40,10 @@ def train(
 ) -> Clock:
     """Train by a recipe; see `reference_models.fit.fit`."""
     fabric = make_fabric(select_device(device), devices, recipe.precision)
-    pool = open_pool(folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma)
-    samples = validation_samples(val, recipe.scale, val_limit) if val else []
+    pool = open_pool(
+        folders, recipe.scale, recipe.patch, fabric.device, luma=recipe.luma, degradation=recipe.degradation
+    )
+    samples = validation_samples(val, recipe.scale, val_limit, recipe.degradation) if val else []
     if not samples and (recipe.schedule == "plateau" or recipe.patience):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from srbench.images.files import Image
 
 
-def validation_samples(folder: Path, scale: int, limit: int = 0) -> list[Sample]:
+def validation_samples(folder: Path, scale: int, limit: int = 0, degradation: str = "matlab") -> list[Sample]:
     """Decoded once. Raises `InputError` for a standard test set, and for a folder without images."""
     refuse_test_set(folder)
-    dataset = open_folder(folder, scale, "matlab")
+    dataset = open_folder(folder, scale, degradation)
     return [dataset[index] for index in range(min(limit or len(dataset), len(dataset)))]
 
 

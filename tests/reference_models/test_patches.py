@@ -120,3 +120,10 @@ def test_images_smaller_than_a_patch_are_left_out(pictures: Path, photograph: Ca
 def test_test_sets_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is a test set"):
         refuse_test_set(tmp_path / name)
+
+
+def test_a_pool_is_of_the_degradation_asked_for(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (48, 60, 3), dtype=np.uint8)
+    write_image(tmp_path / "a.png", image)
+    pool = open_pool([tmp_path], 3, 8, torch.device("cpu"), degradation="bd")
+    assert np.array_equal(pool.given.pixels, degrade(image, 3, "bd").reshape(-1, 3))
