@@ -137,7 +137,7 @@ def _perception_distortion(
     }
     if not points:  # the mean PSNR of every data set is infinite
         return
-    title, what = f"Perception and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
+    title, what = f"LPIPS and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
     figure = _scatter(points, palette, heading(quality).text, heading("lpips"), more_is_better=True, log=False)
     yield Plot(f"perception-distortion-x{scale}", title, what, figure)
 

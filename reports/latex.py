@@ -40,9 +40,8 @@ def write(results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: S
 def _scores(table: Table) -> str:
     left = len(table.corner)
     body = [_line([*map(escape, labels), *map(_marked, cells)]) for labels, cells in table.rows]
-    caption = f"{table.title}. {table.caption} Best in bold, second best underlined." + "".join(
-        f" {note}." for note in table.notes
-    )
+    caption = f"{table.title}. {table.caption} In bold the best and all that the images do not tell from it "
+    caption += "(p at least 0.05, Holm), the next underlined." + "".join(f" {note}." for note in table.notes)
     signatures = "\n".join("% " + " ".join(f"{column}: {signature}".split()) for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)

@@ -27,10 +27,11 @@ INTERVALS = (
     "which `srbench compare` answers."
 )
 
+BOLD = "In **bold** the best and all that the images do not tell from it (p ≥ 0.05, Holm); incomplete runs not ranked."
+
 BESIDE = (
     "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. "
-    "Models of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is "
-    "better."
+    "Models of one name differ in data and losses too: a gap is between two trainings, not between two methods."
 )
 
 
@@ -56,7 +57,7 @@ def _scores(table: Table) -> list[str]:
     return [
         *heading,
         _pipe(table, _marked),
-        f"{escape(table.caption)} Best in **bold**, incomplete runs not ranked.",
+        f"{escape(table.caption)} {BOLD}",
         *notes,
         "Signatures:",
         "\n".join(f"- {escape(column)}: {markdown_code(signature)}" for column, signature in table.signatures),
