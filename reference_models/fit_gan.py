@@ -16,7 +16,7 @@ from reference_models.losses import PIXEL, discriminator_loss, generator_loss
 from reference_models.machine import optimiser_for
 from reference_models.parts import centre, placed, set_rate, step
 from reference_models.patches import Pool
-from reference_models.perceptual import STRIDE, PerceptualLoss
+from reference_models.perceptual import STRIDE, StagedLoss
 from reference_models.recipes import GanRecipe
 from reference_models.session import begin
 from reference_models.settings import judged_side
@@ -53,12 +53,13 @@ def fit_gan(
     clock = session.start(resume=resume, optimiser=optimiser, critic=critic, critic_optimiser=critic_optimiser)
     model, stepper = fabric.setup(session.compiled(), optimiser)
     judge, judge_stepper = fabric.setup(critic, critic_optimiser)
-    perceptual = placed(PerceptualLoss(recipe.perceptual), recipe, fabric)
+    perceptual = placed(StagedLoss(recipe.perceptual), recipe, fabric)
     model.train()
     judge.train()
 
     def one_step() -> dict[str, Tensor]:
         lr, hr = session.feed()
+        progress = clock.progress(session.recipe)
         shift = divmod(clock.step * 37 % STRIDE**2, STRIDE)  # each of the 64 once in 64 steps
 
         sr = model(lr)
@@ -70,7 +71,7 @@ def fit_gan(
         with fabric.autocast():
             terms = {
                 "pixel": recipe.pixel_weight * PIXEL[recipe.loss](sr, hr),
-                "perceptual": recipe.perceptual_weight * perceptual(sr, hr, shift),
+                "perceptual": recipe.perceptual_weight * perceptual(progress, sr, hr, shift),
                 "adversarial": recipe.adversarial_weight * generator_loss(recipe.adversarial, real, judge(sr)),
             }
         loss = torch.stack(list(terms.values())).sum()

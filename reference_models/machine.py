@@ -68,17 +68,15 @@ def compiled(network: nn.Module, example: Tensor, mode: str, fabric: Fabric) -> 
     tensors = (*network.parameters(), *network.buffers())
     twin = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
     if isinstance(body := getattr(twin, "body", None), nn.Sequential):
-        for block in body:
-            block.compile(mode=mode, dynamic=False)
+        for part in [*body, *(part for name, part in twin.named_children() if name == "head")]:
+            part.compile(mode=mode, dynamic=False)
         rest: Any = twin.reconstruct
         twin.__dict__["reconstruct"] = torch.compile(rest, mode=mode, dynamic=False)
     else:
         twin.compile(mode=mode, dynamic=False)
     try:
         with unchanged(network), fabric.autocast(), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", r"The \.grad attribute of a Tensor"
-            )  # torch's own look at a block's input
+            warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor")  # the compiler looks at it
             twin.train()(example).mean().backward()
     except Exception as error:  # whatever a compiler raises: eager trains as well
         why = " ".join(str(error).split())[:160]

@@ -125,6 +125,32 @@ class PerceptualLoss(nn.Module):
         return taken
 
 
+class StagedLoss(nn.Module):
+    """Perceptual losses that take over from each other as a training goes on.
+
+    `squeeze_10,squeeze_30@0.8` is `squeeze_10`, and from eight tenths of the training on `squeeze_30`. Raises
+    `UsageError` for another spelling, and what `PerceptualLoss` raises.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        stages = [stage.strip().partition("@") for stage in text.split(",")]
+        try:
+            self.begins = [float(begin) if at else 0.0 for _, at, begin in stages]
+        except ValueError:
+            self.begins = []
+        if not self.begins or self.begins[0] or sorted(set(self.begins)) != self.begins or self.begins[-1] >= 1.0:
+            raise UsageError(
+                f"perceptual={text}: expected a trunk, or several as in squeeze_10,squeeze_30@0.8: rising shares"
+            )
+        self.losses = nn.ModuleList(PerceptualLoss(name) for name, *_ in stages)
+
+    def forward(self, progress: float, sr: Tensor, hr: Tensor, shift: tuple[int, int] | None = None) -> Tensor:
+        """`progress` is the share of the training that is done; for the others see `PerceptualLoss.forward`."""
+        stage = sum(begin <= progress for begin in self.begins) - 1
+        return torch.as_tensor(self.losses[stage](sr, hr, shift))
+
+
 def _lpips(a: Tensor, b: Tensor, head: Tensor) -> Tensor:
     """One layer of LPIPS, mean over a batch: pixels of length one, squared differences, channels weighed by the head.
 

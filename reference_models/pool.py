@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from reference_models.luma import enlarged, luma_of
 from reference_models.patches import Plane, Pool
 from reference_models.sources import Pair, Source
 from srbench.base.assets import cache_folder
@@ -33,7 +34,6 @@ from srbench.base.errors import InputError, SrbenchError
 from srbench.images.degrade import FILES, degrade, mod_crop
 from srbench.images.files import atomic_file, read_image, to_rgb
 from srbench.images.resize import imresize
-from srbench.metrics.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -195,15 +195,11 @@ def _laid_out(sources: Sequence[Source], request: Request) -> tuple[Layout, list
 
 def _items(pair: Pair, request: Request) -> Iterator[Item]:
     for zoom in request.zooms:
-        width, height = (_zoomed(side, zoom) for side in (pair.digest.width, pair.digest.height))
+        width, height = (int(np.ceil(side * zoom)) for side in (pair.digest.width, pair.digest.height))
         digest = pair.digest.sha256 + (pair.lr_digest.sha256 if pair.lr_digest else "")
         lr = str(pair.lr.absolute()) if pair.lr else ""
         scale = request.scale
         yield Item(str(pair.hr.absolute()), lr, digest, width - width % scale, height - height % scale, zoom)
-
-
-def _zoomed(side: int, zoom: float) -> int:
-    return int(np.ceil(side * zoom))
 
 
 def _arrays(layout: Layout, request: Request) -> tuple[Bytes, Bytes]:
@@ -240,19 +236,6 @@ def _pair(item: Item, layout: Layout) -> tuple[Image, Image]:
         return lr, hr
     large = enlarged(lr, layout.scale)
     return (luma_of(large), luma_of(hr)) if layout.kind == "luma" else (large, hr)
-
-
-def luma_of(image: Image) -> Image:
-    """Y of a uint8 RGB image as the default convention has it, uint8 `(h, w)`."""
-    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
-    y, _ = CONVENTIONS["nocrop"].views(planes, planes, scale=1, channel="y")
-    return y[0, 0].numpy().astype(np.uint8)
-
-
-def enlarged(lr: Image, scale: int) -> Image:
-    """Bicubic, uint8 `(h, w, 3)` to `(h * scale, w * scale, 3)`."""
-    planes = torch.from_numpy(lr.transpose(2, 0, 1).astype(np.float64))
-    return imresize(planes, scale).numpy().astype(np.uint8).transpose(1, 2, 0)
 
 
 class Cache:

@@ -113,7 +113,10 @@ class GanRecipe(Recipe):
     adversarial: Literal["vanilla", "lsgan", "relativistic"] = about(
         "the adversarial loss; `relativistic` is the average one of ESRGAN", "vanilla"
     )
-    perceptual: str = about("trunk of the perceptual loss; see reference_models/perceptual.py", "vgg54")
+    perceptual: str = about(
+        "trunk of the perceptual loss (reference_models/perceptual.py); `A,B@0.8`: A, then B for the last fifth",
+        "vgg54",
+    )
     pixel_weight: float = about("of the pixel loss", 0.0, low=0)
     perceptual_weight: float = about("of the perceptual loss", 1.0, low=0)
     adversarial_weight: float = about("of the adversarial loss", 1e-3, low=0)
@@ -168,13 +171,14 @@ SRGAN_PAPER = GanRecipe(
 )
 SRGAN_QUICK = replace(
     SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0,
-    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_3", pixel_weight=1.0, perceptual_weight=0.05,
-    adversarial_weight=5e-2, discriminator="patch", discriminator_features=32, discriminator_lr=1e-3,
+    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_10,squeeze_3@0.75",
+    pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=5e-2, discriminator="patch",
+    discriminator_features=32, discriminator_lr=1e-3,
     precision="auto", start="srresnet", summary="an hour of a core, from SRResNet, without VGG19",
 )
 SRGAN_GPU = replace(
     SRGAN_QUICK, name="srgan-gpu-9min", batch=32, patch=32, ema=0.999, minutes=9, validate_every=500,
-    discriminator_features=64, resumable=False, summary="from SRResNet",
+    discriminator_features=64, compile="default", resumable=False, summary="from SRResNet",
 )
 ESRGAN_PAPER = GanRecipe(
     "esrgan-paper", "rrdb", {"blocks": 23}, model="esrgan", patch=32, lr=1e-4, schedule="multistep",
@@ -184,14 +188,15 @@ ESRGAN_PAPER = GanRecipe(
 )
 ESRGAN_QUICK = replace(
     ESRGAN_PAPER, name="esrgan-quick", options={"blocks": 6}, model="esrgan-6b", batch=8, patch=24, schedule="cosine",
-    milestones=(), lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100, perceptual="squeeze_10",
-    pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=2e-2, discriminator="patch",
-    discriminator_features=32, discriminator_lr=3e-4, precision="auto", start="esrnet-6b",
+    milestones=(), lr=1.5e-4, warmup=0.03, ema=0.998, clip=1.0, minutes=66, validate_every=100,
+    perceptual="squeeze_10,squeeze_30@0.82,squeeze_3@0.9", pixel_weight=1.0, perceptual_weight=0.05,
+    adversarial_weight=2e-2, discriminator="patch", discriminator_features=32, discriminator_lr=3e-4,
+    precision="auto", start="esrnet-6b",
     summary="6 blocks, an hour of a core, from ESRNet, without VGG19",
 )
 ESRGAN_GPU = replace(
     ESRGAN_QUICK, name="esrgan-gpu-9min", options={"blocks": 23}, model="esrgan", batch=16, patch=32, ema=0.999,
-    discriminator_features=64, minutes=9, validate_every=300, start="esrnet", resumable=False,
+    discriminator_features=64, minutes=9, validate_every=300, start="esrnet", compile="default", resumable=False,
     summary="23 blocks, from ESRNet",
 )
 # fmt: on

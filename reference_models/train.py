@@ -22,7 +22,7 @@ from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.machine import optimiser_for, with_precision
 from reference_models.patches import Pool
-from reference_models.perceptual import PerceptualLoss
+from reference_models.perceptual import StagedLoss
 from reference_models.pool import Request, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.settings import check
@@ -125,7 +125,7 @@ def refuse_unfit(recipe: Recipe, device: torch.device) -> None:
         network = build(recipe.architecture, recipe.scale, **recipe.options)
     optimiser_for(network, recipe)
     if isinstance(recipe, GanRecipe):
-        PerceptualLoss(recipe.perceptual)
+        StagedLoss(recipe.perceptual)
 
 
 def refuse_uneven(recipe: Recipe, devices: int) -> None:

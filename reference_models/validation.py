@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -46,13 +47,11 @@ class Validation:
         if not self.samples:
             return {}
         scorer = self._scorers.setdefault(device, Scorer(self.metrics, device))
-        was_training = network.training
-        upscale = as_upscaler(network.eval())
-        rows = []
-        for sample in self.samples:
-            sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
-            rows.append(scorer(sr, sample.reference, upscale.scale))
-        network.train(was_training)
+        upscale, rows = as_upscaler(network), []
+        with evaluating(network):
+            for sample in self.samples:
+                sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
+                rows.append(scorer(sr, sample.reference, upscale.scale))
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def worth(self, scores: Mapping[str, float]) -> float:
@@ -62,10 +61,22 @@ class Validation:
 
 
 @exact_arithmetic()
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, and the mode that was before behind it: batch norm counts what passes in the other."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
 @torch.inference_mode()
 def upscaled(network: nn.Module, sample: Sample) -> Image:
-    """SR of one sample, uint8 `(h, w, 3)`, from a network in evaluation mode."""
+    """SR of one sample, uint8 `(h, w, 3)`; the network is put into evaluation mode and back."""
     device = next(network.parameters()).device
-    sr = quantise(as_upscaler(network)(to_tensor(sample.lr, device)))
+    with evaluating(network):
+        sr = quantise(as_upscaler(network)(to_tensor(sample.lr, device)))
     image: Image = sr[0].permute(1, 2, 0).cpu().numpy()
     return image

@@ -137,7 +137,7 @@ def _perception_distortion(
     }
     if not points:  # the mean PSNR of every data set is infinite
         return
-    title, what = f"Perception and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
+    title, what = f"LPIPS and distortion, ×{scale}", f"LPIPS against {heading(quality).label}, a panel a data set."
     figure = _scatter(points, palette, heading(quality).text, heading("lpips"), more_is_better=True, log=False)
     yield Plot(f"perception-distortion-x{scale}", title, what, figure)
 
@@ -152,8 +152,8 @@ def _distributions(results: Results, scale: int, metric: str, palette: Palette) 
         for place, run in enumerate(here):
             values = [value for value in run.values(metric) if math.isfinite(value)]
             _strip(axes, place, values, palette.colour(run.identity.model))
-        axes.set_yticks(range(len(here)), [run.identity.model for run in here])
-        axes.set(title=dataset, xlabel=heading(metric).label)
+        axes.set_yticks(range(len(here)), [plain(run.identity.model) for run in here])
+        axes.set(title=plain(dataset), xlabel=plain(heading(metric).label))
     title = f"{heading(metric).label} image by image, ×{scale}"
     yield Plot(f"distribution-x{scale}", title, "A dot an image, a box from quartile to quartile.", figure)
 
@@ -182,7 +182,7 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
     for model, line in lines.items():
         x, y = zip(*line, strict=True)
         axes.plot(x, y, color=palette.colour(model), marker=palette.marker(model), markersize=5, linewidth=1.6)
-        axes.annotate(model, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(plain(model), (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="input megapixels", ylabel="median latency, ms")
     axes.margins(x=0.15)
     title = f"Latency against input size, ×{scale}"
@@ -196,7 +196,7 @@ def _training(curves: Sequence[Curve], scale: int, palette: Palette) -> Iterator
     figure, (loss, psnr) = _panels(2)
     for curve in curves:
         colour = palette.colour(curve.model)
-        loss.plot(curve.steps, curve.losses, color=colour, linewidth=1.4, label=curve.model)
+        loss.plot(curve.steps, curve.losses, color=colour, linewidth=1.4, label=plain(curve.model))
         if curve.validated:
             psnr.plot(curve.steps, curve.psnr, color=colour, linewidth=1.4)
     loss.set(title="Training", xlabel="step", ylabel="mean loss", yscale="log")
@@ -267,7 +267,7 @@ def _scatter(
         axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
         for point, side in sides(points, log=log):
             _place(axes, point, palette, bold=point in front, side=side)
-        axes.set(title=dataset, xlabel=label, ylabel=metric.text)
+        axes.set(title=plain(dataset), xlabel=plain(label), ylabel=plain(metric.text))
         if log:
             axes.set_xscale("log")
         axes.margins(0.16)
@@ -278,15 +278,20 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
     """A marker with its name; a model without that cost is a dashed line."""
     if point.x is None:
         axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(point.model, (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
+        axes.annotate(plain(point.model), (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
         return
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     axes.scatter([point.x], [point.y], s=46, color=colour, marker=marker, zorder=3)
     offset, across, down = PLACES[side]
     axes.annotate(
-        point.model, (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
+        plain(point.model), (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
         fontsize=8, fontweight="bold" if bold else "normal",
     )  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib draws as it is: between two dollar signs it would read a formula."""
+    return text.replace("$", r"\$")
 
 
 def _panels(count: int, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:

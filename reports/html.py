@@ -69,7 +69,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
         "metrics": [asdict(heading(metric)) for metric in columns(results)],
         "datasets": list(dict.fromkeys(run.identity.dataset for run in in_order(results))),
         "scales": list(scales),
-        "scores": list(_scores(scores)),
+        "scores": list(_scores(results, scores)),
         "speeds": [
             {"model": model, "scale": scale, "mps": row.output_mp_per_s, "ms": row.p50_ms, "gmacs": row.gmacs,
              "params": row.params, "input": f"{row.width}×{row.height} on {row.device}"}
@@ -81,8 +81,8 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
     }  # fmt: skip
 
 
-def _scores(scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
-    ranks = rank(scores)
+def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
+    ranks = rank(results, scores)
     for score in scores:
         yield {
             "dataset": score.dataset,

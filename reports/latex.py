@@ -42,10 +42,9 @@ def write(
 def _scores(table: Table) -> str:
     left = len(table.corner)
     body = [_line([*map(escape, labels), *map(_marked, cells)]) for labels, cells in table.rows]
-    caption = f"{table.title}. {table.caption} Best in bold, second best underlined." + "".join(
-        f" {note}." for note in table.notes
-    )
-    signatures = "\n".join(f"% {column}: {signature}" for column, signature in table.signatures)
+    caption = f"{table.title}. {table.caption} In bold the best and all that the images do not tell from it "
+    caption += "(p at least 0.05, Holm), the next underlined." + "".join(f" {note}." for note in table.notes)
+    signatures = "\n".join("% " + " ".join(f"{column}: {signature}".split()) for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
 
@@ -54,7 +53,7 @@ def _intervals(table: Table) -> str:
     """The same table with an interval in each cell, where there is one."""
     rows = [[*labels, *(cell.interval or cell.text for cell in cells)] for labels, cells in table.rows]
     body = [_line(map(escape, row)) for row in rows]
-    caption = f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (bootstrap over images)."
+    caption = f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t or bootstrap-t, the wider)."
     columns = "l" * len(table.corner) + "r" * len(table.columns)
     return _table(columns, [*_header(table), r"\midrule", *body], escape(caption), f"{table.title} intervals")
 

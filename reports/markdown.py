@@ -11,6 +11,8 @@ from tabulate import tabulate
 from reports import published
 from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.base.text import markdown as escape
+from srbench.base.text import markdown_code
 from srbench.images.files import atomic_file
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
@@ -25,10 +27,11 @@ INTERVALS = (
     "which `srbench compare` answers."
 )
 
+BOLD = "In **bold** the best and all that the images do not tell from it (p ≥ 0.05, Holm); incomplete runs not ranked."
+
 BESIDE = (
     "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. "
-    "Models of one name differ in data and losses too: a gap says how far apart two trainings are, not which code is "
-    "better."
+    "Models of one name differ in data and losses too: a gap is between two trainings, not between two methods."
 )
 
 
@@ -51,15 +54,15 @@ def write(
 
 
 def _scores(table: Table) -> list[str]:
-    heading = [f"## {table.title}"] if table.title else []
+    heading = [f"## {escape(table.title)}"] if table.title else []
     notes = ["\n".join(f"- {escape(note)}" for note in table.notes)] if table.notes else []
     return [
         *heading,
         _pipe(table, _marked),
-        f"{escape(table.caption)} Best in **bold**, incomplete runs not ranked.",
+        f"{escape(table.caption)} {BOLD}",
         *notes,
         "Signatures:",
-        "\n".join(f"- {column}: `{signature}`" for column, signature in table.signatures),
+        "\n".join(f"- {escape(column)}: {markdown_code(signature)}" for column, signature in table.signatures),
         INTERVALS,
         _pipe(table, lambda cell: cell.interval or cell.text),
     ]
@@ -79,8 +82,3 @@ def _grid(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -
     align = ["left"] * left + ["right"] * (len(header) - left)
     cells = [[escape(cell) for cell in row] for row in body]
     return tabulate(cells, [escape(cell) for cell in header], tablefmt="pipe", colalign=align, disable_numparse=True)
-
-
-def escape(text: str) -> str:
-    """Text that may stand in a Markdown table: a file name or an error message may hold a bar or a newline."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from srbench.analysis.compare import told_from_best
 from srbench.base.errors import UsageError
 from srbench.base.registry import unknown
 from srbench.results.records import Results, Run
@@ -59,7 +60,7 @@ def build(
     if papers and "model" not in rows:
         raise UsageError("--papers puts rows under those of models: have model among --rows")
     scores = summarise(results)
-    ranks = rank(scores)
+    ranks = rank(results, scores)
     claimed = _claimed(results, scores) if papers else {}
     others = [axis for axis in AXES if axis not in (*rows, *columns)]
     return [
@@ -85,23 +86,48 @@ def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
         raise UsageError(f"{sides}: an axis goes to one side, and rows need one")
 
 
-def rank(scores: Iterable[Score]) -> dict[Score, int]:
-    """1 for the best and 2 for the second best of each data set, scale and metric; equal as printed is equal in rank.
+def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
+    """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
-    Only complete runs are ranked: a mean over fewer images is a mean over other images.
+    Two tie where they are equal as printed, or where the test of their paired differences does not tell them apart (see
+    `srbench.analysis.compare`). Only complete runs are ranked: a mean over fewer images is a mean over other images.
     """
     groups: dict[tuple[object, ...], list[Score]] = {}
     for score in scores:
         if score.status == "scored" and heading(score.metric).higher_is_better is not None:
-            groups.setdefault((score.dataset, score.scale, score.metric), []).append(score)
-    ranks: dict[Score, int] = {}
-    for (*_, metric), group in groups.items():
+            groups.setdefault((score.metric, score.dataset, score.scale), []).append(score)
+    for (metric, *_), group in groups.items():
         group.sort(key=lambda score: score.mean, reverse=bool(heading(str(metric)).higher_is_better))
-        printed = _distinct(heading(str(metric)).format(score.mean) for score in group)
+    told = _told_from_best(results, {key: group for key, group in groups.items() if len(group) > 1})
+    ranks: dict[Score, int] = {}
+    for group in groups.values():
+        shown = heading(group[0].metric).format
+        behind = [score for score in group if score in told and shown(score.mean) != shown(group[0].mean)]
         for score in group:
-            place = printed.index(heading(str(metric)).format(score.mean)) + 1
-            ranks[score] = place if place <= 2 and len(group) > 1 else 0
+            second = score in behind and shown(score.mean) == shown(behind[0].mean)
+            ranks[score] = 0 if len(group) == 1 else 2 if second else 0 if score in behind else 1
     return ranks
+
+
+def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[Score]]) -> set[Score]:
+    """The scores that differ from the first of their group; of what raters said, those that print other."""
+    runs = {(run.identity.dataset, run.identity.scale, run.identity.model): run for run in results}
+    found = {score for group in groups.values() for score in group[1:] if score.metric in STUDIED}
+    for metric in _distinct(key[0] for key in groups):
+        paired = {
+            key: [
+                (score, _in_one_order(runs[score.dataset, score.scale, score.model], score.metric)) for score in group
+            ]
+            for key, group in groups.items()
+            if key[0] == metric and metric not in STUDIED
+        }
+        found |= {score for _, score in told_from_best(paired)}
+    return found
+
+
+def _in_one_order(run: Run, metric: str) -> list[float]:
+    """The scores of a complete run by the name of the image."""
+    return [row.scores[metric] for row in sorted(run.rows, key=lambda row: row.image) if metric in row.scores]
 
 
 def _table(

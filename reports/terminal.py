@@ -48,7 +48,7 @@ def write(
         title, grid = _speeds(results)
         if not _fits(grid, console):
             title, grid = _speeds(results, without="repeats")
-        console.print(title, grid, sep="\n")
+        console.print(title, grid, sep="\n", markup=False)
         if note := speed.speed_note(results):
             console.print(note, style="dim", markup=False)
     return []
@@ -82,6 +82,8 @@ def _speeds(results: Results, without: str = "") -> tuple[str, Grid]:
 
     `without` is left out.
     """
+    from rich.text import Text
+
     headings, body = speed.speed_table(results)
     rows = [dict(zip(headings, row, strict=True)) for row in body]
     usual = [name for name in ("scale", "device", "threads", "input", "batch") if name in headings]
@@ -89,16 +91,17 @@ def _speeds(results: Results, without: str = "") -> tuple[str, Grid]:
     shown = [name for name in headings if name not in (*common, without) and any(row[name] not in "–0" for row in rows)]
     grid = _grid(shown, 1)
     for row in rows:
-        grid.add_row(*(row[name] for name in shown))
+        grid.add_row(*(Text(row[name]) for name in shown))
     return "Speed: " + ", ".join(f"{name} {rows[0][name]}" for name in common), grid
 
 
 def _grid(headings: Sequence[str], left: int) -> Grid:
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid()
     for index, heading in enumerate(headings):
-        grid.add_column(heading, justify="left" if index < left else "right", overflow="fold")
+        grid.add_column(Text(heading), justify="left" if index < left else "right", overflow="fold")
     return grid
 
 

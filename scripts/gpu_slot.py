@@ -83,16 +83,18 @@ class Slot:
         reader = threading.Thread(target=self._tee, args=(process.stdout,), daemon=True)
         reader.start()
         end = time.time() + limit
-        while process.poll() is None and time.time() < end:
-            time.sleep(0.2)
-            meanwhile()
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            self.say("over its time, ended")
+        try:
+            while process.poll() is None and time.time() < end:
+                time.sleep(0.2)
+                meanwhile()
+            if over := process.poll() is None:
+                self.say("over its time, ended")
+        finally:  # an interrupted command leaves nothing behind that holds the GPU
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return 124
         reader.join(5.0)
-        return process.returncode
+        return 124 if over else process.returncode
 
     def _tee(self, stream: IO[str]) -> None:
         with stream:
@@ -186,6 +188,7 @@ def train(slot: Slot, wanted: str, seconds: float) -> None:
         if status != 1 or "lr" not in found or end - time.time() < 60.0:  # 1 is a training that diverged
             break
         found["lr"] /= 3.0
+        found |= {"start": str(courier.weights)} if courier.weights.is_file() else {}
     if courier.weights.is_file():
         score(slot, courier.weights, recipe, end)
 

@@ -1,4 +1,4 @@
-"""What is shown of the leaderboard elsewhere, written anew from docs/leaderboard/*.csv.
+"""What is shown of the leaderboard elsewhere, written anew from docs/leaderboard.
 
 python scripts/readme_table.py
 
@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.tables import rank
 from srbench.analysis.claims import Claim, read_claims
-from srbench.results.summary import heading
+from srbench.results.store import load_results
+from srbench.results.summary import Score, heading, summarise
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -41,20 +43,19 @@ FAMILIES = ("nearest", "bilinear", "bicubic", "lanczos", "srcnn", "srresnet", "e
 
 PACKAGES = ("baselines", "reference_models")
 
-Scores = dict[tuple[str, str, str], float]
-
 
 def table() -> str:
-    """Models in rows, data sets in columns, the three metrics in a cell; bold is the best, and all that print alike."""
-    frame = pd.read_csv(LEADERBOARD / "summary.csv").query("scale == @SCALE")
-    keys = zip(frame["dataset"], frame["metric"], frame["model"], strict=True)
-    scores: Scores = dict(zip(keys, frame["mean"], strict=True))
-    known = list(frame["model"].unique())
+    """Models in rows, data sets in columns, the three metrics in a cell; bold are the best and all that tie with it."""
+    results = load_results(LEADERBOARD / "results")
+    scores = [score for score in summarise(results) if score.scale == SCALE]
+    ranks = rank(results, scores)
+    shown = {(score.dataset, score.metric, score.model): _shown(score, ranks[score] == 1) for score in scores}
+    known = list(dict.fromkeys(score.model for score in scores))
     models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]
     claims = read_claims(PUBLISHED)
     lines = ["| ×4 | " + " | ".join(DATASETS) + " |", "|:--|" + "--:|" * len(DATASETS)]
     for model in models:
-        cells = [" / ".join(_score(scores, dataset, metric, model) for metric in METRICS) for dataset in DATASETS]
+        cells = [" / ".join(shown[dataset, metric, model] for metric in METRICS) for dataset in DATASETS]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
         if model in PAPERS:
             name, words = PAPERS[model]
@@ -63,12 +64,9 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _score(scores: Scores, dataset: str, metric: str, model: str) -> str:
-    about = heading(metric)
-    column = [value for (where, what, _), value in scores.items() if (where, what) == (dataset, metric)]
-    best = (max if about.higher_is_better else min)(column)
-    text = about.format(scores[dataset, metric, model])
-    return f"**{text}**" if text == about.format(best) else text
+def _shown(score: Score, best: bool) -> str:
+    text = heading(score.metric).format(score.mean)
+    return f"**{text}**" if best else text
 
 
 def _claimed(claims: list[Claim], dataset: str, metric: str, model: str) -> str:

@@ -17,6 +17,7 @@ NOT_RUN = {
     r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
     r"(?!docs/first-training).*: srbench train .*": "an hour of cores; tests/reference_models/test_train.py is small",
     r"docs/training-plan.md: .*": "needs a GPU or hours; tests/reference_models/test_gpu_slot.py runs all of it, small",
+    r"docs/install.md: .*": "installs into an environment of its own; .ci/run types the README's line",
     r"docs/scale-out.md: .*": "needs several GPUs; tests/srbench/test_scaleout.py starts processes on a CPU",
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
     r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",

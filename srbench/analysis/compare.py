@@ -8,9 +8,10 @@ Over all data sets together they are told apart by a permutation within sets (`s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from srbench.results.records import OWN, Results, Run, refuse_differences
 from srbench.results.shown import Shown
 from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_p
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
+
+Group = TypeVar("Group", bound=Hashable)
+Model = TypeVar("Model", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -243,3 +247,18 @@ def _interval(differences: Sequence[float]) -> Interval:
     if math.inf in differences and -math.inf in differences:
         return Interval(math.nan, math.nan, math.nan, len(differences))
     return mean_interval(differences)
+
+
+def told_from_best(groups: Mapping[Group, Sequence[tuple[Model, Sequence[float]]]]) -> set[tuple[Group, Model]]:
+    """Which models of each group differ from its first, the best: paired by position, Holm over all groups together.
+
+    A group is one data set, scale and metric; its scores are an image each, in one order. What is not in the result
+    ties with the best, as far as these images can tell.
+    """
+    tested = [
+        ((group, model), mean_p([_minus(a, b) for a, b in zip(best, values, strict=True)]))
+        for group, ((_, best), *others) in groups.items()
+        for model, values in others
+    ]
+    corrected = holm([p for _, p in tested])
+    return {key for (key, _), p in zip(tested, corrected, strict=True) if p < ALPHA}

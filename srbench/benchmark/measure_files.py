@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from srbench.images.files import list_images, read_image
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer, matched
 from srbench.models.inference import select_device
+
+TOLD = re.compile(r"(?:_SRF_|(?:^|[_-]|(?<=[a-z0-9]))[xX])([2348])(?![0-9])")
+"""The scale in a name: the 2 of `baby_SRF_2`, `babyx2`, `X2`."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,14 @@ def _told(names: Sequence[str], what: str) -> Iterable[str]:
     """One line for all that have no partner."""
     if names:
         yield f"{what}: {', '.join(names[:3])}{', …' * (len(names) > 3)} ({len(names)}). {RULE}"
+
+
+def scale_told(sr: Path, pairs: Mapping[str, tuple[Path, Path]]) -> int | None:
+    """The scale that SR's names tell (`babyx2.png`, `baby_SRF_2.png`, a folder `X2`); None where none or several do."""
+    names = [path.stem for path, _ in pairs.values()] if sr.is_file() else [sr.resolve().name]
+    names += [path.stem for path, _ in pairs.values()]
+    found = {int(scale) for name in names for scale in TOLD.findall(name)}
+    return found.pop() if len(found) == 1 else None
 
 
 def measure_pairs(pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str], scale: int, device: str) -> Measured:

@@ -103,7 +103,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     _check(request)
     specs = specs or select_models(request.models, request.hints)
     device = select_device(request.device)
-    made = Plan(request, device, Scorer(request.metrics, device))
+    made = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
     datasets = {(ref, scale): _open(request, ref, scale, root) for scale in request.scales for ref in refs}

@@ -126,7 +126,7 @@ def _metric(metric: Any) -> Record:
     return {
         "label": metric.label or metric.name,
         "summary": metric.summary,
-        "better": "higher" if metric.higher_is_better else "lower",
+        "better": {True: "higher", False: "lower", None: None}[metric.higher_is_better],
         "channel": metric.channel,
         "convention": metric.convention,
         "citation": metric.citation,

@@ -13,6 +13,8 @@ import click
 from srbench.cli.options import EXISTING, device_option, srbench_command
 from srbench.cli.values import Names, Scale
 
+SCALE = "Decides the border cropped.  [default: what the names tell, as in babyx2.png, else 4]"
+
 
 @srbench_command(
     help="Score SR against HR: two images, or two folders whose images are paired by name.\n\n"
@@ -24,16 +26,19 @@ from srbench.cli.values import Names, Scale
 @click.option(
     "--metrics", type=Names("metrics"), default="psnr_y,ssim_y", show_default=True, help="NAME or NAME@CONVENTION."
 )
-@click.option("--scale", type=Scale(), default=4, show_default=True, help="Decides the border cropped.")
+@click.option("--scale", type=Scale(), help=SCALE)
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--suffix", metavar="TEXT", help="What SR's names have behind those of HR, _x4 for instance.")
 @device_option
 def command(
-    sr: Path, hr: Path, metrics: tuple[str, ...], scale: int, style: str, suffix: str | None, device: str
+    sr: Path, hr: Path, metrics: tuple[str, ...], scale: int | None, style: str, suffix: str | None, device: str
 ) -> int:
-    from srbench.benchmark.measure_files import measure_pairs, pair_up
+    from srbench.benchmark.measure_files import measure_pairs, pair_up, scale_told
 
     found = pair_up(sr, hr, suffix)
+    if scale is None and (scale := scale_told(sr, found.pairs)) is None:
+        scale = 4
+        click.echo("srbench: no scale told by the names: 4 pixels are cropped on each side. Another: --scale", err=True)
     measured = measure_pairs(found.pairs, metrics, scale, device)
     for name, reason in measured.unavailable.items():
         click.echo(f"srbench: {name} n/a: {reason}", err=True)

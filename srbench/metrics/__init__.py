@@ -34,14 +34,23 @@ class BoundMetric:
 
 
 def resolve(name: str) -> BoundMetric:
-    """Find `NAME` or `NAME@CONVENTION`; raises `UsageError` for unknown names and undefined combinations."""
+    """Find `NAME` or `NAME@CONVENTION`, NAME also a reference (see `srbench.metrics.reference`).
+
+    Raises `UsageError` for unknown names and undefined combinations, `UnavailableError` without a reference's package.
+    """
     base, at, wanted = name.partition("@")
-    base = registered_name("metrics", base)
+    base = base if ":" in base else registered_name("metrics", base)
     name = base + at + wanted
-    metric: Metric = load("metrics", base)
+    metric: Metric = _by_reference(base) if ":" in base else load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:
         raise UsageError(
             f"{name}: convention {chosen.name!r} has no channel {metric.channel!r}, which {base} is taken on"
         )
     return BoundMetric(name, metric, chosen)
+
+
+def _by_reference(name: str) -> Metric:
+    from srbench.metrics.reference import metric_by_reference
+
+    return metric_by_reference(name)

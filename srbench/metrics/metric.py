@@ -25,15 +25,17 @@ class Metric:
     `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
     means; `NAME@CONVENTION` replaces the convention and keeps the channel. `variant()`, asked once it is loaded, says
     what else its scores depend on that is not the usual, such as other weights or a package's version, for signatures.
+    `higher_is_better` is None where neither is. `of_lr` metrics are given SR and HR degraded again, as HR was.
     """
 
     name: str
     channel: Channel
     load: Callable[[Convention, torch.device], ScoreFunction]
     convention: str = "matlab"
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     digits: int = 3
     label: str = ""
     citation: str = ""
     summary: str = ""
+    of_lr: bool = False
     variant: Callable[[], str] = field(default=lambda: "", compare=False)

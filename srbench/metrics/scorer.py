@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srbench.base.arithmetic import exact_arithmetic
-from srbench.base.errors import InputError, UnavailableError
-from srbench.images.degrade import mod_crop
+from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.images.degrade import FILES, degradation_of, degrade, mod_crop
 from srbench.images.tensors import image_tensor
 from srbench.metrics import BoundMetric, resolve
 from srbench.metrics.conventions import quantise
@@ -30,8 +30,11 @@ class Scorer:
     Raises `UsageError` for unknown metrics or conventions.
     """
 
-    def __init__(self, names: Iterable[str], device: torch.device | str = "cpu") -> None:
+    def __init__(self, names: Iterable[str], device: torch.device | str = "cpu", degradation: str = "matlab") -> None:
+        """`degradation` is how LR was made of HR, which metrics of LR ask for."""
         import torch
+
+        self.degradation = degradation
 
         self.device = torch.device(device)
         self.metrics: dict[str, BoundMetric] = {}
@@ -39,6 +42,8 @@ class Scorer:
         self._functions: dict[str, ScoreFunction] = {}
         for bound in [resolve(name) for name in dict.fromkeys(names)]:
             try:
+                if bound.metric.of_lr:
+                    _refuse_unrepeatable(degradation)
                 self._functions[bound.name] = bound.metric.load(bound.convention, self.device)
                 self.metrics[bound.name] = bound
             except UnavailableError as error:
@@ -72,15 +77,28 @@ class Scorer:
         scores: dict[str, float] = {}
         for name in self.metrics if names is None else names:
             bound = self.metrics[name]
-            key = (bound.convention.name, bound.metric.channel)
+            key = (bound.convention.name, "lr" if bound.metric.of_lr else bound.metric.channel)
             if key not in views:
-                given = rounded if bound.convention.round_sr else sr
-                views[key] = bound.convention.views(given, reference, scale=scale, channel=key[1])
+                given, compared = rounded if bound.convention.round_sr else sr, reference
+                if bound.metric.of_lr:
+                    given, compared = (_again(image, scale, self.degradation) for image in (rounded, reference))
+                views[key] = bound.convention.views(given, compared, scale=scale, channel=bound.metric.channel)
             with exact_arithmetic():
                 scores[name] = float(self._functions[name](*views[key]))
             if math.isnan(scores[name]):
                 raise InputError(f"{name} is not a number for this pair")
         return scores
+
+
+def _refuse_unrepeatable(degradation: str) -> None:
+    if degradation == FILES or degradation_of(degradation).random or not degradation_of(degradation).rounded:
+        raise UnavailableError(f"SR cannot be degraded again by {degradation!r}: it takes one that 8-bit LR is made by")
+
+
+def _again(image: Tensor, scale: int, degradation: str) -> Tensor:
+    """uint8 `(1, c, h, w)` degraded, on the device that it is on."""
+    pixels = image[0].permute(1, 2, 0).cpu().numpy()
+    return image_tensor(degrade(pixels[..., 0] if pixels.shape[2] == 1 else pixels, scale, degradation), image.device)
 
 
 def measure(
@@ -98,6 +116,8 @@ def measure(
     Raises `InputError` for other dtypes, shapes or sizes, `UsageError` for unknown metrics, and `UnavailableError`
     where a metric's weights cannot be had.
     """
+    if scale < 1:
+        raise UsageError(f"scale is {scale}; expected 1 or more")
     sr, hr = as_image(sr, "SR"), as_image(hr, "HR")
     scorer = Scorer(metrics)
     for reason in scorer.unavailable.values():

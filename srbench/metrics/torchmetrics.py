@@ -72,12 +72,14 @@ class Score(_Metric):
             raise UsageError(f"data_range {data_range} is empty; give 1.0, 255.0 or a pair such as (-1.0, 1.0)")
         self.low, self.high = float(low), float(high)
         self.bound = resolve(name)
+        if self.bound.metric.of_lr:
+            raise UsageError(f"{name} takes SR degraded again, which a training loop does not: score a run")
         self._functions: dict[torch.device, ScoreFunction] = {}
         self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     @property
-    def higher_is_better(self) -> bool:  # type: ignore[override]
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
         return self.bound.metric.higher_is_better
 
     def update(self, sr: Tensor, hr: Tensor) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from srbench.models.spec import ModelSpec, Upscaler
 
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "torch-export": ".pt2"}
+HARDLY_ANY = 1 << 20
+"""Bytes of free space below which a failure to write is the disk's."""
+
 TRACED = (1, 3, 24, 32)
 PARITY = ((1, 3, 24, 32), (2, 3, 37, 29))
 """The shape that is traced, and one that differs from it in every number that may."""
@@ -77,11 +82,25 @@ def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor
     except ImportError as error:
         raise UnavailableError(f"{format} needs {error.name}: {install_hint('onnx')}") from error
     except Exception as error:
+        if (cause := system_error(error, path.parent)) is not None:
+            raise cause from error
         reason = first_line(error)
         raise InputError(
             f"{name} cannot be written as {format} ({type(error).__name__}: {reason}). Every step of its forward pass "
             f"must be a torch operation"
         ) from error
+
+
+def system_error(error: BaseException, folder: Path) -> OSError | None:
+    """What the system said where it is at fault and not the model: exporters wrap it, and some only stop writing."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno is not None:
+            return link
+        link = link.__cause__ or link.__context__
+    if shutil.disk_usage(folder).free < HARDLY_ANY:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    return None
 
 
 def _write_onnx(module: nn.Module, lr: Tensor, path: Path) -> None:

@@ -134,8 +134,9 @@ def _studentised(rows: Values) -> Values:
 
 
 def _standard_error(scores: Values) -> float:
-    """Zero where all are equal: the last bits of a mean are no spread."""
-    return 0.0 if np.ptp(scores) == 0.0 else float(scores.std(ddof=1) / math.sqrt(len(scores)))
+    """Zero where all are equal but for their last bits, which are no spread."""
+    equal = np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max()))
+    return 0.0 if equal else float(scores.std(ddof=1) / math.sqrt(len(scores)))
 
 
 def _bounds(scores: Values) -> tuple[float, float]:
@@ -143,7 +144,7 @@ def _bounds(scores: Values) -> tuple[float, float]:
     from scipy.stats import t as student
 
     reach = float(student.ppf(1.0 - ALPHA / 2.0, len(scores) - 1))
-    if len(scores) < FEWEST_RESAMPLED or np.ptp(scores) == 0.0:
+    if len(scores) < FEWEST_RESAMPLED or _standard_error(scores) == 0.0:
         return -reach, reach
     low, high = _percentiles(_resampled_t(scores))
     return min(low, -reach), max(high, reach)

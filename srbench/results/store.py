@@ -45,7 +45,7 @@ def saved_image(run: Path, id: str) -> Path:
 def _name(text: str) -> str:
     """A name that goes into a path; raises `InputError` for one that would lead elsewhere."""
     if not is_name(text):
-        raise InputError(f"{text!r} cannot be the name of a model, data set or image: it would be a path")
+        raise InputError(f"{text!r} cannot be the name of a model, data set or image: it would be a path. Rename it")
     return text
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from srbench.base.errors import IncomparableError, UsageError
+from srbench.base.errors import IncomparableError, UnavailableError, UsageError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.metrics import resolve
 from srbench.results.records import Results, Run
@@ -83,7 +83,7 @@ def heading(metric: str) -> Heading:
         return STUDIED[metric]
     try:
         bound = resolve(metric)
-    except UsageError:
+    except (UsageError, UnavailableError):
         return Heading(metric, metric, 4, None)
     return Heading(metric, bound.label, bound.metric.digits, bound.metric.higher_is_better)
 

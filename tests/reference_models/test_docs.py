@@ -193,7 +193,15 @@ def test_the_path_of_a_first_training(
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/benchmarks.md", "docs/scale-out.md", "docs/training.md", "docs/training-plan.md", "CONTRIBUTING.md"]
+    "page",
+    [
+        "docs/benchmarks.md",
+        "docs/install.md",
+        "docs/scale-out.md",
+        "docs/training.md",
+        "docs/training-plan.md",
+        "CONTRIBUTING.md",
+    ],
 )
 def test_what_is_not_run_is_parsed(page: str) -> None:
     assert commands(page)

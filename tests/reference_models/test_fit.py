@@ -55,7 +55,7 @@ class Bystander(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reference_models.fit_gan.PerceptualLoss", Bystander)
+    monkeypatch.setattr("reference_models.perceptual.PerceptualLoss", Bystander)
 
 
 def run(

@@ -27,7 +27,7 @@ from reference_models.validation import Validation
 from reference_models.watch import Silent
 from reference_models.weights import as_upscaler, load_network
 from srbench.benchmark.speed import machine
-from srbench.benchmark.speed.timing import noise, seconds, time_model
+from srbench.benchmark.speed.timing import noise, seconds, time_sizes
 from srbench.datasets.folder import open_folder
 from srbench.images.resize import imresize
 from srbench.metrics.conventions import quantise
@@ -120,7 +120,7 @@ def test_events_energy_and_memory() -> None:
     seconds(run, x)
     began = time.perf_counter()
     assert 0 < seconds(run, x) <= time.perf_counter() - began + 1e-3
-    (row,) = time_model(run, "srresnet", [(120, 80)], budget_s=1.0)
+    row = time_sizes(run, "srresnet", [(120, 80)], budget_s=1.0)[0].row
     assert row.peak_memory_mib
     assert row.gmacs
     clock = machine.look(DEVICE).clock_mhz
@@ -130,7 +130,7 @@ def test_events_energy_and_memory() -> None:
 @cuda_alone
 def test_memory_of_graphs_is_told() -> None:
     eager, graphs = (
-        time_model(ready(srresnet(), backend), "srresnet", [(120, 80)], budget_s=0.2)[0].peak_memory_mib
+        time_sizes(ready(srresnet(), backend), "srresnet", [(120, 80)], budget_s=0.2)[0].row.peak_memory_mib
         for backend in ("eager", "cuda-graphs")
     )
     assert eager

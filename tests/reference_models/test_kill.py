@@ -35,7 +35,7 @@ name, pictures, out, kills = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), 
 recipe = tiny(RECIPES[name], steps=150, validate_every=60, ema=0.9)
 gan = name.startswith("srgan")
 if gan:
-    import reference_models.fit_gan as module
+    import reference_models.perceptual as module
     module.PerceptualLoss = Bystander
 loop = fit_gan if gan else fit
 

@@ -16,13 +16,13 @@ from reference_models.architectures import build
 from reference_models.architectures.subpixel import SubpixelConv2d
 from reference_models.average import Average
 from reference_models.machine import compiled, optimiser_for, with_precision
-from reference_models.perceptual import STRIDE, TRUNKS, PerceptualLoss
+from reference_models.perceptual import STRIDE, TRUNKS, PerceptualLoss, StagedLoss
 from reference_models.recipes import RECIPES
 from reference_models.soap import Soap
 from reference_models.start import begin_from, first_network
 from reference_models.train import make_fabric
 from reference_models.validation import Validation
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, UsageError
 from srbench.datasets.sample import Sample
 
 CPU = torch.device("cpu")
@@ -186,7 +186,8 @@ def test_every_part_is_compiled_in_a_twin_of_the_same_tensors(
     network = build(architecture, 4, blocks=2, features=8).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     twin = as_trained(network, "default", fabric)
-    assert sorted(name.split(".")[-1] for name in parts) == ["_call_impl", "_call_impl", "reconstruct"]
+    modules = 3 if architecture == "srresnet" else 2  # with its head
+    assert sorted(name.split(".")[-1] for name in parts) == [*["_call_impl"] * modules, "reconstruct"]
     assert [id(p) for p in twin.parameters()] == [id(p) for p in network.parameters()]
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
@@ -229,3 +230,26 @@ def test_a_compiled_step_is_that_of_an_eager_one(architecture: str, fabric: Fabr
         grads.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
     for eager, ours in zip(*grads, strict=True):
         torch.testing.assert_close(ours, eager, rtol=1e-3, atol=1e-5)
+
+
+class Named(nn.Module):
+    """In place of a trunk: its number."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.number = float(name.removeprefix("squeeze_"))
+
+    def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int] | None) -> Tensor:
+        return torch.tensor(self.number)
+
+
+def test_perceptual_losses_take_over_from_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reference_models.perceptual.PerceptualLoss", Named)
+    image = torch.rand(1, 3, 8, 8)
+    staged, single = StagedLoss("squeeze_10,squeeze_30@0.82, squeeze_3@0.9"), StagedLoss("squeeze_3")
+    found = [float(staged(progress, image, image)) for progress in (0.0, 0.819, 0.82, 0.899, 0.9, 1.0)]
+    assert found == [10, 10, 30, 30, 3, 3]
+    assert float(single(0.0, image, image)) == float(single(1.0, image, image)) == 3
+    for text in ("squeeze_3@0.5", "squeeze_3,squeeze_10", "squeeze_3,squeeze_10@half", "squeeze_3,squeeze_10@1"):
+        with pytest.raises(UsageError, match="rising shares"):
+            StagedLoss(text)

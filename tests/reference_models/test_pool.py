@@ -17,8 +17,9 @@ from lightning_fabric import Fabric
 
 from reference_models import pool as module
 from reference_models.fit import fit
+from reference_models.luma import enlarged, luma_of
 from reference_models.patches import Feed
-from reference_models.pool import Cache, Request, _laid_out, enlarged, luma_of, open_pool
+from reference_models.pool import Cache, Request, _laid_out, open_pool
 from reference_models.recipes import RECIPES
 from reference_models.sources import open_sources
 from reference_models.validation import Validation

@@ -28,7 +28,7 @@ from tests.reference_models.test_fit import Bystander
 
 @pytest.fixture(autouse=True)
 def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reference_models.fit_gan.PerceptualLoss", Bystander)
+    monkeypatch.setattr("reference_models.perceptual.PerceptualLoss", Bystander)
 
 
 def run(recipe: Recipe, pictures: Path, out: Path, fabric: Fabric, **more: object) -> Clock:

@@ -33,9 +33,13 @@ def test_a_resumed_training_tells_the_speed_of_its_own_steps(
     assert capsys.readouterr().err == "step 1581  500 s  2.00 it/s  loss 0.25  rate 1.00e-03\n"
 
 
-def test_a_picture_of_crops_is_written_as_it_goes(tmp_path: Path, photograph: Callable[..., Image]) -> None:
+@pytest.mark.parametrize(("architecture", "options"), [("srresnet", {"blocks": 1, "features": 8}), ("srcnn", {})])
+def test_a_picture_of_crops_is_written_as_it_goes(
+    architecture: str, options: dict[str, int], tmp_path: Path, photograph: Callable[..., Image]
+) -> None:
     """LR, SR and HR of each sample side by side; a grey one too, and one smaller than a crop."""
-    network = build("srresnet", 4, blocks=1, features=8).eval()
+    network = build(architecture, 4, **options).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     sizes = {"a": (120, 160, False), "b": (40, 100, True)}
     hr = {name: photograph(height, width, grey=grey) for name, (height, width, grey) in sizes.items()}
     samples = [Sample(name, degrade(image, 4), image) for name, image in hr.items()]
@@ -43,6 +47,8 @@ def test_a_picture_of_crops_is_written_as_it_goes(tmp_path: Path, photograph: Ca
     picture = read_image(tmp_path / "validation.png")
     assert picture.shape == (96 + 40, 3 * 96, 3)
     assert np.array_equal(picture[:96, 192:], hr["a"][12:108, 32:128])
+    assert network.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def test_the_bar_moves_from_the_first_step_and_validations_stand_above_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ SCORES = {"bicubic": 28.4, "srcnn": 30.4, "srgan_x": 29.1}
 
 def runs() -> list[Run]:
     return [
-        made_run(model, {"psnr_y": [mean], "ssim_y": [mean / 40]}, dataset)
+        made_run(model, {"psnr_y": [mean + i for i in range(9)], "ssim_y": [mean / 40] * 9}, dataset)
         for model, mean in SCORES.items()
         for dataset in ("Set5", "Set14")
     ]
@@ -33,8 +33,8 @@ def tex(results: Results, out: Path) -> str:
 
 def test_best_is_bold_and_second_underlined(tmp_path: Path) -> None:
     text = tex(Results(tuple(runs())), tmp_path)
-    assert r"srcnn & \textbf{30.400} & \textbf{0.7600} & \textbf{30.400} & \textbf{0.7600} \\" in text
-    assert r"srgan\_x & \underline{29.100}" in text
+    assert r"srcnn & \textbf{34.400} & \textbf{0.7600} & \textbf{34.400} & \textbf{0.7600} \\" in text
+    assert r"srgan\_x & \underline{33.100}" in text
     assert r" & \multicolumn{2}{c}{Set5} & \multicolumn{2}{c}{Set14} \\" in text
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in text
 
@@ -81,7 +81,7 @@ def test_terminal_prints_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
     results = Results((*runs(), made_run("[bold]", {"psnr_y": [1.0]})), (made_speed("srcnn"),))
     assert terminal.write(results, tmp_path / "out") == []
     out = capsys.readouterr().out
-    assert "[bold]" in out and "30.400" in out and "srbench:0.1|psnr_y" in out
+    assert "[bold]" in out and "34.400" in out and "srbench:0.1|psnr_y" in out
     assert not (tmp_path / "out").exists()
     folder = saved(tmp_path / "results", Results(tuple(runs())))
     assert main(["report", str(folder), "--format", "terminal", "--rows", "dataset", "--columns", "model"]) == 0
@@ -92,5 +92,5 @@ def test_intervals_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     several = [made_run(model, {"psnr_y": [mean, mean + 2.0]}, "Set5") for model, mean in SCORES.items()]
     text = tex(Results(tuple(several)), tmp_path)
     assert r"\label{tab:srbench-x4-intervals}" in text
-    assert re.search(r"srcnn & \[30\.400, 32\.400\] \\\\", text)
+    assert re.search(r"srcnn & \[18\.694, 44\.106\] \\\\", text)
     assert r"95 \% intervals of the means" in text

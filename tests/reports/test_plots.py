@@ -67,6 +67,15 @@ def test_failed_infinite_and_untimed_results_draw_what_there_is(tmp_path: Path) 
     assert [plot.name for plot in draw_all(infinite)] == ["distribution-x4"]
 
 
+def test_a_mean_that_is_infinite_everywhere_leaves_out_what_it_has_no_place_in(tmp_path: Path) -> None:
+    scores = {"psnr_y": [math.inf, 30.0], "lpips": [0.0, 0.1]}
+    runs = tuple(made_run(model, scores, "white") for model in ("bicubic", "nearest"))
+    paths = plots.write(Results(runs, (made_speed("bicubic", 1.0), made_speed("nearest", 1.0))), tmp_path)
+    assert {path.name for path in paths} == {"distribution-x4.svg", "distribution-x4.png"}
+    one = (made_run("bicubic", {"psnr_y": [math.inf], "lpips": [0.0]}, "Set5"), *runs[:1])
+    assert plots.write(Results(one), tmp_path / "one")
+
+
 def test_inline_figures_take_the_colours_of_the_page() -> None:
     with plots.styled():
         svg = plots.inline(next(draw_all(results())))

@@ -40,14 +40,26 @@ def table(path: Path) -> list[list[str]]:
 def test_markdown_marks_the_best_of_each_column(tmp_path: Path) -> None:
     results = Results(tuple(runs()))
     assert row(results, tmp_path, "model")[1:5] == ["Set5 PSNR-Y ↑", "Set5 SSIM-Y ↑", "Set5 LPIPS ↓", "Set14 PSNR-Y ↑"]
-    assert row(results, tmp_path, "good")[1:5] == ["**31.000**", "**0.9100**", "0.2500", "31.000"]
-    assert row(results, tmp_path, "poor")[1:5] == ["28.500", "0.8100", "**0.1500**", "–"]
+    assert row(results, tmp_path, "good")[1:5] == ["**31.000**", "**0.9100**", "**0.2500**", "31.000"]
+    assert row(results, tmp_path, "poor")[1:5] == ["**28.500**", "**0.8100**", "**0.1500**", "–"]
 
 
 def test_scores_equal_as_printed_are_both_best(tmp_path: Path) -> None:
     means = {"a": 30.0001, "b": 30.0002, "c": 29.0}
     results = Results(tuple(made_run(model, {"psnr_y": [mean]}) for model, mean in means.items()))
     assert row(results, tmp_path, "a")[1] == row(results, tmp_path, "b")[1] == "**30.000**"
+
+
+def test_bold_is_what_the_images_do_not_tell_from_the_best(tmp_path: Path) -> None:
+    """Eight images, differences of 0.5 and 0.01 dB under noise of 0.05 dB: by hand t = 28 and 0.6 with 7 degrees."""
+    base, noise = [28.0 + index for index in range(8)], [0.05 * (-1) ** index for index in range(8)]
+    values = {"best": base, "ties": [a - 0.01 + b for a, b in zip(base, noise, strict=True)]}
+    values["next"] = [a - 0.5 + b for a, b in zip(base, noise, strict=True)]
+    values["last"] = [a - 1.0 + b for a, b in zip(base, noise, strict=True)]
+    results = Results(tuple(made_run(model, {"psnr_y": scores}) for model, scores in values.items()))
+    assert [row(results, tmp_path, model)[1].startswith("**") for model in values] == [True, True, False, False]
+    (built,) = build(results)
+    assert {labels[0]: cells[0].rank for labels, cells in built.rows} == {"best": 1, "ties": 1, "next": 2, "last": 0}
 
 
 def test_caption_and_signatures_say_how_the_numbers_were_made(tmp_path: Path) -> None:
@@ -84,7 +96,7 @@ def test_nothing_but_failures_still_renders(tmp_path: Path) -> None:
 def test_layout_is_chosen_by_the_user(tmp_path: Path) -> None:
     tables = build(Results(tuple(runs())), ("dataset",), ("model",))
     assert [table.title for table in tables] == ["×4 PSNR-Y ↑", "×4 SSIM-Y ↑", "×4 LPIPS ↓"]
-    assert tables[0].rows[0][0] == ("Set5",) and [cell.rank for cell in tables[0].rows[0][1]] == [1, 2]
+    assert tables[0].rows[0][0] == ("Set5",) and [cell.rank for cell in tables[0].rows[0][1]] == [1, 1]
     with pytest.raises(UsageError, match="Did you mean model"):
         build(Results(tuple(runs())), ("modle",))
     with pytest.raises(UsageError, match="one side"):

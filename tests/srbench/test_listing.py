@@ -97,6 +97,11 @@ def test_metrics_and_sets_tell_direction_convention_and_what_to_do(
     assert srbench("list", "metrics") == 0
     assert re.search(r"^far +lower +rgb +matlab +Nobody, 2031\. From unknown package$", srbench.out, re.MULTILINE)
     assert re.search(r"^lpips +lower +rgb +nocrop .*Zhang et al", srbench.out, re.MULTILINE)
+    assert re.search(r"^shift_red +– +rgb +nocrop ", srbench.out, re.MULTILINE)
+    assert srbench("list", "metrics", "--format", "json") == 0
+    records = json.loads(srbench.out)
+    assert {record["name"]: record["better"] for record in records}["shift_red"] is None
+    assert all(record["summary"] for record in records if record["name"] != "far")
     (tmp_path / "Set5" / "HR").mkdir(parents=True)
     assert srbench("list", "datasets", "--data-root", tmp_path) == 0
     assert re.search(r"^Set5 +test +5 +yes .*Bevilacqua", srbench.out, re.MULTILINE)

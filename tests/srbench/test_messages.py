@@ -17,11 +17,12 @@ import torch
 from PIL import Image as pil
 
 from srbench import cli
-from srbench.base.errors import JobError
+from srbench.base.errors import InputError, JobError
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.files import list_images, printable, write_image
 from srbench.metrics.lpips import _network
 from srbench.metrics.scorer import Scorer
+from srbench.models import find_model
 from srbench.models.inference import check_sr, told
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled
@@ -174,6 +175,26 @@ def test_output_in_an_encoding_that_lacks_arrows(folder: Path, tmp_path: Path) -
 
 def test_a_stream_that_cannot_be_told_is_left_alone() -> None:
     cli._take_any_text(io.StringIO())
+
+
+def test_a_size_baked_into_an_onnx_graph_is_told(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    shape = helper.make_tensor("shape", onnx.TensorProto.INT64, [4], [-1, 3, 32, 32])
+    scales = helper.make_tensor("scales", floats, [4], [1.0, 1.0, 2.0, 2.0])
+    nodes = [
+        helper.make_node("Reshape", ["lr", "shape"], ["fixed"]),
+        helper.make_node("Resize", ["fixed", "", "scales"], ["sr"], mode="nearest"),
+    ]
+    ends = [helper.make_tensor_value_info(name, floats, ["n", 3, "h", "w"]) for name in ("lr", "sr")]
+    graph = helper.make_graph(nodes, "baked", ends[:1], ends[1:], [shape, scales])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "baked.onnx")
+    with pytest.raises(InputError) as refused:
+        find_model(str(tmp_path / "baked.onnx"))
+    assert "on an image of 96x64 pixels it returns shape (6, 3, 64, 64), not (1, 3, 128, 192)" in str(refused.value)
+    assert "a size is fixed inside the graph. Export it anew with dynamic height and width" in str(refused.value)
+    assert "mynet" not in str(refused.value)
 
 
 def test_documented_data_sets_exist() -> None:

@@ -17,7 +17,7 @@ from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.files import read_image
 from srbench.metrics import lpips, resolve
 from srbench.metrics.psnr import psnr
-from srbench.metrics.scorer import measure
+from srbench.metrics.scorer import Scorer, measure
 from srbench.metrics.ssim import ssim
 
 Photograph = Callable[..., np.ndarray]
@@ -169,3 +169,18 @@ def test_measure_crops_hr_to_a_multiple_of_the_scale(photograph: Photograph) -> 
     hr = photograph(43, 47)
     sr = photograph(40, 44, seed=3)
     assert measure(sr, hr) == measure(torch.from_numpy(sr), hr[:40, :44])
+
+
+def test_lr_psnr_is_that_of_what_was_degraded_again(photograph: Callable[..., np.ndarray]) -> None:
+    from srbench.images.degrade import degrade
+
+    sr, hr = photograph(40, 60), photograph(40, 60, seed=1)
+    difference = degrade(sr, 4).astype(float) - degrade(hr, 4)
+    expected = 10 * np.log10(255**2 / (difference**2).mean())
+    assert measure(sr, hr, ["lr_psnr"])["lr_psnr"] == pytest.approx(expected, abs=1e-9)
+    shift = sr.astype(float).mean(axis=(0, 1)) - hr.mean(axis=(0, 1))
+    names = ["shift_red", "shift_green", "shift_blue"]
+    assert list(measure(sr, hr, names).values()) == pytest.approx(shift.tolist(), abs=1e-9)
+    assert measure(hr[..., 0], hr[..., 0], ["lr_psnr"])["lr_psnr"] == math.inf
+    for degradation in ("files", "dn", "matlab-y"):
+        assert "cannot be degraded again" in Scorer(["lr_psnr"], "cpu", degradation).unavailable["lr_psnr"]

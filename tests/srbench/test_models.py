@@ -153,7 +153,7 @@ def test_an_unknown_network_is_told_what_is_known_and_what_to_write(tmp_path: Pa
     save_file({"strange.weight": torch.zeros(4, 2)}, tmp_path / "net.safetensors")
     with pytest.raises(InputError) as refused:
         find_model(str(tmp_path / "net.safetensors"))
-    assert "some forty more" in str(refused.value)  # what the installed loaders say of themselves
+    assert "some thirty more" in str(refused.value)  # what the installed loaders say of themselves
     assert "--models mynet:make: def make(): n = Net(); n.load_state_dict(" in str(refused.value)
 
 

@@ -240,7 +240,7 @@ def test_what_is_refused(srbench: Srbench, photograph: Photograph, tmp_path: Pat
     write_image(tmp_path / "lr.png", photograph(10, 12))
     for arguments, message in {
         (tmp_path / "lr.png", tmp_path / "sr.gif"): ".gif is no image format; write one of .png",
-        (tmp_path / "lr.png", tmp_path / "lr.png"): "is the input; give another OUTPUT",
+        (tmp_path / "lr.png", tmp_path / "lr.png"): "is an input, and would be written over; give another output",
         (tmp_path / "lr.png", tmp_path / "sr.png", "--tile", "0"): "--tile '0' is neither auto, none, nor a number",
         (tmp_path / "lr.png", tmp_path / "sr.png", "--model-range", "255"): "--model-range: write a range of values",
     }.items():

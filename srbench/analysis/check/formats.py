@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 from srbench.analysis.check.baseline import Baseline, Key
 from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
 from srbench.base.strict_json import dumps
+from srbench.base.text import markdown
 
 ACCEPT = "add --update"
 
@@ -76,7 +78,9 @@ def as_json(verdict: Verdict, baseline: str) -> str:
 
 def _counted(verdict: Verdict) -> str:
     counts = ((len(verdict.of(kind)), word) for kind, word in WORDS.items())
-    return ", ".join(f"{count} {word}" for count, word in counts if count) or "no difference"
+    return ", ".join(f"{count} {word}" for count, word in counts if count) or (
+        "no difference" if verdict.compared else "nothing to compare"
+    )
 
 
 def as_junit(verdict: Verdict, baseline: Baseline) -> str:
@@ -86,7 +90,10 @@ def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     for name in names:
         _suite(root, name, baseline, [finding for finding in verdict.failures if finding.key == name])
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    text = ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return re.sub(
+        "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text
+    )  # XML has none of these
 
 
 def _suite(root: ElementTree.Element, name: Key, baseline: Baseline, failures: list[Finding]) -> None:
@@ -117,17 +124,13 @@ def as_markdown(verdict: Verdict, baseline: str) -> str:
     lines = [f"### srbench check: {summary(verdict, baseline)}", ""]
     shown = worst(verdict.failures, SHOWN) or worst(verdict.findings, SHOWN)
     if shown:
-        lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {_cell(str(item))} |" for item in shown)]
+        lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {markdown(str(item))} |" for item in shown)]
     return "\n".join(lines) + "\n"
 
 
 def _title(name: Key) -> str:
     dataset, scale, model = name
     return f"{dataset} x{scale} {model}"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _message(text: str) -> str:

@@ -68,7 +68,10 @@ HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_
 
 
 def count_macs(inference: Inference, x: Tensor) -> Macs | None:
-    """Of one pass over `x`; None where nothing is to be seen, as for interpolations, compiled and foreign programs."""
+    """Of one pass over `x` by the network itself, where a backend runs something made of it.
+
+    None where nothing is to be seen, as for interpolations and foreign programs.
+    """
     from torch.utils._python_dispatch import TorchDispatchMode
 
     total, unknown, hidden = 0, dict[str, None](), 0
@@ -101,12 +104,12 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
         if not hidden:
             total += module.multiply_adds(out)  # type: ignore[operator]
 
-    modules = [module for module in _modules(inference.upscaler) if hasattr(module, "multiply_adds")]
+    modules = [module for module in _modules(inference.plain or inference.upscaler) if hasattr(module, "multiply_adds")]
     hooks = [module.register_forward_pre_hook(enter) for module in modules]
     hooks += [module.register_forward_hook(leave) for module in modules]
     try:
         with _taken_apart(), Counter():  # type: ignore[no-untyped-call]
-            inference(x)
+            inference.plainly(x)
     finally:
         for hook in hooks:
             hook.remove()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
 
 
-FAMILIES = "the architectures of spandrel (SwinIR, HAT, DAT, Real-ESRGAN, EDSR, RCAN, SPAN and some forty more)"
+FAMILIES = "the architectures of spandrel (SwinIR, HAT, DAT, SRVGGNetCompact, SAFMN, SPAN and some thirty more)"
 
 
 class Described:

@@ -1,0 +1,113 @@
+"""Metrics by reference, as any model: `module:function`, `piq:NAME`, `pyiqa:NAME`.
+
+| reference     | what is called                                                                   |
+|---------------|----------------------------------------------------------------------------------|
+| `module:name` | a `Metric`, a function of two tensors to one number, or a class of such functions |
+| `piq:NAME`    | a function of piq, such as `piq:fsim`, or one of its losses, such as `piq:DISTS`  |
+| `pyiqa:NAME`  | what `pyiqa.create_metric(NAME)` makes, on the device of the run                  |
+
+All are given SR and HR as float32 `(1, 3, h, w)` RGB in [0, 1], SR rounded to 8 bits, no border cropped (convention
+`nocrop`), an image at a time. A function says by an attribute `higher_is_better = False` that less is better. The
+package and its version, or a digest of the source file, are the metric's variant, and so in every signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import packages_distributions, version
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.base.errors import UnavailableError, UsageError
+from srbench.metrics.metric import Metric, ScoreFunction
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from srbench.metrics.conventions import Convention
+
+LESS_IS_BETTER = ("dists", "lpips", "pieapp", "gmsd", "multi_scale_gmsd", "mdsi", "contentloss", "styleloss",
+                  "stlpips", "ahiq_error", "ckdn_error")  # fmt: skip
+"""Distances among piq's and pyiqa's; pyiqa's own word is taken where it has one."""
+
+
+def metric_by_reference(name: str) -> Metric:
+    """The metric behind `package:name`; raises `UsageError` or `UnavailableError` where there is none."""
+    module_name, _, attribute = name.partition(":")
+    module = _import(module_name)
+    if module_name == "pyiqa":
+        return _metric(name, partial(_pyiqa, module, attribute), module, _better_in_pyiqa(module, attribute))
+    try:
+        thing = attrgetter(attribute)(module)
+    except AttributeError as error:
+        raise UsageError(f"metric {name!r}: {error}") from None
+    if isinstance(thing, Metric):
+        return thing
+    if not callable(thing):
+        raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
+    less = module_name == "piq" and attribute.lower() in LESS_IS_BETTER
+    higher = bool(getattr(thing, "higher_is_better", not less))
+    return _metric(name, lambda device: _called(thing, device), module, higher)
+
+
+def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], module: Any, higher: bool) -> Metric:
+    def load(convention: Convention, device: torch.device) -> ScoreFunction:
+        return partial(_scores, make(device))
+
+    variant = _version_of(module)
+    return Metric(name, "rgb", load, "nocrop", higher, digits=4, label=name, variant=lambda: variant)
+
+
+def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
+    """Scores of `(n, 3, h, w)` views in [0, 255], an image at a time, by a function of images in [0, 1]."""
+    import torch
+
+    with torch.inference_mode():
+        images = ((sr / 255.0).float(), (hr / 255.0).float())
+        pairs = zip(*(torch.split(image, 1) for image in images), strict=True)
+        return torch.stack([torch.as_tensor(function(one, other)).double().reshape(()) for one, other in pairs])
+
+
+def _called(thing: Any, device: torch.device) -> Callable[..., Any]:
+    """A function as it is; of a class of modules, one that is made ready."""
+    made: Any = thing() if inspect.isclass(thing) else thing
+    ready: Callable[..., Any] = made.eval().to(device) if hasattr(made, "eval") and hasattr(made, "to") else made
+    return ready
+
+
+def _pyiqa(module: Any, name: str, device: torch.device) -> Callable[..., Any]:
+    return module.create_metric(name, device=device)  # type: ignore[no-any-return]
+
+
+def _better_in_pyiqa(module: Any, name: str) -> bool:
+    if name not in module.list_models():
+        raise UsageError(f"pyiqa has no metric {name!r}; see pyiqa.list_models()")
+    configs = getattr(module.default_model_configs, "DEFAULT_CONFIGS", {})
+    return not configs.get(name, {}).get("lower_better", name in LESS_IS_BETTER)
+
+
+def _import(name: str) -> Any:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UnavailableError(f"metric package {name} is not here ({error}): pip install {name}") from None
+    except Exception as error:
+        raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
+
+
+def _version_of(module: Any) -> str:
+    """`piq-0.8.0` for what a package brought, else the digest of the source file."""
+    for distribution in packages_distributions().get(module.__name__.partition(".")[0], ()):
+        return f"{distribution}-{version(distribution)}"
+    if not getattr(module, "__file__", None):
+        return module.__name__  # type: ignore[no-any-return]
+    return "source@" + hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:6]

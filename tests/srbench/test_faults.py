@@ -1,0 +1,341 @@
+"""Nothing broken and nothing of a stranger's does harm: images, weights, special files, signals, streams, locks."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import struct
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pil
+from safetensors.torch import save_file
+
+from srbench.base import temporary
+from srbench.base.errors import InputError
+from srbench.images.files import list_images, read_image, write_image
+from srbench.models import find_model
+from srbench.models.spec import ModelSpec, weights_digest
+from srbench.models.values import make_hints
+from srbench.results import journals
+from srbench.results.records import Results, StudyRow
+from srbench.results.store import write_study
+from tests.conftest import Srbench
+from tests.faults import everything, table
+from tests.made_results import made_run, made_speed, saved
+
+Photograph = Callable[..., np.ndarray]
+Register = Callable[[str, str, object], None]
+
+
+@pytest.mark.slow
+def test_no_damage_ends_in_a_bug_a_hang_or_a_write_outside(tmp_path: Path) -> None:
+    """1,500 commands on stored files, 1,000 images, 200 weights, all damaged: 2.5 minutes of a processor."""
+    tally = everything(tmp_path)
+    assert not tally.wrong, "\n".join(tally.wrong[:20])
+    assert tally.tried.total() >= 2700, table(tally)
+
+
+def test_a_share_of_that_damage_ends_right_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))  # everything() sets it
+    tally = everything(tmp_path, 0.02)
+    assert not tally.wrong, "\n".join(tally.wrong)
+
+
+# Images
+
+
+def special(path: Path, kind: str) -> None:
+    """A pipe, an endless device, a link to nothing, or a folder, under an image's name."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "nowhere.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes and links")
+@pytest.mark.parametrize("kind", ["pipe", "device", "dangling", "folder"])
+def test_only_regular_files_are_images(folder: Path, srbench: Srbench, kind: str) -> None:
+    special(folder / "HR/x.png", kind)
+    with pytest.raises(InputError, match=r"x\.png: not a regular file"):
+        list_images(folder / "HR")
+    with pytest.raises(InputError, match=r"x\.png: no"):
+        read_image(folder / "HR/x.png")
+    out = folder.parent / "out"
+    for command in (
+        ["run", "--models", "nearest", "--datasets", folder, "--no-speed", "--out", out],
+        ["degrade", folder / "HR", out],
+        ["measure", folder / "HR", folder / "HR"],
+    ):
+        assert srbench(*command) == 2 and "x.png: not a regular file" in srbench.err
+    assert srbench("data", "prepare", "Set5", "--from", folder / "HR", "--data-root", out) == 2
+    assert "0 of 5 images" in srbench.err
+
+
+def test_an_image_beyond_the_stated_size_is_refused_by_name(
+    tmp_path: Path, photograph: Photograph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "a.png", photograph(40, 50))
+    monkeypatch.setenv("SRBENCH_MAX_MEGAPIXELS", "0.001")
+    with pytest.raises(InputError, match=r"a\.png: 50x40 pixels; srbench reads up to 0 megapixels"):
+        read_image(tmp_path / "a.png")
+    monkeypatch.setenv("SRBENCH_MAX_MEGAPIXELS", "many")
+    with pytest.raises(InputError, match="SRBENCH_MAX_MEGAPIXELS='many' is not a number"):
+        read_image(tmp_path / "a.png")
+
+
+def test_images_whose_decoder_raises_anything_are_named(
+    tmp_path: Path, photograph: Photograph, srbench: Srbench
+) -> None:
+    """A TIFF without its width, and a deflated 16-bit TIFF with a wrong checksum among others of a folder."""
+    import tifffile
+
+    source = tmp_path / "in"
+    write_image(source / "fine.png", photograph(20, 20))
+    pil.fromarray(photograph(20, 20)).save(source / "bare.tif")
+    content = (source / "bare.tif").read_bytes()
+    (source / "bare.tif").write_bytes(content.replace(struct.pack("<HH", 256, 4), struct.pack("<HH", 60000, 4), 1))
+    tifffile.imwrite(source / "deep.tif", np.zeros((20, 20, 3), np.uint16), photometric="rgb", compression="zlib")
+    content = (source / "deep.tif").read_bytes()
+    start = content.index(b"\x78\x9c" if b"\x78\x9c" in content else b"\x78")
+    (source / "deep.tif").write_bytes(content[: start + 8] + b"\xff\xff\xff" + content[start + 11 :])
+    assert srbench("upscale", source, tmp_path / "out", "--model", "nearest") == 1
+    assert "bare.tif: " in srbench.err and "deep.tif: cannot be decoded" in srbench.err
+    assert "1 images done, 2 failed" in srbench.err and "bug" not in srbench.err
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
+    name = "n" * 251 + ".png"
+    write_image(tmp_path / "in" / name, photograph(32, 32))
+    assert srbench("degrade", tmp_path / "in", tmp_path / "out") == 0
+    assert (tmp_path / "out" / name).is_file()
+
+
+# Weights
+
+
+def write_cycle(path: Path) -> None:
+    """A dictionary that holds itself, as a pickle of plain containers may."""
+    cycle: dict[str, Any] = {}
+    cycle["params"] = cycle
+    torch.save(cycle, path)
+
+
+def write_bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data.pkl", b"\x80\x02}.")
+        archive.writestr("net/data/0", b"\0" * (80 << 20))
+
+
+def metadata(**facts: str) -> Callable[[Path], None]:
+    tensors = {f"{index}": torch.zeros(2) for index in range(3)}
+    return lambda path: save_file(tensors, path, facts)
+
+
+WEIGHTS: dict[str, tuple[str, Callable[[Path], Any], str]] = {
+    "cycle": (".pth", write_cycle, "holds no dictionary of tensors"),
+    "inflated": (".pth", lambda path: torch.save({"a": torch.zeros(1).expand(1 << 15, 1 << 15)}, path), "4,096 MiB of"),
+    "bomb": (".pth", write_bomb, "unpacks to 80 MiB"),
+    "torn zip": (".pt", lambda path: path.write_bytes(b"PK\x05\x06" + b"\xff" * 18), "net.pt: "),
+    "no scale": (".safetensors", metadata(architecture="srcnn"), "metadata `scale`"),
+    "scale": (".safetensors", metadata(architecture="srcnn", scale="x"), "metadata `scale`"),
+    "options": (".safetensors", metadata(architecture="srcnn", scale="4", options="{'a"), "metadata `options`"),
+    "deep": (".safetensors", metadata(architecture="rrdb", scale="4", options='{"blocks": 1000000}'), "1000000 blocks"),
+    "wide": (".safetensors", metadata(architecture="srresnet", scale="4", options='{"features": 90000}'), "Missing"),
+    "onnx": (".onnx", lambda path: path.write_bytes(b"\x8c" * 99), "not an ONNX graph"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_weights_made_to_do_harm_are_refused_by_name(tmp_path: Path, srbench: Srbench, kind: str) -> None:
+    suffix, write, message = WEIGHTS[kind]
+    path = tmp_path / f"net{suffix}"
+    write(path)
+    assert srbench("run", "--models", path, "--datasets", "samples", "--out", tmp_path / "out") == 2
+    assert str(path) in srbench.err and message in srbench.err and "bug" not in srbench.err
+
+
+def write_external(path: Path, location: str) -> None:
+    """A graph that doubles the size of an image, times a number that is kept in another file."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
+    from onnx import TensorProto, helper
+
+    scales = helper.make_tensor("s", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0])
+    factor = onnx.TensorProto(name="k", data_type=TensorProto.FLOAT, dims=[1], data_location=1)
+    factor.external_data.add(key="location", value=location)
+    nodes = [helper.make_node("Resize", ["x", "", "s"], ["z"]), helper.make_node("Mul", ["z", "k"], ["y"])]
+    image, larger = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 3, f"h{n}", f"w{n}"]) for n in "xy")
+    graph = helper.make_graph(nodes, "g", [image], [larger], [scales, factor])
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+
+
+def test_onnx_weights_in_another_file_are_part_of_the_model(tmp_path: Path) -> None:
+    write_external(tmp_path / "net.onnx", "w.bin")
+    digests, hints = [], make_hints(None, "0..1", "rgb")
+    for factor in (1.0, 0.5):
+        (tmp_path / "w.bin").write_bytes(struct.pack("<f", factor))
+        digests.append(weights_digest(find_model(str(tmp_path / "net.onnx"), hints), 2))
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize("location", ["../w.bin", "/etc/hostname", "gone.bin", "link.bin"])
+def test_onnx_weights_outside_the_folder_or_gone_are_refused(tmp_path: Path, location: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "w.bin").write_bytes(struct.pack("<f", 1.0))
+    (home / "link.bin").symlink_to(tmp_path / "w.bin")
+    write_external(home / "net.onnx", location)
+    with pytest.raises(InputError, match="outside its own folder|which is not beside it"):
+        find_model(str(home / "net.onnx"))
+
+
+# Temporary files, locks, signals, streams
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_makes_is_not(tmp_path: Path) -> None:
+    dead = tmp_path / f"{temporary.PREFIX}{temporary._machine()}-{2**22 + 1}-0123abcd"
+    building = dead.with_name(dead.name[:-1] + "e")
+    living = tmp_path / f"{temporary.PREFIX}{temporary._machine()}-{os.getpid()}-0123abcd"
+    elsewhere = tmp_path / f"{temporary.PREFIX}00000000-1-0123abcd"
+    for path in (dead, living, elsewhere):
+        path.write_text("half")
+    (building / "HR").mkdir(parents=True)
+    with temporary.atomic_file(tmp_path / "whole.txt") as file:
+        file.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, elsewhere.name, "whole.txt"])
+
+
+def test_a_lock_is_removed_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed after its release, it would be the next holder's."""
+    import filelock
+
+    release, there = filelock.FileLock.release, []
+
+    def watched(lock: Any, *arguments: Any, **options: Any) -> None:
+        there.append(Path(lock.lock_file).exists())
+        release(lock, *arguments, **options)
+
+    monkeypatch.setattr(filelock.FileLock, "release", watched)
+    with journals.locked(tmp_path / "a.journal"):
+        assert (tmp_path / "a.lock").exists()
+    assert there[0] is False and not list(tmp_path.iterdir())
+
+
+def test_sigterm_ends_as_ctrl_c_does(folder: Path, srbench: Srbench, register: Register) -> None:
+    class Ending:
+        scale = 4
+
+        def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError
+
+    register("models", "ending", ModelSpec("ending", (4,), lambda scale, device: Ending()))
+    out = folder.parent / "out"
+    assert srbench("run", "--models", "ending", "--datasets", folder, "--no-speed", "--out", out) == 130
+    assert "interrupted. What was computed is kept" in srbench.err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not list(out.rglob("*.lock"))
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_closed_or_cannot_encode_ends_no_command(
+    results: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from srbench.cli import main
+
+    for stream in (None, io.TextIOWrapper(io.BytesIO(), encoding="ascii")):
+        monkeypatch.setattr(sys, name, stream)
+        status = main(["report", str(results), "--format", "terminal"])
+        getattr(sys, name).close()
+        assert status == 0
+
+
+# Reports, upscaled folders, the study's server
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Results whose names are hostile to every format, with timings and ratings."""
+    hostile = "a\nINPUT{x}\n% `b` <script> [red] $x_{$"
+    runs = [made_run(model, {"psnr_y": [28.4, 29.0]}) for model in ("bicubic", hostile)]
+    runs += [made_run(model, {"psnr_y": [28.4, 29.0]}, hostile) for model in ("bicubic", "nearest")]
+    out = saved(tmp_path / "results", Results(tuple(runs), (made_speed("bicubic", device="[/red]"), made_speed("x"))))
+    write_study(out, [StudyRow("elo", "Set5", 4, "bicubic", 1.0, 0.0, 2.0, 2, 6, 3)])
+    return out
+
+
+def test_a_rated_model_with_a_published_number_and_hostile_names_are_reported(
+    results: Path, tmp_path: Path, srbench: Srbench
+) -> None:
+    assert srbench("report", results, "--format", "all", "--out", tmp_path / "report") == 0, srbench.err
+    markdown, tex = ((tmp_path / f"report/report.{suffix}").read_text() for suffix in ("md", "tex"))
+    assert "Beside published numbers" in markdown and "Elo by raters" in markdown
+    outside = re.sub(r"``.+?``(?!`)", "", markdown)  # signatures are code, where nothing is HTML
+    assert "<script>" in markdown and "<script>" not in outside and "\\`b\\`" in outside
+    assert not [line for line in tex.splitlines() if line.lstrip().startswith("INPUT")]
+
+
+def test_an_interrupted_forced_upscale_mixes_no_models(
+    tmp_path: Path, photograph: Photograph, srbench: Srbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srbench.apps.upscale import folders
+
+    source, target = tmp_path / "in", tmp_path / "out"
+    for seed, name in enumerate("abc"):
+        write_image(source / f"{name}.png", photograph(12, 12, seed=seed))
+    assert srbench("upscale", source, target, "--model", "nearest") == 0
+    write = folders.write_picture
+
+    def interrupted(path: Path, picture: Any) -> None:
+        if path.name == "b.png":
+            raise KeyboardInterrupt
+        write(path, picture)
+
+    monkeypatch.setattr(folders, "write_picture", interrupted)
+    assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 130
+    monkeypatch.undo()
+    assert srbench("upscale", source, target, "--model", "nearest") == 2
+    assert "holds pictures of bicubic" in srbench.err
+    assert srbench("upscale", source, target, "--model", "bicubic") == 0
+    assert srbench("upscale", source, tmp_path / "fresh", "--model", "bicubic") == 0
+    for name in "abc":
+        np.testing.assert_array_equal(read_image(target / f"{name}.png"), read_image(tmp_path / f"fresh/{name}.png"))
+
+
+def test_a_damaged_note_of_an_upscaled_folder(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    write_image(source / "a.png", photograph(12, 12))
+    target.mkdir()
+    (target / ".srbench-upscale.json").touch()  # as a full disk left it, before anything was made
+    command = ["upscale", source, target, "--model", "nearest"]
+    assert srbench(*command) == 0
+    (target / ".srbench-upscale.json").write_text("{")
+    assert srbench(*command) == 2
+    assert ".srbench-upscale.json: not a note of srbench upscale" in srbench.err and "--force" in srbench.err
+    assert srbench(*command, "--force") == 0
+
+
+def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbench: Srbench) -> None:
+    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
+    from srbench.apps.study.serve import make_app
+
+    out, study = folder.parent / "results", folder.parent / "study"
+    assert srbench("run", "--models", "nearest,bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed",
+                   "--save-images", "--out", out) == 0  # fmt: skip
+    assert srbench("study", "make", out, study) == 0
+    client = make_app(study).test_client()
+    for body in (b"[" * 4000, b"", b"[1]", b'{"rater": 1}'):
+        assert client.post("/answers", data=body, content_type="application/json").status_code == 400
+    for origin, status in (("https://elsewhere.org", 403), ("null", 403), ("http://localhost", 200)):
+        assert client.post("/raters", headers={"Origin": origin}).status_code == status

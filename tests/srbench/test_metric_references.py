@@ -1,0 +1,83 @@
+"""Metrics by reference: what they are given, and what signatures say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srbench.base.errors import UnavailableError, UsageError
+from srbench.metrics import resolve
+from srbench.metrics.scorer import Scorer, measure
+from srbench.results.store import load_results
+from srbench.results.summary import heading
+from tests.conftest import Srbench
+
+SOURCE = """
+import torch
+def distance(sr, hr):
+    assert sr.shape == hr.shape and sr.shape[:2] == (1, 3) and sr.dtype == torch.float32
+    assert 0 <= sr.min() <= sr.max() <= 1
+    return (sr - hr).abs().mean()
+distance.higher_is_better = False
+class Peak(torch.nn.Module):
+    def forward(self, sr, hr):
+        return (sr - hr).abs().amax(dim=(1, 2, 3))
+number = 3
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"my_metrics_{abs(hash(tmp_path)) % 10**8}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_a_function_or_class_is_a_metric(mine: str, photograph: Callable[..., np.ndarray]) -> None:
+    sr, hr = photograph(20, 30), photograph(20, 30, seed=1)
+    scores = measure(sr, hr, [f"{mine}:distance", f"{mine}:Peak", f"{mine}:distance@rgb"], scale=4)
+    difference = np.abs(sr.astype(float) - hr) / 255
+    assert scores[f"{mine}:distance"] == pytest.approx(difference.mean(), rel=1e-5)
+    assert scores[f"{mine}:Peak"] == pytest.approx(difference.max(), rel=1e-5)
+    assert scores[f"{mine}:distance@rgb"] == pytest.approx(difference[4:-4, 4:-4].mean(), rel=1e-5)
+    assert heading(f"{mine}:distance").higher_is_better is False and heading(f"{mine}:Peak").higher_is_better is True
+
+
+def test_the_signature_names_its_source(mine: str, srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    options = ["--models", "bicubic", "--datasets", folder, "--metrics", f"{mine}:distance", "--no-speed"]
+    assert srbench("run", *options, "--out", tmp_path / "out") == 0, srbench.err
+    (run,) = load_results(tmp_path / "out").runs
+    assert f"|{mine}:distance(source@" in run.signature(f"{mine}:distance")
+    assert srbench("report", tmp_path / "out", "--format", "md,csv,plots", "--out", tmp_path / "report") == 0, (
+        srbench.err
+    )
+
+
+def test_a_package_is_named_with_its_version() -> None:
+    from importlib.metadata import version
+
+    name = "torchmetrics.functional.image:structural_similarity_index_measure"
+    pytest.importorskip("torchmetrics")
+    (taken,) = Scorer([name]).conventions.values()
+    assert taken == f"nocrop+torchmetrics-{version('torchmetrics')}"
+
+
+def test_piq_by_its_name(photograph: Callable[..., np.ndarray]) -> None:
+    piq = pytest.importorskip("piq")
+    from srbench.images.tensors import to_tensor
+
+    sr, hr = photograph(64, 64), photograph(64, 64, seed=1)
+    assert measure(sr, hr, ["piq:fsim"])["piq:fsim"] == pytest.approx(float(piq.fsim(to_tensor(sr), to_tensor(hr))))
+
+
+def test_what_is_none_is_refused(mine: str) -> None:
+    with pytest.raises(UnavailableError, match="pip install no_such_package"):
+        resolve("no_such_package:metric")
+    with pytest.raises(UsageError, match="has no attribute 'nothing'"):
+        resolve(f"{mine}:nothing")
+    with pytest.raises(UsageError, match="is a int, expected a Metric"):
+        resolve(f"{mine}:number")
