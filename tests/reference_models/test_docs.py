@@ -119,7 +119,13 @@ def make_results(*models: str, data: str = "samples", images: bool = False) -> N
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/upscale.md", "docs/study.md", pytest.param("docs/models.md", marks=pytest.mark.slow)]
+    "page",
+    [
+        "docs/command-line.md",
+        "docs/upscale.md",
+        "docs/study.md",
+        pytest.param("docs/models.md", marks=pytest.mark.slow),
+    ],
 )
 def test_models_upscaling_and_studies(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page == "docs/models.md":
@@ -168,14 +174,16 @@ def test_reports(workplace: Path, data_root: Path) -> None:
 def test_the_readme(workplace: Path, data_root: Path) -> None:
     copy_set(data_root, workplace / "downloads" / "benchmark", "Set5")
 
-    def outputs() -> None:
-        shutil.copytree("results/Set5/x4/bicubic", "my_sr")
-        shutil.copytree("data/Set5", "Set5")
+    Path("mynet.py").write_text(FACTORY.replace("scale_factor=2", "scale_factor=4"))
+    write_video(Path("film.mp4"), 4)
 
-    def baseline() -> None:
-        assert main(["check", "results", "--baseline", "baseline.json", "--update"]) == 0
+    def trained() -> None:
+        Path("runs/mine").mkdir(parents=True)
+        shutil.copy(ROOT / "reference_models" / "weights" / "srcnn-x4.safetensors", "runs/mine/best.safetensors")
 
-    run_page("README.md", {"srbench measure": outputs, "srbench check": baseline})
+    run_page("README.md", {"srbench run runs/mine": trained})
+    for path in ("report/report.tex", "report/report.html", "figure.pdf", "srresnet.pt", "beside.png", "film-x2.mp4"):
+        assert Path(path).stat().st_size, path
 
 
 @pytest.mark.slow
