@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from srbench.base.assets import PACKAGE, Asset, cache_folder, is_offline, on_disk, weights_folder
 from srbench.base.errors import SrbenchError
-from srbench.base.packages import install_hint
+from srbench.base.packages import DISTRIBUTION, install_hint
 from srbench.base.registry import KINDS, entries, load, package_of
 from srbench.datasets import data_root
 from srbench.datasets.standard.table import STANDARD_SETS
@@ -102,7 +102,7 @@ def _extras() -> Iterator[Finding]:
 def _requirements(extra: str) -> list[Requirement]:
     """What srbench needs (`extra` empty), or what an extra adds to it, by the metadata of the installed package."""
     try:
-        listed = [Requirement(line) for line in requires("srbench") or ()]
+        listed = [Requirement(line) for line in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:  # a source tree that is not installed; `version` says so
         return []
     if not extra:
@@ -112,7 +112,7 @@ def _requirements(extra: str) -> list[Requirement]:
 
 def _extra_names() -> list[str]:
     try:
-        names = metadata("srbench").get_all("Provides-Extra") or ()
+        names = metadata(DISTRIBUTION).get_all("Provides-Extra") or ()
     except PackageNotFoundError:
         return []
     return sorted(name for name in names if name not in DEVELOPERS)
@@ -156,7 +156,7 @@ def _plugins() -> Iterator[Finding]:
     """What packages other than ours have registered."""
     for kind in KINDS:
         for name, entry in entries(kind).items():
-            if entry.dist is None or entry.dist.name != "srbench":
+            if entry.dist is None or entry.dist.name != DISTRIBUTION:
                 yield Finding(name, f"among {kind}, from {package_of(entry)}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SIGNATURE = "srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager"
+
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "srbench run": (
         "srbench run bicubic srresnet --datasets Set5,Set14",
@@ -91,4 +93,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "srbench list models",
         "srbench list metrics --format json",
     ),
-}  # fmt: skip
+    "srbench doctor": (
+        "srbench doctor",
+        "srbench doctor --format json",
+    ),
+    "srbench verify": (
+        f"srbench verify '{SIGNATURE}' 28.416",
+        f"srbench verify '{SIGNATURE}' 28.416 --dataset my/Set5",
+    ),
+}

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 @srbench_command(
     help="Make the score of SIGNATURE again, and say whether VALUE holds, to the digits that it has.\n\n"
-    "Exit status 1 where it does not; 2 where weights or images here are not those of the signature.\n\n"
-    "  srbench verify 'srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@…|model:bicubic|fp32|eager' 28.42"
+    "Exit status 1 where it does not; 2 where weights or images here are not those of the signature."
 )
 @click.argument("signature")
 @click.argument("value")

@@ -130,7 +130,8 @@ def test_the_environment_tells_the_path(monkeypatch: pytest.MonkeyPatch) -> None
 def test_compiled_code_is_kept_in_the_cache_folder_or_where_numba_is_told(tmp_path: Path, numba_dir: str) -> None:
     """Never in the package, whose folder would outlive an uninstall and be taken for the package."""
     program = (
-        "from srbench import kernels; print(kernels.squared_error.stats.cache_path, kernels._across.stats.cache_path)"
+        "from srbench.metrics import numba_loops as loops; "
+        "print(loops.squared_error.stats.cache_path, loops._across.stats.cache_path)"
     )
     wanted = tmp_path / (numba_dir or "cache/compiled")
     variables = os.environ | {"SRBENCH_CACHE": "cache", "NUMBA_CACHE_DIR": numba_dir and str(wanted)}

@@ -63,7 +63,7 @@ def test_an_extra_that_is_missing_and_the_backend_that_needs_it(monkeypatch: pyt
     installed(monkeypatch, onnxruntime=None)
     for section in ("extras", "backends"):
         found = by_name(section)
-        assert found["onnx"] == Finding("onnx", "onnxruntime missing", "pip install 'srbench[onnx]'")
+        assert found["onnx"] == Finding("onnx", "onnxruntime missing", "pip install 'srbench-sr[onnx]'")
     assert "test" not in by_name("extras")
 
 
