@@ -44,7 +44,7 @@ def test_unknown_command(srbench: Srbench) -> None:
 @pytest.mark.parametrize("words", [(), ("data",)])
 def test_a_group_without_a_command_shows_its_help(srbench: Srbench, words: tuple[str, ...]) -> None:
     assert srbench(*words) == 0
-    assert srbench.out.startswith(f"{' '.join(('Usage: srbench', *words))} [OPTIONS] COMMAND")
+    assert srbench.out.startswith(f"{' '.join(('Usage: srbench', *words))} [OPTIONS] [COMMAND]")
     assert srbench.err == ""
 
 
