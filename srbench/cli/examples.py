@@ -37,6 +37,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "srbench claims published.toml",
         "srbench claims published.toml --results results",
     ),
+    "srbench verify": (
+        "srbench verify 'srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager' 28.42",
+        'srbench verify "$SIGNATURE" 28.42 --dataset my/Set5',
+    ),
     "srbench speed": (
         "srbench speed --models srcnn,srresnet --sizes 120x80,256x256 --backend eager,onnx --threads 1",
         "srbench speed srcnn srresnet",
@@ -88,6 +92,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "srbench data audit": (
         "srbench data audit --train my/training/images",
         "srbench data audit --train my/training/images --against Set5,Set14",
+    ),
+    "srbench doctor": (
+        "srbench doctor",
+        "srbench doctor --format json",
     ),
     "srbench list": (
         "srbench list models",

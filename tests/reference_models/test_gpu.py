@@ -195,7 +195,7 @@ def test_the_loop_never_waits_for_the_device(pictures: Path) -> None:
 
 
 def test_torchmetrics_on_the_device() -> None:
-    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
     from srbench.torchmetrics import Score
 
     score = Score("psnr_y").to(DEVICE)

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from reports import curves, plots
 from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds, sides
-from scripts.readme_table import README, written
+from scripts.readme_table import PACKAGES, README, measured, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
 from srbench.models.spec import ModelSpec
@@ -156,6 +156,13 @@ def test_plain_text_of_the_leaderboard_is_that_of_its_results(tmp_path: Path) ->
 def test_the_table_of_the_readme_is_that_of_the_leaderboard() -> None:
     page = README.read_text(encoding="utf-8")
     assert written(page) == page, "run scripts/readme_table.py"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_lists_say_of_models_is_that_of_the_leaderboard(package: str) -> None:
+    path = README.parent / package / "measured.csv"
+    assert path.read_text(encoding="utf-8") == measured(package), "run scripts/readme_table.py"
+    assert len(measured(package).splitlines()) > 4
 
 
 def test_results_remember_their_folder() -> None:

@@ -64,7 +64,7 @@ def score(witness: Witness, image: np.ndarray, _: Any) -> None:
 
 
 def torchmetrics(witness: Witness, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench[torchmetrics]'")
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics: pip install 'srbench-sr[torchmetrics]'")
     from srbench.torchmetrics import Score
 
     psnr = Score("psnr_y")

@@ -167,7 +167,7 @@ def test_weights_made_to_do_harm_are_refused_by_name(tmp_path: Path, srbench: Sr
 
 def write_external(path: Path, location: str) -> None:
     """A graph that doubles the size of an image, times a number that is kept in another file."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench-sr[onnx]'")
     from onnx import TensorProto, helper
 
     scales = helper.make_tensor("s", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0])
@@ -327,7 +327,7 @@ def test_a_damaged_note_of_an_upscaled_folder(tmp_path: Path, photograph: Photog
 
 
 def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbench: Srbench) -> None:
-    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench[study]'")
+    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
     from srbench.apps.study.serve import make_app
 
     out, study = folder.parent / "results", folder.parent / "study"

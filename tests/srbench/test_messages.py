@@ -178,7 +178,7 @@ def test_a_stream_that_cannot_be_told_is_left_alone() -> None:
 
 
 def test_a_size_baked_into_an_onnx_graph_is_told(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench[onnx]'")
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'srbench-sr[onnx]'")
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     shape = helper.make_tensor("shape", onnx.TensorProto.INT64, [4], [-1, 3, 32, 32])
     scales = helper.make_tensor("scales", floats, [4], [1.0, 1.0, 2.0, 2.0])

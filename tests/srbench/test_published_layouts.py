@@ -14,7 +14,7 @@ import torch
 from srbench.models import find_model
 from srbench.models.values import UNIT, Hints
 
-pytest.importorskip("spandrel", reason="needs spandrel: pip install 'srbench[spandrel]'")
+pytest.importorskip("spandrel", reason="needs spandrel: pip install 'srbench-sr[spandrel]'")
 pytestmark = pytest.mark.filterwarnings("ignore")  # the architectures are others'
 
 GIVEN = Hints(range=(UNIT, UNIT), channels="rgb")

@@ -331,7 +331,7 @@ def test_ten_seconds_of_video(model: str, srbench: Srbench, tmp_path: Path) -> N
 
 def coded(path: Path, video: str, audio: str = "", rate: int = 25, times: Sequence[int] = range(12)) -> Path:
     """A video of 12 frames, each brighter than the last, at these places of its rate, with a tone."""
-    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench[video]'")
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
     with av.open(str(path), "w") as writer:
         stream = writer.add_stream(video, rate=rate, options={"bf": "2"} if video in ("libx264", "mpeg4") else {})
         stream.height, stream.width = 48, 64
