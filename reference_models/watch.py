@@ -15,6 +15,7 @@ import numpy as np
 
 from reference_models.validation import upscaled
 from srbench.base.errors import UnavailableError
+from srbench.base.packages import install_hint
 from srbench.images.files import to_rgb, write_image
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def refuse_missing_extra(tensorboard: bool) -> None:
         if tensorboard:
             import_module("torch.utils.tensorboard")
     except ImportError:
-        raise UnavailableError("--tensorboard needs a package: pip install srbench[tensorboard]") from None
+        raise UnavailableError(f"--tensorboard needs a package: {install_hint('tensorboard')}") from None
 
 
 def watch_for(recipe: Recipe, out: Path, *, tensorboard: bool) -> Watch:

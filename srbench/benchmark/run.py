@@ -21,7 +21,7 @@ from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.benchmark.plan import Job, Plan
 from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
-from srbench.images.files import write_image
+from srbench.images.files import printable, write_image
 from srbench.metrics.conventions import quantise
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
@@ -115,7 +115,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
         rows=(),
         environments=(environment_of(plan),),
         unavailable=plan.scorer.unavailable if job.scored else dict.fromkeys(plan.request.metrics, NO_HR),
-        source=job.source,
+        source=printable(job.source),
         remark=job.spec.remark,
         of=len(job.dataset),
     )

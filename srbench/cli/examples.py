@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-SIGNATURE = "srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager"
-
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "srbench run": (
         "srbench run bicubic srresnet --datasets Set5,Set14",
@@ -93,10 +91,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "srbench data audit --train my/training/images",
         "srbench data audit --train my/training/images --against Set5,Set14",
     ),
-    "srbench doctor": (
-        "srbench doctor",
-        "srbench doctor --format json",
-    ),
     "srbench list": (
         "srbench list models",
         "srbench list metrics --format json",
@@ -104,9 +98,5 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "srbench doctor": (
         "srbench doctor",
         "srbench doctor --format json",
-    ),
-    "srbench verify": (
-        f"srbench verify '{SIGNATURE}' 28.416",
-        f"srbench verify '{SIGNATURE}' 28.416 --dataset my/Set5",
     ),
 }

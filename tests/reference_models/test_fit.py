@@ -269,12 +269,13 @@ def test_every_discriminator_learns_to_tell_real_from_fake(
 ) -> None:
     """Against a generator that stands still its loss comes to lie below the log 2 of one that knows nothing."""
     notes = Notes()
+    steps = 400 if kind == "spectral" else 150  # the norm on all of its layers keeps its logits small at first
     recipe = tiny(
-        RECIPES["srgan-quick"], discriminator=kind, lr=0.0, discriminator_lr=3e-3, steps=150, schedule="constant"
+        RECIPES["srgan-quick"], discriminator=kind, lr=0.0, discriminator_lr=3e-3, steps=steps, schedule="constant"
     )
     run(recipe, pictures, tmp_path, fabric, notes)
     blame = [note["judge"] for note in notes.seen]
-    assert min(sum(blame[i : i + 10]) / 10 for i in range(0, 150, 10)) < 0.66
+    assert min(sum(blame[i : i + 10]) / 10 for i in range(0, steps, 10)) < 0.66
 
 
 def test_sgd_is_torchs_with_rates_by_layer(pictures: Path, tmp_path: Path, fabric: Fabric) -> None:

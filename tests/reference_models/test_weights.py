@@ -146,7 +146,7 @@ def test_files_that_are_no_weights_are_refused_in_one_line(tmp_path: Path) -> No
     torch.save({"x.weight": torch.zeros(3)}, tmp_path / "other.pth")
     save_weights(tmp_path / "half.safetensors", {"conv_first.weight": torch.zeros(8, 3, 3, 3)}, FACTS)
     for name, reason in {
-        "empty.safetensors": "not a (weights|safetensors) file",
+        "empty.safetensors": "is empty. Download it again",
         "text.pth": "could run code|not a weights file",
         "other.pth": "is no RRDBNet",
         "half.safetensors": "Missing key",

@@ -93,14 +93,17 @@ def test_exported_programs_run_as_models_once_trusted(
     assert "exported" in srbench.out
 
 
-def test_what_cannot_be_exported(nets: None, srbench: Srbench, tmp_path: Path) -> None:
+def test_what_cannot_be_exported(nets: None, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert srbench("export", "net", tmp_path / "net.pt") == 2
     assert "onnx files end in .onnx; write net.onnx" in srbench.err
     assert srbench("export", "bicubic", tmp_path / "bicubic.onnx") == 2
     assert "bicubic cannot be written as onnx" in srbench.err
     assert srbench("export", "fixed", tmp_path / "fixed.pt", "--format", "torchscript") == 1
     assert "the exported file fails on 29x37 pixels" in srbench.err
-    assert srbench("export", "net", tmp_path / "net.onnx", "--tolerance", "-1") == 1
+    assert srbench("export", "net", tmp_path / "net.onnx", "--tolerance", "-1") == 2
+    assert "is not in the range" in srbench.err
+    monkeypatch.setattr("srbench.models.export._largest_difference", lambda *given: 1.0)
+    assert srbench("export", "net", tmp_path / "net.onnx") == 1
     assert "differs from net by" in srbench.err and "not kept" in srbench.err
     assert list(tmp_path.iterdir()) == []
 
