@@ -36,10 +36,10 @@ def command(
     from srbench.benchmark.measure_files import measure_pairs, pair_up, scale_told
 
     found = pair_up(sr, hr, suffix)
-    if scale is None and (scale := scale_told(sr, found.pairs)) is None:
-        scale = 4
+    told = scale or scale_told(sr, found.pairs)
+    measured = measure_pairs(found.pairs, metrics, told or 4, device)
+    if told is None:
         click.echo("srbench: no scale told by the names: 4 pixels are cropped on each side. Another: --scale", err=True)
-    measured = measure_pairs(found.pairs, metrics, scale, device)
     for name, reason in measured.unavailable.items():
         click.echo(f"srbench: {name} n/a: {reason}", err=True)
     for reason in (*found.alone, *measured.failed):

@@ -111,7 +111,7 @@ def test_images_whose_decoder_raises_anything_are_named(
     (source / "deep.tif").write_bytes(content[: start + 8] + b"\xff\xff\xff" + content[start + 11 :])
     assert srbench("upscale", source, tmp_path / "out", "--model", "nearest") == 1
     assert "bare.tif: " in srbench.err and "deep.tif: cannot be decoded" in srbench.err
-    assert "1 images done, 2 failed" in srbench.err and "bug" not in srbench.err
+    assert "1 image done, 2 failed" in srbench.err and "bug" not in srbench.err
 
 
 def test_a_name_as_long_as_names_may_be(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
@@ -244,7 +244,7 @@ def test_sigterm_ends_as_ctrl_c_does(folder: Path, srbench: Srbench, register: R
     register("models", "ending", ModelSpec("ending", (4,), lambda scale, device: Ending()))
     out = folder.parent / "out"
     assert srbench("run", "--models", "ending", "--datasets", folder, "--no-speed", "--out", out) == 130
-    assert "interrupted. What was computed is kept" in srbench.err
+    assert "interrupted; what was computed is kept" in srbench.err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not list(out.rglob("*.lock"))
 
 
