@@ -49,7 +49,7 @@ class Names(CommaList):
 
 def names_of(kind: str) -> Iterable[str]:
     """The names that `srbench list KIND` shows; nothing for a kind without a list."""
-    from srbench.cli.list import KINDS
+    from srbench.cli.kinds import KINDS
 
     return KINDS[kind].names() if kind in KINDS else []
 

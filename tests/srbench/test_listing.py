@@ -12,7 +12,7 @@ import pytest
 
 from srbench.base.assets import Asset
 from srbench.cli import BUILT_IN, SECTIONS
-from srbench.cli.list import KINDS
+from srbench.cli.kinds import KINDS
 from srbench.cli.options import srbench_command
 from srbench.metrics.metric import Metric
 from srbench.models.measured import Measured
@@ -112,7 +112,7 @@ def test_metrics_and_sets_tell_direction_convention_and_what_to_do(
 def test_a_model_that_does_not_import_leaves_the_others_in_the_list(
     srbench: Srbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from srbench.cli import list as lists
+    from srbench.cli import kinds as lists
 
     def fail(kind: str, name: str) -> object:
         from srbench.base.registry import load
