@@ -38,4 +38,4 @@ class Metric:
     citation: str = ""
     summary: str = ""
     of_lr: bool = False
-    variant: Callable[[], str] = field(default=lambda: "", compare=False)
+    variant: Callable[[], str] = field(default=str, compare=False)  # str() is empty; a lambda would not be pickled
