@@ -177,7 +177,7 @@ def _rated(results: Results, run: Run, metric: str) -> Score:
 
 
 def _status(run: Run, metric: str, scored: int, expected: int) -> tuple[Status, str]:
-    failure = run.error or (f"{run.failures[0].image}: {run.failures[0].error}" if run.failures else "")
+    failure = run.first_error
     if scored and scored >= expected:
         return "scored", ""
     if scored:
