@@ -113,17 +113,14 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
         if not set(request.scales) & set(spec.scales):
             made.without_jobs.append(spec.name)
     if made.skipped and not made.jobs:
-        raise UsageError(_none_left(specs, made))
+        raise UsageError(_none_left(made))
     _refuse_mixtures(made)
     return made
 
 
-def _none_left(specs: Sequence[ModelSpec], made: Plan) -> str:
-    """Why no model can be run, and the scale that some have, where it is that."""
-    told = "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
-    scales = sorted({scale for spec in specs for scale in spec.scales} - set(made.request.scales))
-    remedy = f". Give --scale {','.join(map(str, scales))}" if scales and "has scales" in told else ""
-    return f"no model is left: {told}{remedy}"
+def _none_left(made: Plan) -> str:
+    """Why no model can be run: the first three reasons."""
+    return "no model is left: " + "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
 
 
 def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:

@@ -6,15 +6,15 @@ History of the file format:
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta
 
 from srbench.base.documents import SCHEMA, Count, Number
+from srbench.base.strict_json import strict
 from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
 
 
@@ -133,14 +133,10 @@ def run_to_json(run: Run) -> dict[str, Any]:
 
 def study_to_json(row: StudyRow) -> dict[str, Any]:
     """A row of a study; what is not finite, such as the ends of an unbounded interval, as a word."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(row).items()
-    }
+    return cast("dict[str, Any]", strict(asdict(row)))
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
-    """A row without its empty fields."""
+    """A row without its empty fields; what is not finite as a word."""
     document = {key: value for key, value in vars(row).items() if value not in ("", None, 0)}
-    document["scores"] = {name: value if math.isfinite(value) else str(value) for name, value in row.scores.items()}
-    return document
+    return cast("dict[str, Any]", strict(document | {"scores": dict(row.scores)}))

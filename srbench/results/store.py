@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 from srbench.base.documents import SCHEMA, is_name, read_document
 from srbench.base.errors import InputError
-from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.datasets.standard.table import papers_order
 from srbench.images.files import atomic_file
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
@@ -241,7 +241,8 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
     """
     folder = Path(folder)
     damaged: list[str] = []
-    runs = [run for home in sorted(_homes(folder, damaged), key=_usual_order) for run in read_folder(home, damaged)]
+    homes = sorted(_homes(folder, damaged), key=lambda home: (*papers_order(home.parent.name), home.name))
+    runs = [run for home in homes for run in read_folder(home, damaged)]
     speeds = _readable(sorted((folder / SPEED_FOLDER).glob("x*/*.json")), _read_speeds, damaged)
     studies = _readable(sorted((folder / STUDY_FOLDER).glob("*.json")), _read_study, damaged)
     if not runs and not speeds and damaged:
@@ -266,13 +267,6 @@ def _inside(folder: Path, damaged: list[str]) -> list[Path]:
     except OSError as error:
         damaged.append(f"{folder}: cannot be read ({error.strerror or error})")
         return []
-
-
-def _usual_order(home: Path) -> tuple[int, str, str]:
-    """Set5 before Set14, as papers have it, then other sets by name."""
-    names = list(STANDARD_SETS)
-    dataset = home.parent.name
-    return names.index(dataset) if dataset in names else len(names), dataset, home.name
 
 
 def read_folder(home: Path, damaged: list[str] | None = None) -> list[Run]:

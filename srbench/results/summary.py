@@ -6,13 +6,12 @@ Tables, plots, the page and the CSV files all start from `summarise`, so that th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 from srbench.base.errors import IncomparableError, UnavailableError, UsageError
-from srbench.datasets.standard.table import STANDARD_SETS
+from srbench.datasets.standard.table import papers_order
 from srbench.metrics import resolve
 from srbench.results.records import Results, Run
 from srbench.results.statistics import Interval, mean_interval
@@ -114,18 +113,12 @@ def columns(results: Results) -> tuple[str, ...]:
 
 def in_order(results: Results) -> list[Run]:
     """The runs by scale, then data set in the field's order (Set5, Set14, …), then model."""
-    datasets = dataset_order(run.identity.dataset for run in results)
+    datasets = sorted({run.identity.dataset for run in results}, key=papers_order)
     models = list(results.models)
     return sorted(
         results,
         key=lambda run: (run.identity.scale, datasets.index(run.identity.dataset), models.index(run.identity.model)),
     )
-
-
-def dataset_order(names: Iterable[str]) -> list[str]:
-    """Standard sets in the order in which papers print them, then all others by name."""
-    known = list(STANDARD_SETS)
-    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def refuse_mixed_conventions(results: Results) -> None:

@@ -69,3 +69,9 @@ def _row(row: dict[str, Any]) -> StandardSet:
 
 
 STANDARD_SETS = _read()
+
+
+def papers_order(name: str) -> tuple[int, str]:
+    """Sort key of a data set's name: standard sets in the order in which papers print them, then all others by name."""
+    known = list(STANDARD_SETS)
+    return (known.index(name) if name in known else len(known), name)
