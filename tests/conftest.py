@@ -84,10 +84,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads the user's cache or data, or reaches for the network."""
+    """No test reads the user's cache, data or terminal width (which pytest-xdist sets), or reaches for the network."""
     monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SRBENCH_OFFLINE", "1")
-    monkeypatch.delenv("SRBENCH_DEBUG", raising=False)
+    for variable in ("SRBENCH_DEBUG", "COLUMNS"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture(scope="session")
