@@ -16,7 +16,7 @@ from srbench.results.summary import in_order, summarise
 if TYPE_CHECKING:
     import pandas as pd
 
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 SUMMARY = ("dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n")
 SPEED = (

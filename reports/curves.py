@@ -16,7 +16,7 @@ from srbench.base.errors import SrbenchError
 from srbench.models import find_model
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.curves import Curve, curves_of
-from srbench.results.records import Results, SpeedRow
+from srbench.results.records import SpeedRow
+from srbench.results.results import Results
 from srbench.results.summary import Heading, Score, heading, in_order, summarise
 
 if TYPE_CHECKING:

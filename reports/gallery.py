@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
-    from srbench.results.records import Results, Run
+    from srbench.results.records import Run
+    from srbench.results.results import Results
 
 FOLDER = "images"
 THUMBNAIL = 112

@@ -23,7 +23,7 @@ from srbench.results.summary import Score, columns, heading, in_order, summarise
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("common.js", "leaderboard.js", "viewer.js")

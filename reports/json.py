@@ -18,7 +18,8 @@ from srbench.results.summary import heading, in_order, summarise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from srbench.results.records import Results, Run
+    from srbench.results.records import Run
+    from srbench.results.results import Results
     from srbench.results.summary import Score
 
 FORMAT = 1

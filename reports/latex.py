@@ -17,7 +17,7 @@ from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 
 def write(

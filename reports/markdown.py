@@ -18,7 +18,7 @@ from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 
 INTERVALS = (

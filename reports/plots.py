@@ -12,7 +12,7 @@ from reports.figures import FAINT, INK, Plot, draw_all
 from srbench.images.files import atomic_file
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "srbench",  # else ids are random

@@ -9,7 +9,7 @@ from pathlib import Path
 from srbench.analysis.claims import Claim, read_claims
 from srbench.base.errors import UsageError
 from srbench.metrics import resolve
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.summary import Score, heading
 
 DATA = Path(__file__).with_name("published.toml")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from srbench.benchmark.speed.machine import MUCH
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results, SpeedRow
+    from srbench.results.records import SpeedRow
+    from srbench.results.results import Results
 
 HEADINGS = (
     "model", "scale", "device", "threads", "input", "batch", "repeats", "p50 ms", "p95 ms", "output MP/s", "peak MiB",

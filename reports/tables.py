@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from srbench.analysis.compare import told_from_best
 from srbench.base.errors import UsageError
 from srbench.base.registry import unknown
-from srbench.results.records import Results, Run
+from srbench.results.records import Run
+from srbench.results.results import Results
 from srbench.results.summary import STUDIED, Score, heading, in_order, summarise
 
 if TYPE_CHECKING:

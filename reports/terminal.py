@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 MODEL = re.compile(r"\|model:[^|]*")
 """A terminal has one signature a column; files have that of every score."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from srbench.metrics.scorer import measure
     from srbench.models import list_models, load_model
     from srbench.models.spec import Backend, ModelSpec
-    from srbench.results.records import Results
+    from srbench.results.results import Results
     from srbench.results.store import load_results
 
 __version__ = "0.1.0"
@@ -55,7 +55,7 @@ _HOME = {
     "Dataset": "datasets.sample",
     "Metric": "metrics.metric",
     "ModelSpec": "models.spec",
-    "Results": "results.records",
+    "Results": "results.results",
     "Sample": "datasets.sample",
     "SrbenchError": "base.errors",
     "compare": "analysis.compare",

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from srbench.results.records import Identity, Results, Row, Run, SpeedRow
+from srbench.results.records import Identity, Row, Run, SpeedRow
+from srbench.results.results import Results
 from srbench.results.store import RunWriter, run_path, write_speeds
 
 CONVENTIONS = {"psnr_y": "matlab", "ssim_y": "matlab", "lpips": "nocrop"}

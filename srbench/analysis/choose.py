@@ -12,7 +12,8 @@ from srbench.base.registry import unknown
 from srbench.results.summary import heading, summarise
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results, SpeedRow
+    from srbench.results.records import SpeedRow
+    from srbench.results.results import Results
 
 
 @dataclass(frozen=True)

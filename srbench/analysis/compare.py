@@ -17,7 +17,8 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.base.registry import unknown
-from srbench.results.records import OWN, Results, Run, refuse_differences
+from srbench.results.records import OWN, Run, refuse_differences
+from srbench.results.results import Results
 from srbench.results.shown import Shown
 from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_p
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions

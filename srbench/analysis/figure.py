@@ -23,7 +23,8 @@ from srbench.results.summary import heading
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
-    from srbench.results.records import Results, Row, Run
+    from srbench.results.records import Row, Run
+    from srbench.results.results import Results
 
 Crop = tuple[int, int, int, int]
 """Left, top, width and height in pixels of HR."""

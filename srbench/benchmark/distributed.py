@@ -28,7 +28,7 @@ from srbench.results.store import RunWriter, discard, read_run, run_path
 if TYPE_CHECKING:
     from srbench.benchmark.plan import Job, Plan
     from srbench.benchmark.run import Progress
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 Key = TypeVar("Key", bound=Hashable)
 T = TypeVar("T")

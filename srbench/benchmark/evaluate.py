@@ -20,7 +20,7 @@ from srbench.models.wrap import Scaled, safe_name
 
 if TYPE_CHECKING:
     from srbench.models.spec import Upscaler
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 
 def evaluate(
@@ -80,9 +80,8 @@ def _refuse_nothing(results: Results) -> None:
     if any(row.scores for made in results for row in made.rows):
         return
     for made in results:
-        for reason in (made.error, *(f"{row.image}: {row.error}" for row in made.failures)):
-            if reason:
-                raise JobError(f"{made.identity.model} scored nothing on {made.identity.dataset}: {reason}")
+        if made.first_error:
+            raise JobError(f"{made.identity.model} scored nothing on {made.identity.dataset}: {made.first_error}")
         for metric, reason in made.unavailable.items():
             raise UnavailableError(f"{metric} is not available: {reason}")
 

@@ -19,6 +19,7 @@ from srbench.models.inference import select_device
 from srbench.models.spec import PRECISIONS, weights_digest
 from srbench.models.values import NO_HINTS, Hints
 from srbench.results.records import OWN, Identity, Row, refuse_differences
+from srbench.results.saved import refuse_strange_images
 from srbench.results.store import read_folder, read_run, run_path, saved_image
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Job:
 class Plan:
     """The jobs, in the order of models; `skipped` says of each model left out why.
 
-    `without_jobs` are the models that got no job at all, or lack the weights for one.
+    `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
+    stored of one is damaged.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -89,6 +91,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
+    damaged: bool = False
     shard: int | None = None
 
 
@@ -152,6 +155,7 @@ def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tupl
         try:
             made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
         except InputError as error:  # what is stored is damaged
+            made.damaged = True
             made.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
 
 
@@ -177,6 +181,8 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
     """The images that lack a score or, where it is wanted, a saved picture; failed ones are tried again."""
     request, path = made.request, run_path(made.request.out, identity)
     before = None if request.force else read_run(path)
+    if before is not None and before.identity.fingerprint == dataset.fingerprint:
+        refuse_strange_images(before, dataset)
     rows = {row.image: row for row in before.rows} if before else {}
     wanted = made.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}

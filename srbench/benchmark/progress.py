@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from srbench.benchmark.plan import Job
-    from srbench.results.records import Results, Row, Run
+    from srbench.results.records import Row, Run
+    from srbench.results.results import Results
 
 EVERY_S = 15.0
 """How often a long job says something in a pipe."""

@@ -41,13 +41,16 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
         title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
         try:
             rescore_run(folder, run, scorer, root)
-        except JobError as error:
+        except (JobError, InputError) as error:
             left_out[title] = str(error)
     return left_out
 
 
 def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
-    """Score one run's saved images; raises `JobError` where they are missing or have changed since."""
+    """Score one run's saved images.
+
+    Raises `InputError` where they or the data set's are missing, and `JobError` where they have changed since.
+    """
     path = run_path(folder, run.identity)
     dataset = dataset_of(run, root)
     position = {id: index for index, id in enumerate(dataset.ids)}
@@ -57,11 +60,7 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
             names = [name for name in scorer.metrics if name not in row.scores]
             if names and not row.error:
                 sample = dataset[position[row.image]]
-                try:
-                    sr = read_sr(folder, run, row.image)
-                except InputError as error:
-                    raise JobError(str(error)) from error
-                writer.append(_rescore_row(row, sr, sample, scorer, names))
+                writer.append(_rescore_row(row, read_sr(folder, run, row.image), sample, scorer, names))
         return writer.finish(dataset.ids, run.error)
 
 

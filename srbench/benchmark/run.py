@@ -39,7 +39,8 @@ from srbench.results.store import (
 if TYPE_CHECKING:
     from srbench.datasets.sample import Sample
     from srbench.images.files import Image
-    from srbench.results.records import Identity, Results
+    from srbench.results.records import Identity
+    from srbench.results.results import Results
 
 NO_HR = "the data set has LR alone, and no HR to score against"
 

@@ -16,7 +16,7 @@ from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
 if TYPE_CHECKING:
-    from srbench.results.records import Results
+    from srbench.results.results import Results
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -111,7 +111,7 @@ def _run(request: Request, ranks: Ranks) -> int:
     tell_damaged(results)
     _lead_on(request)
     named_but_missing = made.without_jobs and "all" not in request.models
-    return int(bool(named_but_missing) or any(run.error or run.failures for run in results.runs))
+    return int(bool(named_but_missing) or made.damaged or any(run.error or run.failures for run in results.runs))
 
 
 def _lead_on(request: Request) -> None:

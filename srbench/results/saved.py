@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import IncomparableError, InputError
 from srbench.datasets import open_dataset
 from srbench.images.files import read_image
-from srbench.results.store import run_path, saved_image
+from srbench.results.store import REMEDY, run_path, saved_image
 
 if TYPE_CHECKING:
     from srbench.datasets.sample import Dataset
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def dataset_of(run: Run, root: Path | None = None) -> Dataset:
     """The data set of a run, at its scale and degradation, verified or not as it was then; `root` is the data root.
 
-    Raises `UsageError` or `InputError` where it is not here, and `IncomparableError` where its pixels are no longer
-    those that were scored.
+    Raises `UsageError` or `InputError` where it is not here or lacks an image of the run, and `IncomparableError` where
+    its pixels are no longer those that were scored.
     """
     identity = run.identity
     dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
@@ -29,7 +29,17 @@ def dataset_of(run: Run, root: Path | None = None) -> Dataset:
             f"{identity.dataset}: its images are not those that were scored "
             f"(fingerprint {dataset.fingerprint[:6]}, was {identity.fingerprint[:6]})"
         )
+    refuse_strange_images(run, dataset)
     return dataset
+
+
+def refuse_strange_images(run: Run, dataset: Dataset) -> None:
+    """Raise `InputError` where a run has an image that its data set does not: its mean would be of something else."""
+    known = set(dataset.ids)
+    strange = next((row.image for row in run.rows if row.image not in known), None)
+    if strange is not None:
+        name = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
+        raise InputError(f"{name}: image {strange!r} of these results is not in the data set. {REMEDY}")
 
 
 def sr_path(folder: Path, run: Run, id: str) -> Path:

@@ -23,7 +23,8 @@ from srbench.images.files import atomic_file
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
-from srbench.results.records import Identity, Results, Row, Run, SpeedRow, StudyRow, refuse_differences
+from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow, refuse_differences
+from srbench.results.results import Results
 
 SPEED_FOLDER = "_speed"
 STUDY_FOLDER = "_study"

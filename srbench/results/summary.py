@@ -13,7 +13,8 @@ from typing import Literal
 from srbench.base.errors import IncomparableError, UnavailableError, UsageError
 from srbench.datasets.standard.table import papers_order
 from srbench.metrics import resolve
-from srbench.results.records import Results, Run
+from srbench.results.records import Run
+from srbench.results.results import Results
 from srbench.results.statistics import Interval, mean_interval
 
 Status = Literal["scored", "partial", "failed", "unavailable", "absent"]

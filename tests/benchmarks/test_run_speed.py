@@ -22,7 +22,7 @@ from srbench.images.files import write_image
 from srbench.images.tensors import to_tensor
 from srbench.metrics.lpips import TRUNK
 from srbench.models.values import Hints
-from srbench.results.records import Results
+from srbench.results.results import Results
 from tests.benchmarks.pairs import quickest, tell
 from tests.srbench.test_run import Silent
 

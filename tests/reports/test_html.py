@@ -18,7 +18,7 @@ from reports import html
 from reports.gallery import most_disagreement
 from srbench.cli import main
 from srbench.images.files import write_image
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.store import load_results
 from tests.made_results import failed_run, made_run, made_speed
 

@@ -12,7 +12,7 @@ from reports import json as json_report
 from reports import markdown, tables
 from srbench.base.errors import UsageError
 from srbench.cli import main
-from srbench.results.records import Results
+from srbench.results.results import Results
 from tests.made_results import failed_run, made_run, made_speed, saved
 
 

@@ -11,7 +11,8 @@ import pytest
 from reports import latex, published, terminal
 from srbench.analysis.claims import read_claims
 from srbench.cli import main
-from srbench.results.records import Results, Run
+from srbench.results.records import Run
+from srbench.results.results import Results
 from srbench.results.summary import summarise
 from tests.made_results import failed_run, made_run, made_speed, saved
 

@@ -18,7 +18,7 @@ from scripts.readme_table import PACKAGES, README, measured, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
 from srbench.models.spec import ModelSpec
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.store import load_results
 from tests.made_results import failed_run, made_run, made_speed
 

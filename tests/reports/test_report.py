@@ -12,7 +12,8 @@ from reports import markdown
 from reports.tables import build
 from srbench.base.errors import IncomparableError, UsageError
 from srbench.cli import main
-from srbench.results.records import Results, Row, Run
+from srbench.results.records import Row, Run
+from srbench.results.results import Results
 from tests.made_results import failed_run, made_run, made_speed, saved
 
 GOOD = {"psnr_y": [30.0, 32.0], "ssim_y": [0.90, 0.92], "lpips": [0.2, 0.3]}

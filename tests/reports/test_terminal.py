@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reports import terminal
-from srbench.results.records import Results
+from srbench.results.results import Results
 from tests.made_results import made_run, made_speed
 
 Shown = Callable[[Results, int], list[str]]

@@ -13,7 +13,8 @@ from srbench.analysis.check.formats import as_text
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
-from srbench.results.records import Results, Row, Run
+from srbench.results.records import Row, Run
+from srbench.results.results import Results
 from tests.made_results import failed_run, made_run, saved
 
 SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}

@@ -13,7 +13,7 @@ from scipy.stats import permutation_test, ttest_1samp
 from srbench.analysis.compare import compare, compare_overall, rank
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.statistics import holm, mean_interval, mean_p, stratified_p
 from tests.conftest import Srbench
 from tests.made_results import made_run, saved

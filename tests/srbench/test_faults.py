@@ -26,7 +26,8 @@ from srbench.models import find_model
 from srbench.models.spec import ModelSpec, weights_digest
 from srbench.models.values import make_hints
 from srbench.results import journals
-from srbench.results.records import Results, StudyRow
+from srbench.results.records import StudyRow
+from srbench.results.results import Results
 from srbench.results.store import write_study
 from tests.conftest import Srbench
 from tests.faults import everything, table

@@ -16,7 +16,8 @@ from srbench.base.errors import InputError
 from srbench.base.overlap import AHEAD, ahead, behind, pool_of, spare_workers
 from srbench.images.files import read_image, write_image
 from srbench.models.spec import ModelSpec
-from srbench.results.records import Results, Row
+from srbench.results.records import Row
+from srbench.results.results import Results
 from srbench.results.store import load_results
 from tests.conftest import Srbench
 from tests.srbench.test_run import Register, Toy, carry_out, request

@@ -29,7 +29,7 @@ from srbench.datasets import open_dataset
 from srbench.images.files import write_image
 from srbench.images.resize import CUBIC, imresize
 from srbench.metrics.conventions import CONVENTIONS
-from srbench.results.records import Results
+from srbench.results.results import Results
 from tests.made_results import made_run, made_speed, saved
 
 if TYPE_CHECKING:

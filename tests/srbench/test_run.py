@@ -17,7 +17,7 @@ from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.run import run
 from srbench.images.files import read_image
 from srbench.models.spec import ModelSpec
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.store import load_results
 from tests.conftest import Srbench
 

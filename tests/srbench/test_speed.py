@@ -25,7 +25,7 @@ from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
-from srbench.results.records import Results
+from srbench.results.results import Results
 from srbench.results.store import load_results, write_speeds
 from tests.conftest import Srbench
 from tests.made_results import made_run, made_speed, saved

@@ -14,7 +14,8 @@ import pytest
 from srbench.analysis.check.baseline import baseline_of, read_baseline, write_baseline
 from srbench.base.errors import InputError
 from srbench.images.files import write_image
-from srbench.results.records import Results, StudyRow
+from srbench.results.records import StudyRow
+from srbench.results.results import Results
 from srbench.results.store import load_results, run_path, saved_image, write_json, write_study
 from tests.conftest import Srbench
 from tests.made_results import made_run, made_speed, saved
@@ -178,6 +179,22 @@ def test_force_makes_a_damaged_run_again(folder: Path, srbench: Srbench) -> None
     assert "nearest on tiny x4: left out" in srbench.err and "bicubic: done before" in srbench.err
     assert srbench(*command, "--force") == 0
     assert not load_results(out).damaged
+
+
+def test_an_image_that_the_data_set_lacks_is_refused(folder: Path, srbench: Srbench) -> None:
+    out = folder.parent / "results"
+    command = ["--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--save-images", "--out", out]
+    assert srbench("run", "--models", "nearest", *command) == 0
+    first = load_results(out).runs[0].rows[0].image
+    edit(out / "tiny/x4/nearest.json", lambda document: put(document, "images", 0, "image", "stranger"))
+    assert srbench("run", "--models", "nearest,bicubic", *command) == 1
+    assert (
+        "nearest on tiny x4: left out: tiny x4 nearest: image 'stranger' of these results is not in the" in srbench.err
+    )
+    assert srbench("score", out, "--metrics", "ssim_y") == 1 and "stranger" in srbench.err
+    assert [set(run.metrics) for run in load_results(out)] == [{"psnr_y", "ssim_y"}, {"psnr_y"}]
+    assert srbench("run", "--models", "nearest", *command, "--force") == 0
+    assert {run.rows[0].image for run in load_results(out)} == {first}
 
 
 def test_all_models_left_out_says_why(folder: Path, srbench: Srbench) -> None:

@@ -20,7 +20,8 @@ from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.images.files import atomic_file
 from srbench.results.documents import refuse_unfit
-from srbench.results.records import Identity, Results, Row, Run, SpeedRow
+from srbench.results.records import Identity, Row, Run, SpeedRow
+from srbench.results.results import Results
 
 DIGITS = 6
 DIGESTS = ("hr", "lr", "sr")

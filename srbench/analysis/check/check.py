@@ -14,7 +14,8 @@ from typing import Literal
 from srbench.analysis.check.baseline import Baseline, Key, baseline_of, key
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError
-from srbench.results.records import Results, Row, Run, refuse_differences
+from srbench.results.records import Row, Run, refuse_differences
+from srbench.results.results import Results
 from srbench.results.summary import heading
 
 SAME_PIXELS = 0.1

@@ -15,7 +15,8 @@ from srbench.results.saved import dataset_of, read_sr
 if TYPE_CHECKING:
     from srbench.analysis.check.check import Verdict
     from srbench.images.files import Image
-    from srbench.results.records import Results, Run
+    from srbench.results.records import Run
+    from srbench.results.results import Results
 
 SIDE = 96
 """Pixels of HR along a crop's side; each is drawn as a square of `ENLARGED` pixels."""

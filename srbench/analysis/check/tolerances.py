@@ -17,7 +17,7 @@ from pathlib import Path
 
 from srbench.base.documents import Tolerance, read_toml
 from srbench.base.errors import InputError
-from srbench.results.records import Results
+from srbench.results.results import Results
 
 DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
 """Absolute, an image: in dB for PSNR. A name stands for itself and for what begins with it and an underscore."""
