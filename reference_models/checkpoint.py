@@ -14,7 +14,7 @@ import torch
 
 from reference_models.recipes import Recipe
 from srbench.base.errors import InputError
-from srbench.images.files import atomic_file
+from srbench.base.temporary import atomic_file
 
 if TYPE_CHECKING:
     from reference_models.validation import Validation

@@ -31,8 +31,9 @@ from reference_models.patches import Plane, Pool
 from reference_models.sources import Pair, Source
 from srbench.base.assets import cache_folder
 from srbench.base.errors import InputError, SrbenchError
+from srbench.base.temporary import write_file
 from srbench.images.degrade import FILES, degrade, mod_crop
-from srbench.images.files import atomic_file, read_image, to_rgb
+from srbench.images.files import read_image, to_rgb
 from srbench.images.resize import imresize
 
 if TYPE_CHECKING:
@@ -289,8 +290,7 @@ class Cache:
                 f"{self.folder.parent}: {free / 2**30:.1f} GiB free, the decoded images take "
                 f"{self.layout.bytes / 2**30:.1f}. Give a folder with more room: --cache DIR"
             )
-        with atomic_file(self.folder / "layout.json") as file:
-            file.write(json.dumps(asdict(self.layout)).encode())
+        write_file(self.folder / "layout.json", json.dumps(asdict(self.layout)))
         for path, size in sizes.items():
             with path.open("wb") as file:
                 if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill whoever writes the map

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
-    from srbench.results.records import Run
+    from srbench.results.records import Run, Setting
     from srbench.results.results import Results
 
 FOLDER = "images"
@@ -66,9 +66,9 @@ def make_gallery(results: Results, out: Path) -> Gallery:
     A data set that is not here, or a run without saved images, is left out with the reason.
     """
     gallery = Gallery()
-    groups: dict[tuple[str, int], list[Run]] = {}
+    groups: dict[Setting, list[Run]] = {}
     for run in in_order(results):
-        groups.setdefault((run.identity.dataset, run.identity.scale), []).append(run)
+        groups.setdefault(run.identity.setting, []).append(run)
     for (name, scale), runs in groups.items():
         saved = [run for run in runs if _has_images(results, run)]
         if not saved:

@@ -151,8 +151,7 @@ def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Imag
 def _saved_run(subject: Subject) -> Run:
     assert subject.results is not None
     for run in load_results(subject.results):
-        identity = run.identity
-        if (identity.model, identity.dataset, identity.scale) == (subject.model, subject.dataset, subject.scale):
+        if run.identity.key == (subject.dataset, subject.scale, subject.model):
             return run
     what = f"{subject.model} on {subject.dataset} x{subject.scale}"
     raise InputError(f"{subject.results}: no run of {what}. Make it: srbench run --save-images, or leave RESULTS out")

@@ -92,12 +92,12 @@ def _runs_with(results: Results, image: str, models: Sequence[str], dataset: str
     scored = [run for run in results if any(row.image == image for row in run.rows)]
     if not scored:
         raise unknown("image", image, {row.image for run in results for row in run.rows})
-    places = {(run.identity.dataset, run.identity.scale) for run in scored}
+    places = {run.identity.setting for run in scored}
     places = {place for place in places if dataset in ("", place[0]) and scale in (None, place[1])}
     if len(places) != 1:
         texts = " or ".join(f"--dataset {name} --scale {times}" for name, times in sorted(places))
         raise UsageError(f"image {image}: say which: {texts}" if texts else f"image {image} is in no such results")
-    runs = {run.identity.model: run for run in scored if (run.identity.dataset, run.identity.scale) in places}
+    runs = {run.identity.model: run for run in scored if run.identity.setting in places}
     for model in models:
         if model not in runs:
             raise InputError(f"{model} has no scores of {image}. Make them: srbench run --save-images")

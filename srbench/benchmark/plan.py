@@ -73,7 +73,8 @@ class Job:
 
     @property
     def title(self) -> str:
-        return f"{self.identity.dataset} x{self.identity.scale} {self.spec.name}"
+        """`Set5 x4 srcnn`"""
+        return str(self.identity.key)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.registry import load
-from srbench.base.words import counted
+from srbench.base.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -33,16 +33,12 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     results = load_results(folder)
     left_out |= {problem.partition(": ")[0]: f"left out: {problem.partition(': ')[2]}" for problem in results.damaged}
     for run in results.runs:
-        scorer = (
-            scorer
-            if scorer.degradation == run.identity.degradation
-            else Scorer(metrics, scorer.device, run.identity.degradation)
-        )
-        title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
+        if scorer.degradation != run.identity.degradation:
+            scorer = Scorer(metrics, scorer.device, run.identity.degradation)
         try:
             rescore_run(folder, run, scorer, root)
         except (JobError, InputError) as error:
-            left_out[title] = str(error)
+            left_out[str(run.identity.key)] = str(error)
     return left_out
 
 

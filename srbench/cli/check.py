@@ -63,7 +63,7 @@ def command(
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
-    from srbench.base.words import counted
+    from srbench.base.text import counted
 
     loaded = read_results(results)
     if calibrate:

@@ -110,7 +110,7 @@ def _print(
 ) -> None:
     from tabulate import tabulate
 
-    from srbench.base.strict_json import dumps
+    from srbench.base.documents import dumps
 
     if style == "json":
         return click.echo(dumps(document(kind, rows, notes)))

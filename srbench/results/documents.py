@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Count, Number
-from srbench.base.strict_json import strict
+from srbench.base.documents import SCHEMA, Count, Number, strict
 from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
 
 

@@ -38,8 +38,7 @@ def refuse_strange_images(run: Run, dataset: Dataset) -> None:
     known = set(dataset.ids)
     strange = next((row.image for row in run.rows if row.image not in known), None)
     if strange is not None:
-        name = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
-        raise InputError(f"{name}: image {strange!r} of these results is not in the data set. {REMEDY}")
+        raise InputError(f"{run.identity.key}: image {strange!r} of these results is not in the data set. {REMEDY}")
 
 
 def sr_path(folder: Path, run: Run, id: str) -> Path:

@@ -18,8 +18,8 @@ from typing import IO, Any, TypeVar
 
 from srbench.base.documents import SCHEMA, is_name, read_document
 from srbench.base.errors import InputError
+from srbench.base.temporary import write_file
 from srbench.datasets.standard.table import papers_order
-from srbench.images.files import atomic_file
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
@@ -121,9 +121,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         """Start the journal anew with what it already held: this drops a torn last line."""
         _, rows = read_journal(self.journal)
         header = {**run_to_json(replace(self._run, rows=())), "images": []}
-        with atomic_file(self.journal) as file:
-            for line in (header, *map(row_to_json, rows)):
-                file.write((json.dumps(line) + "\n").encode())
+        write_file(self.journal, "".join(json.dumps(line) + "\n" for line in (header, *map(row_to_json, rows))))
         return self.journal.open("a", encoding="utf-8")
 
     def append(self, row: Row) -> None:
@@ -168,10 +166,8 @@ def _continued(before: Run | None, wanted: Run) -> Run:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document in one step, one list item a line, so that diffs are readable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     fields = ",\n ".join(f"{json.dumps(name)}: {_indented(value)}" for name, value in document.items())
-    with atomic_file(path) as file:
-        file.write(f"{{\n {fields}\n}}\n".encode())
+    write_file(path, f"{{\n {fields}\n}}\n")
 
 
 def _indented(value: object) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from xml.etree import ElementTree
 
-from srbench.analysis.check.baseline import Baseline, Key
+from srbench.analysis.check.baseline import Baseline
 from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
-from srbench.base.strict_json import dumps
+from srbench.base.documents import dumps
 from srbench.base.text import markdown
+from srbench.results.records import RunKey
 
 ACCEPT = "add --update"
 
@@ -66,7 +67,7 @@ def as_json(verdict: Verdict, baseline: str) -> str:
     findings = [
         {
             **{name: value for name, value in asdict(item).items() if name != "key"},
-            **dict(zip(("dataset", "scale", "model"), item.key, strict=True)),
+            **item.key._asdict(),
             "failing": item.kind in FAILING,
             "text": str(item),
         }
@@ -86,9 +87,8 @@ def _counted(verdict: Verdict) -> str:
 def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     """JUnit XML: a suite a run, a case an image, with every failing score of the image in its failure."""
     root = ElementTree.Element("testsuites", name="srbench check")
-    names = dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)])
-    for name in names:
-        _suite(root, name, baseline, [finding for finding in verdict.failures if finding.key == name])
+    for key in dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)]):
+        _suite(root, key, baseline, [finding for finding in verdict.failures if finding.key == key])
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
     return re.sub(
@@ -96,9 +96,9 @@ def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     )  # XML has none of these
 
 
-def _suite(root: ElementTree.Element, name: Key, baseline: Baseline, failures: list[Finding]) -> None:
-    title = _title(name)
-    images = [row.image for row in baseline.runs[name].rows] if name in baseline.runs else []
+def _suite(root: ElementTree.Element, key: RunKey, baseline: Baseline, failures: list[Finding]) -> None:
+    title = str(key)
+    images = [row.image for row in baseline.runs[key].rows] if key in baseline.runs else []
     failed = {finding.image for finding in failures}
     cases = [*images, *sorted(failed - set(images))]
     suite = ElementTree.SubElement(root, "testsuite", name=title, tests=str(len(cases)), failures=str(len(failed)))
@@ -113,10 +113,10 @@ def as_annotations(verdict: Verdict) -> Iterator[str]:
     """GitHub workflow commands: an error for each run that fails, with its worst finding, a warning for the rest."""
     for kinds, level in ((FAILING, "error"), (("slower", "improvement"), "warning")):
         found = verdict.of(*kinds)
-        for name in dict.fromkeys(finding.key for finding in found):
-            here = [finding for finding in found if finding.key == name]
+        for key in dict.fromkeys(finding.key for finding in found):
+            here = [finding for finding in found if finding.key == key]
             more = f" (and {len(here) - 1} more)" if len(here) > 1 else ""
-            yield f"::{level} title={_property(_title(name))}::{_message(str(worst(here, 1)[0]) + more)}"
+            yield f"::{level} title={_property(str(key))}::{_message(str(worst(here, 1)[0]) + more)}"
 
 
 def as_markdown(verdict: Verdict, baseline: str) -> str:
@@ -126,11 +126,6 @@ def as_markdown(verdict: Verdict, baseline: str) -> str:
     if shown:
         lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {markdown(str(item))} |" for item in shown)]
     return "\n".join(lines) + "\n"
-
-
-def _title(name: Key) -> str:
-    dataset, scale, model = name
-    return f"{dataset} x{scale} {model}"
 
 
 def _message(text: str) -> str:

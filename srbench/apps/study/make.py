@@ -15,7 +15,8 @@ import numpy as np
 from srbench.base.documents import Name, Scale, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.base.outputs import refuse_overwriting
-from srbench.images.files import atomic_file, to_rgb, write_image
+from srbench.base.temporary import write_file
+from srbench.images.files import to_rgb, write_image
 from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
 from srbench.results.store import load_results
@@ -103,8 +104,7 @@ def make_study(
                 chosen = {model: names[model] for model in together}
                 questions.append(Question(secrets.token_hex(8), place.dataset, image, reference, chosen, place.scale))
     study = Study(mode, tuple(questions), weights)
-    with atomic_file(folder / FILE) as file:
-        file.write(json.dumps(asdict(study), indent=1).encode())
+    write_file(folder / FILE, json.dumps(asdict(study), indent=1))
     return study
 
 
@@ -116,9 +116,8 @@ def _comparable(results: Path, models: Sequence[str], least: int) -> Iterator[li
         raise UsageError(f"{results} has no {', '.join(sorted(unknown))}; it has {', '.join(loaded.models)}")
     if len(wanted) < least:
         raise UsageError(f"comparing takes two models, got {', '.join(wanted)}. Use --models A,B")
-    places = dict.fromkeys((run.identity.dataset, run.identity.scale) for run in loaded)
-    for place in places:
-        here = [run for run in loaded if (run.identity.dataset, run.identity.scale) == place]
+    for setting in dict.fromkeys(run.identity.setting for run in loaded):
+        here = [run for run in loaded if run.identity.setting == setting]
         chosen = [run for run in here if run.identity.model in wanted]
         if len(chosen) >= least:
             yield chosen

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from srbench.images.files import atomic_file, read_image, to_rgb
+from srbench.base.temporary import atomic_file
+from srbench.images.files import read_image, to_rgb
 
 if TYPE_CHECKING:
     from srbench.datasets.leaks.audit import Leak

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base import download
 from srbench.base.errors import UnavailableError
-from srbench.datasets.standard import fetch
 from srbench.datasets.standard.fetch import downloads
 from srbench.datasets.standard.prepare import prepare
 from srbench.datasets.standard.table import STANDARD_SETS, Source
@@ -76,7 +76,7 @@ def site() -> Iterator[Site]:
 def archive(little: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The set as a zip; and downloads are allowed."""
     monkeypatch.delenv("SRBENCH_OFFLINE")
-    monkeypatch.setattr(fetch, "CHUNK", 10)
+    monkeypatch.setattr(download, "CHUNK", 10)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for id, image in little.items():
