@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 
 from srbench.base.errors import SrbenchError
 from srbench.images.files import read_image, to_rgb, write_image
+from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, sr_path
 from srbench.results.summary import in_order
 
@@ -98,7 +98,7 @@ def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path
         there = {model: path for model, path in paths.items() if path.is_file()}
         return _picture(runs[0], image, dataset[index].reference, there, out)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and encodes without holding the interpreter
+    with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes without holding the interpreter
         return list(pool.map(make, wanted))
 
 
@@ -156,15 +156,12 @@ def most_disagreement(images: Iterable[Image], hr: Image) -> tuple[tuple[int, in
 
     A single image is compared with HR; images of other sizes than HR are left out.
     """
-    from scipy.ndimage import uniform_filter
-
     greys = [_grey(image) for image in images if image.shape[:2] == hr.shape[:2]]
     spread = np.std([*greys, _grey(hr)] if len(greys) < 2 else greys, axis=0)
     side = min(WINDOW, *spread.shape)
-    smooth = uniform_filter(spread, side, mode="constant")
-    inside = tuple(slice(side // 2, size - (side - 1) // 2) for size in spread.shape)
-    row, column = np.unravel_index(np.argmax(smooth[inside]), smooth[inside].shape)
-    return (int(column) + side // 2, int(row) + side // 2), float(smooth[inside][row, column])
+    rows, columns = largest_window(spread, side, side)
+    middle = columns.start + side // 2, rows.start + side // 2
+    return middle, float(spread[rows, columns].mean(dtype=np.float64))
 
 
 def _grey(image: Image) -> npt.NDArray[np.float32]:

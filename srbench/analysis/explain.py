@@ -219,16 +219,13 @@ class Explanation:
         """One entry a metric and convention: `PSNR-RGB under rgb (26.692, -0.008)`, the nearest LR standing for all."""
         best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
         order = list(dict.fromkeys(map(_way, readings)))[:most]
-        return "; ".join(f"{best[key].name} ({best[key].text}, {self._shown_gap(best[key])})" for key in order)
-
-    def _gap(self, reading: Reading) -> float:
-        return reading.value - self.claim.value
+        return "; ".join(
+            f"{one.name} ({one.text}, {one.value - self.claim.value:+.{self.claim.digits + 1}f})"
+            for one in map(best.__getitem__, order)
+        )
 
     def _distance(self, reading: Reading) -> float:
-        return abs(self._gap(reading))
-
-    def _shown_gap(self, reading: Reading) -> str:
-        return f"{self._gap(reading):+.{self.claim.digits + 1}f}"
+        return abs(reading.value - self.claim.value)
 
 
 def _way(reading: Reading) -> tuple[str, str, str]:

@@ -110,25 +110,21 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     made = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
-    datasets = {(ref, scale): _open(request, ref, scale, root) for scale in request.scales for ref in refs}
+    datasets = {
+        (ref, scale): open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
+        for scale in request.scales
+        for ref in refs
+    }
     for spec in specs:
         for scale in request.scales:
             _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
         if not set(request.scales) & set(spec.scales):
             made.without_jobs.append(spec.name)
     if made.skipped and not made.jobs:
-        raise UsageError(_none_left(made))
+        reasons = [f"{name} {reason}" for name, reason in made.skipped.items()]
+        raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
     _refuse_mixtures(made)
     return made
-
-
-def _none_left(made: Plan) -> str:
-    """Why no model can be run: the first three reasons."""
-    return "no model is left: " + "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
-
-
-def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
-    return open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
 
 
 def _check(request: Request) -> None:

@@ -41,16 +41,15 @@ def resolve(name: str) -> BoundMetric:
     base, at, wanted = name.partition("@")
     base = base if ":" in base else registered_name("metrics", base)
     name = base + at + wanted
-    metric: Metric = _by_reference(base) if ":" in base else load("metrics", base)
+    if ":" in base:
+        from srbench.metrics.reference import metric_by_reference
+
+        metric = metric_by_reference(base)
+    else:
+        metric = load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:
         raise UsageError(
             f"{name}: convention {chosen.name!r} has no channel {metric.channel!r}, which {base} is taken on"
         )
     return BoundMetric(name, metric, chosen)
-
-
-def _by_reference(name: str) -> Metric:
-    from srbench.metrics.reference import metric_by_reference
-
-    return metric_by_reference(name)

@@ -37,7 +37,7 @@ SMALLEST = 32
 
 
 USUAL = "cfce44021a40c71fb6d9aea29fa8bf481301f99f5f33a53f2356aba09b3f1ef6"
-"""sha256 of the trunk and the heads that the published LPIPS has, as `weights_digest` makes it."""
+"""sha256 of the trunk and the heads that the published LPIPS has, as `network_digest` makes it."""
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
@@ -125,7 +125,7 @@ def _network(device: str) -> torch.nn.Module:
     return ready
 
 
-def weights_digest(network: torch.nn.Module) -> str:
+def network_digest(network: torch.nn.Module) -> str:
     """sha256 (hex) over names and float32 values of trunk and heads, whichever file they came from."""
     total = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -137,7 +137,7 @@ def weights_digest(network: torch.nn.Module) -> str:
 @cache
 def _variant() -> str:
     """Empty for the published weights; others make another metric, which signatures name by their digest."""
-    digest = weights_digest(_network("cpu"))
+    digest = network_digest(_network("cpu"))
     return "" if digest == USUAL else f"weights@{digest[:6]}"
 
 

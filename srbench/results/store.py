@@ -56,7 +56,8 @@ def read_run(path: Path) -> Run | None:
 
 
 def _read(path: Path, journals: Iterable[Path]) -> Run | None:
-    run = with_journals(_read_document(path), journals)
+    stored = read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
+    run = with_journals(stored, journals)
     if run is not None:
         one, home = run.identity, path.parent
         places = {"data set": (one.dataset, home.parent.name), "scale": (f"x{one.scale}", home.name)}
@@ -285,10 +286,6 @@ def _readable(paths: Iterable[Path], read: Callable[[Path], T], damaged: list[st
         except InputError as error:
             (damaged if damaged is not None else []).append(str(error))
     return found
-
-
-def _read_document(path: Path) -> Run | None:
-    return read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
 
 
 def _refuse_elsewhere(path: Path, places: Mapping[str, tuple[str, str]]) -> None:

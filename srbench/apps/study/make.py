@@ -17,6 +17,7 @@ from srbench.base.errors import InputError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.temporary import write_file
 from srbench.images.files import to_rgb, write_image
+from srbench.images.windows import largest_window
 from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
 from srbench.results.store import load_results
@@ -139,13 +140,8 @@ def _cut(pictures: Mapping[str, Image], side: int) -> dict[str, Image]:
     """The same square of all, where their variance among each other is largest."""
     sr = np.stack([picture for model, picture in pictures.items() if model]).astype(np.float32)
     spread = sr.std(axis=0).sum(axis=-1) if len(sr) > 1 else np.abs(sr[0] - pictures[""]).sum(axis=-1)
-    height, width = (min(side, size) for size in spread.shape)
-    total = np.pad(spread.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    windows = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
-    return {
-        model: np.ascontiguousarray(image[top : top + height, left : left + width]) for model, image in pictures.items()
-    }
+    window = largest_window(spread, side, side)
+    return {model: np.ascontiguousarray(image[window]) for model, image in pictures.items()}
 
 
 def _store(folder: Path, picture: Image) -> str:

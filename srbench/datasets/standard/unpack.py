@@ -85,7 +85,10 @@ def _in_zip(source: Path) -> Iterator[Picture]:
 
 def _in_tar(source: Path) -> Iterator[Picture]:
     budget = _Budget(source)
-    with _decompressed(source) as stream, _open_tar(_Metered(stream, budget)) as archive:
+    with (
+        _decompressed(source) as stream,
+        tarfile.open(fileobj=cast(IO[bytes], _Metered(stream, budget)), mode="r:") as archive,
+    ):
         for member in archive:
             _refuse_leaving(source, member.name)
             if member.isreg() and not member.issparse() and _is_picture(member.name):
@@ -136,10 +139,6 @@ class _Metered:
     def seek(self, position: int) -> int:
         self._budget.check(position)
         return self._stream.seek(position)
-
-
-def _open_tar(stream: _Metered) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:")
 
 
 def _decompressed(source: Path) -> IO[bytes]:
