@@ -55,7 +55,7 @@ Kind = Literal["rgb", "luma", "bicubic"]
 
 
 @dataclass(frozen=True)
-class Item:
+class PoolItem:
     """One image of a pool. `width` and `height` are those of HR in it: resized by `zoom`, cropped to the scale."""
 
     hr: str
@@ -67,28 +67,32 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PoolLayout:
     """Which images lie in a pool, in which order, and what is made of them."""
 
-    items: tuple[Item, ...]
+    items: tuple[PoolItem, ...]
     scale: int
     degradation: str
     kind: Kind
 
     @property
     def ratio(self) -> int:
+        """The size of what is wanted over what is given."""
         return self.scale if self.kind == "rgb" else 1
 
     @property
     def channels(self) -> int:
+        """1 for Y, 3 for RGB."""
         return 1 if self.kind == "luma" else 3
 
     @cached_property
     def wanted_sizes(self) -> list[tuple[int, int]]:
+        """Width and height of what the network should answer, an image each."""
         return [(item.width, item.height) for item in self.items]
 
     @cached_property
     def given_sizes(self) -> list[tuple[int, int]]:
+        """Width and height of what it is given."""
         return [(width // self.ratio, height // self.ratio) for width, height in self.wanted_sizes]
 
     @cached_property
@@ -108,6 +112,7 @@ class Layout:
 
     @property
     def bytes(self) -> int:
+        """What both arrays take together."""
         return sum(self.pixels) * self.channels
 
     @cached_property
@@ -138,7 +143,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Request:
+class PoolRequest:
     """What a recipe asks of the pool."""
 
     scale: int
@@ -154,7 +159,7 @@ class Request:
     tell: Callable[[str], None] = field(default=lambda line: click.echo(line, err=True))
 
 
-def open_pool(sources: Sequence[Source], request: Request, device: torch.device) -> Pool:
+def open_pool(sources: Sequence[Source], request: PoolRequest, device: torch.device) -> Pool:
     """The pool over some sources: on the device where its pixels fit, else in memory or mapped, see `Feed`.
 
     Images smaller than a patch are left out. Raises `InputError` where none is left.
@@ -179,9 +184,9 @@ def fits(size: int, device: torch.device) -> bool:
     return size < torch.cuda.mem_get_info(device)[0] / 2
 
 
-def _laid_out(sources: Sequence[Source], request: Request) -> tuple[Layout, list[Taken]]:
+def _laid_out(sources: Sequence[Source], request: PoolRequest) -> tuple[PoolLayout, list[Taken]]:
     smallest = request.patch * (request.scale if request.kind == "rgb" else 1)
-    items: list[Item] = []
+    items: list[PoolItem] = []
     taken = []
     for source in sources:
         found = [item for pair in source.pairs for item in _items(pair, request)]
@@ -191,19 +196,19 @@ def _laid_out(sources: Sequence[Source], request: Request) -> tuple[Layout, list
         items += large
     if not items:
         raise InputError(f"no training image is as large as a patch, {smallest} pixels; use --set patch=…")
-    return Layout(tuple(items), request.scale, request.degradation, request.kind), taken
+    return PoolLayout(tuple(items), request.scale, request.degradation, request.kind), taken
 
 
-def _items(pair: Pair, request: Request) -> Iterator[Item]:
+def _items(pair: Pair, request: PoolRequest) -> Iterator[PoolItem]:
     for zoom in request.zooms:
         width, height = (int(np.ceil(side * zoom)) for side in (pair.digest.width, pair.digest.height))
         digest = pair.digest.sha256 + (pair.lr_digest.sha256 if pair.lr_digest else "")
         lr = str(pair.lr.absolute()) if pair.lr else ""
         scale = request.scale
-        yield Item(str(pair.hr.absolute()), lr, digest, width - width % scale, height - height % scale, zoom)
+        yield PoolItem(str(pair.hr.absolute()), lr, digest, width - width % scale, height - height % scale, zoom)
 
 
-def _arrays(layout: Layout, request: Request) -> tuple[Bytes, Bytes]:
+def _arrays(layout: PoolLayout, request: PoolRequest) -> tuple[Bytes, Bytes]:
     cache = Cache(layout, request.cache or cache_folder() / "training")
     if request.prepare or cache.is_complete or layout.bytes > IN_MEMORY:
         cache.complete(request.tell)
@@ -214,7 +219,7 @@ def _arrays(layout: Layout, request: Request) -> tuple[Bytes, Bytes]:
     return given, wanted
 
 
-def fill(layout: Layout, index: int, given: Bytes, wanted: Bytes) -> None:
+def fill(layout: PoolLayout, index: int, given: Bytes, wanted: Bytes) -> None:
     """Decode one image into its place in both arrays. Raises `InputError` where it is no longer what it was."""
     item = layout.items[index]
     lr, hr = _pair(item, layout)
@@ -226,7 +231,7 @@ def fill(layout: Layout, index: int, given: Bytes, wanted: Bytes) -> None:
         array[start : start + width * height] = np.atleast_3d(image).reshape(width * height, -1)
 
 
-def _pair(item: Item, layout: Layout) -> tuple[Image, Image]:
+def _pair(item: PoolItem, layout: PoolLayout) -> tuple[Image, Image]:
     hr = to_rgb(read_image(item.hr))
     if item.zoom != 1.0:
         planes = torch.from_numpy(hr.transpose(2, 0, 1).astype(np.float64))
@@ -242,11 +247,12 @@ def _pair(item: Item, layout: Layout) -> tuple[Image, Image]:
 class Cache:
     """A layout's pixels in a folder: `given.u8`, `wanted.u8`, `layout.json`, and a byte for each image done."""
 
-    def __init__(self, layout: Layout, home: Path) -> None:
+    def __init__(self, layout: PoolLayout, home: Path) -> None:
         self.layout, self.folder = layout, home / layout.key[:32]
 
     @property
     def is_complete(self) -> bool:
+        """Whether every image has been decoded."""
         path = self.folder / "done.u8"
         return path.is_file() and bool(np.fromfile(path, np.uint8).all()) and path.stat().st_size > 0
 
@@ -298,6 +304,7 @@ class Cache:
                 file.truncate(size)
 
     def missing(self) -> list[int]:
+        """The numbers of the images that are still to be decoded."""
         return np.flatnonzero(np.fromfile(self.folder / "done.u8", np.uint8) == 0).tolist()
 
     def work(self, worker: int, of: int) -> None:
@@ -327,10 +334,11 @@ class Cache:
                 raise SrbenchError(f"the images could not be decoded: {complaint.strip().splitlines()[-1:]}")
 
 
-def read_layout(folder: Path) -> Layout:
+def read_layout(folder: Path) -> PoolLayout:
+    """The layout that a cache folder was begun with."""
     content = json.loads((folder / "layout.json").read_bytes())
-    items = tuple(Item(**item) for item in content.pop("items"))
-    return Layout(items, **content)
+    items = tuple(PoolItem(**item) for item in content.pop("items"))
+    return PoolLayout(items, **content)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -34,7 +34,7 @@ WINDOW = 72
 
 
 @dataclass(frozen=True)
-class Picture:
+class GalleryImage:
     """One image of a data set. Paths are relative to the page; `crop` is the middle of the crop shown first, in pixels.
 
     `disagreement` is the standard deviation over models, averaged over that crop, in grey levels.
@@ -56,7 +56,7 @@ class Picture:
 class Gallery:
     """The pictures, and why there are none for a data set that has none."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[GalleryImage] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -86,13 +86,13 @@ def _has_images(results: Results, run: Run) -> bool:
     return folder is not None and any(sr_path(folder, run, row.image).is_file() for row in run.rows)
 
 
-def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[Picture]:
+def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[GalleryImage]:
     folder = results.folder
     assert folder is not None  # or there would be no saved images
     scored = {row.image for run in runs for row in run.rows}
     wanted = [index for index, image in enumerate(dataset.ids) if image in scored]
 
-    def make(index: int) -> Picture:
+    def make(index: int) -> GalleryImage:
         image = dataset.ids[index]
         paths = {run.identity.model: sr_path(folder, run, image) for run in runs}
         there = {model: path for model, path in paths.items() if path.is_file()}
@@ -102,7 +102,7 @@ def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path
         return list(pool.map(make, wanted))
 
 
-def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path) -> Picture:
+def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path) -> GalleryImage:
     identity = run.identity
     home = Path(FOLDER) / identity.dataset / f"x{identity.scale}"
     write_image(out / home / "HR" / f"{image}.png", hr)
@@ -110,7 +110,7 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
     for model, path in paths.items():
         _put(path, out / home / _folder(model) / f"{image}.png")
     crop, disagreement = most_disagreement([read_image(path) for path in paths.values()], hr)
-    return Picture(
+    return GalleryImage(
         dataset=identity.dataset,
         scale=identity.scale,
         image=image,

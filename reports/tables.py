@@ -79,6 +79,7 @@ def build(
 
 
 def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise `UsageError` for an axis that is unknown, missing from the rows, or on both sides."""
     for axis in (*rows, *columns):
         if axis not in AXES:
             raise unknown("axis", axis, AXES)

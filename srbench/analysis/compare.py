@@ -49,6 +49,7 @@ class Difference:
 
     @property
     def distinguishable(self) -> bool:
+        """Whether the images tell the models apart, all that was tested together considered."""
         return self.p_holm < ALPHA
 
     @property
@@ -156,6 +157,7 @@ class Overall:
 
     @property
     def verdict(self) -> str:
+        """One sentence."""
         if self.p_holm >= ALPHA:
             return "not distinguishable"
         return f"{self.better} is better than {self.b if self.better == self.a else self.a}"

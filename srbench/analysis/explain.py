@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.analysis.claims import Claim
-from srbench.analysis.mistakes import MISTAKES, made, with_next
+from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.images.degrade import DEGRADATIONS, FILES, degradation_of
@@ -60,12 +60,14 @@ class Reading:
 
     @property
     def name(self) -> str:
+        """`PSNR-Y under matlab with LR by bd`"""
         made_by = f" with LR by {self.degradation}" if self.degradation != "matlab" else ""
         mistake = f" by a mistake: {self.mistake}" if self.mistake else ""
         return f"{heading(self.metric).label} under {self.convention}{made_by}{mistake}"
 
     @property
     def text(self) -> str:
+        """The number with the metric's digits."""
         return heading(self.metric).format(self.value)
 
 
@@ -115,7 +117,7 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
     for sr, hr, next_hr in with_next(pairs):
         rows.append(scorer(sr, hr, subject.scale))
         for mistake, scores in spoilt.items():
-            scores.append(usual(*made(mistake, quantise(sr), hr, next_hr), subject.scale))
+            scores.append(usual(*with_mistake(mistake, quantise(sr), hr, next_hr), subject.scale))
     readings: dict[tuple[object, ...], Reading] = {}
     for name in names:
         metric, _, convention = name.partition("@")
@@ -189,6 +191,7 @@ class Explanation:
 
     @property
     def explained(self) -> bool:
+        """Whether any reading, honest or by a mistake, prints the claimed number."""
         return bool(self.agreeing or self.mistaken)
 
     @property

@@ -55,7 +55,7 @@ def with_next(pairs: Iterable[tuple[Tensor, Image]]) -> Iterator[tuple[Tensor, I
         yield sr, hr, first[0][1]
 
 
-def made(mistake: Mistake, sr: Tensor, hr: Image, next_hr: Image) -> tuple[Tensor, Image]:
+def with_mistake(mistake: Mistake, sr: Tensor, hr: Image, next_hr: Image) -> tuple[Tensor, Image]:
     """SR and HR as they meet where the mistake is made."""
     spoilt = mistake.spoil(sr)
     if not mistake.misplaced:

@@ -48,6 +48,7 @@ class Asset:
 
     @property
     def filename(self) -> str:
+        """What the file is called on this disk."""
         return self.name or self.url.rsplit("/", 1)[-1]
 
 

@@ -25,6 +25,7 @@ class StoredRow(Row):
 
     @property
     def row(self) -> Row:
+        """The row, infinite scores as numbers."""
         return Row(**{**vars(self), "scores": {name: float(value) for name, value in self.scores.items()}})
 
 
@@ -41,6 +42,7 @@ class StoredStudyRow(StudyRow):
 
     @property
     def row(self) -> StudyRow:
+        """The row, open ends as numbers."""
         return StudyRow(**{**vars(self), **{name: float(getattr(self, name)) for name in ("value", "low", "high")}})
 
 
@@ -72,6 +74,7 @@ class RunDocument:
 
     @property
     def run(self) -> Run:
+        """The run that is stored here; its signatures are made anew."""
         return Run(
             identity=self.identity,
             metrics=self.metrics,

@@ -162,6 +162,7 @@ class Run:
 
     @property
     def failures(self) -> list[Row]:
+        """The rows of images that failed."""
         return [row for row in self.rows if row.error]
 
     @property

@@ -67,6 +67,7 @@ class Heading:
         return self.label + {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
 
     def format(self, value: float) -> str:
+        """A score with the metric's digits; `∞`, and `n/a` for NaN."""
         if math.isinf(value):
             return "∞" if value > 0 else "−∞"
         return "n/a" if math.isnan(value) else f"{value:.{self.digits}f}"

@@ -53,6 +53,7 @@ class StoredRun:
 
     @property
     def run(self) -> Run:
+        """The run that is stored here, without what a baseline does not keep."""
         return Run(self.identity, self.metrics, tuple(_row(image, values) for image, values in self.images.items()))
 
 

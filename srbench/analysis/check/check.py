@@ -71,6 +71,7 @@ class Verdict:
 
     @property
     def failures(self) -> list[Finding]:
+        """The findings for which a check fails."""
         return [finding for finding in self.findings if finding.kind in FAILING]
 
     @property
@@ -79,10 +80,11 @@ class Verdict:
         return self.compared > 0 and not self.failures
 
     def of(self, *kinds: Kind) -> list[Finding]:
+        """The findings of these kinds."""
         return [finding for finding in self.findings if finding.kind in kinds]
 
 
-def compare(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
+def check_results(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
     """Hold every score of the baseline against the results. Speed is advisory: slower is told, and does not fail.
 
     Raises `IncomparableError` where a run differs from the baseline in more than its weights.

@@ -50,6 +50,8 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class OfDataset:
+    """The table of one data set, `[tool.srbench.check.dataset.NAME]`."""
+
     tolerance: Mapping[str, Tolerance]
 
 

@@ -44,6 +44,7 @@ class Question:
 
     @property
     def models(self) -> tuple[str, ...]:
+        """Whose pictures are shown."""
         return tuple(self.pictures)
 
 
@@ -63,6 +64,7 @@ class Study:
             raise ValueError("two questions have one id")
 
     def question(self, id: str) -> Question | None:
+        """The question of an id; None for an unknown one."""
         return next((question for question in self.questions if question.id == id), None)
 
 

@@ -38,7 +38,7 @@ def downloads() -> Path:
     return cache_folder() / "downloads"
 
 
-def discard(place: Path) -> None:
+def delete_download(place: Path) -> None:
     """Delete what was fetched, so that a wrong file without a checksum is not taken for the right one for ever."""
     if place.is_dir():
         shutil.rmtree(place)

@@ -37,6 +37,7 @@ class Checkpoint:
 
     @property
     def is_onnx(self) -> bool:
+        """Whether the file is an ONNX graph, by its suffix."""
         return self.path.suffix.lower() == ".onnx"
 
     @cached_property

@@ -25,7 +25,7 @@ from srbench.models.callables import state_digest
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
-from srbench.models.wrap import Scaled, combined, described, measured_scale, safe_name, settled
+from srbench.models.wrap import Scaled, combined, described, measured_scale, ready_for_inference, safe_name
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     scales = SCALES if "scale" in inspect.signature(thing).parameters else _own_scales(make, hints)
 
     def build(scale: int, device: torch.device) -> Upscaler:
-        made = settled(make(scale, device), device)
+        made = ready_for_inference(make(scale, device), device)
         if not callable(made):
             raise InputError(f"the factory returned {described(made)}; expected a network or a function of images")
         return made if hasattr(made, "scale") else Scaled(made, scale)
@@ -138,7 +138,7 @@ def _own_scales(make: Callable[[int, torch.device], Any], hints: Hints) -> tuple
     if hints.scale:
         return (hints.scale,)
     try:
-        made = settled(make(0, torch.device("cpu")), torch.device("cpu"))
+        made = ready_for_inference(make(0, torch.device("cpu")), torch.device("cpu"))
         scale = getattr(made, "scale", None)
         return (scale if isinstance(scale, int) else measured_scale(made, "the model"),)
     except Exception:
