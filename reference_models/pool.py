@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -98,11 +99,8 @@ class PoolLayout:
     @cached_property
     def starts(self) -> tuple[list[int], list[int]]:
         """Where each image begins among the pixels given, and among those wanted."""
-        first, second = (
-            np.concatenate(([0], np.cumsum([w * h for w, h in sizes], dtype=np.int64)[:-1])).tolist()
-            for sizes in (self.given_sizes, self.wanted_sizes)
-        )
-        return first, second
+        given, wanted = ([w * h for w, h in sizes] for sizes in (self.given_sizes, self.wanted_sizes))
+        return list(accumulate([0, *given[:-1]])), list(accumulate([0, *wanted[:-1]]))
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -135,11 +133,10 @@ class Taken:
 
     def line(self, patch: int, ratio: int) -> str:
         """`BSD400: 399 images, 61.5 MP, 6,684 patches of 24x24`; patches side by side, at the network's input."""
-        patches = self.pixels // (patch * ratio) ** 2
+        patches = f"{self.pixels // (patch * ratio) ** 2:,} patches of {patch}x{patch}"
         small = f", {self.too_small} too small for a patch" if self.too_small else ""
         remark = f"; {self.remark}" if self.remark else ""
-        words = f"{self.images} images, {self.pixels / 1e6:.3g} MP, {patches:,} patches of {patch}x{patch}"
-        return f"{self.name}: {words}{small}{remark}"
+        return f"{self.name}: {self.images} images, {self.pixels / 1e6:.3g} MP, {patches}{small}{remark}"
 
 
 @dataclass(frozen=True)
@@ -165,16 +162,14 @@ def open_pool(sources: Sequence[Source], request: PoolRequest, device: torch.dev
     Images smaller than a patch are left out. Raises `InputError` where none is left.
     """
     layout, taken = _laid_out(sources, request)
-    ratio = layout.ratio
     for part in taken:
-        request.tell(part.line(request.patch, ratio))
-    given, wanted = _arrays(layout, request)
-    planes = []
-    for array, sizes in ((given, layout.given_sizes), (wanted, layout.wanted_sizes)):
-        pixels = torch.from_numpy(array)
-        planes.append(Plane.over(pixels.to(device) if fits(layout.bytes, device) else pixels, sizes))
+        request.tell(part.line(request.patch, layout.ratio))
+    place = device if fits(layout.bytes, device) else "cpu"
+    sizes = layout.given_sizes, layout.wanted_sizes
+    arrays = (torch.from_numpy(array).to(place) for array in _arrays(layout, request))
+    given, wanted = map(Plane.over, arrays, sizes)
     counts = {part.name: part.images for part in taken}
-    return Pool(planes[0], planes[1], ratio, counts, layout.key, request.flips, request.turns)
+    return Pool(given, wanted, layout.ratio, counts, layout.key, request.flips, request.turns)
 
 
 def fits(size: int, device: torch.device) -> bool:
@@ -258,10 +253,9 @@ class Cache:
 
     def mapped(self, mode: Literal["c", "r+"]) -> tuple[Bytes, Bytes]:
         """Both arrays; `c` is for reading: what were written into them would stay in this process."""
-        shapes = [(count, self.layout.channels) for count in self.layout.pixels]
         given, wanted = (
-            np.memmap(self.folder / f"{name}.u8", np.uint8, mode, shape=shape)
-            for name, shape in zip(("given", "wanted"), shapes, strict=True)
+            np.memmap(self.folder / f"{name}.u8", np.uint8, mode, shape=(count, self.layout.channels))
+            for name, count in zip(("given", "wanted"), self.layout.pixels, strict=True)
         )
         return given, wanted
 
@@ -285,8 +279,8 @@ class Cache:
 
     def _begin(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        files = {"given": self.layout.pixels[0], "wanted": self.layout.pixels[1]}
-        sizes = {self.folder / f"{name}.u8": count * self.layout.channels for name, count in files.items()}
+        counts = zip(("given", "wanted"), self.layout.pixels, strict=True)
+        sizes = {self.folder / f"{name}.u8": count * self.layout.channels for name, count in counts}
         sizes[self.folder / "done.u8"] = len(self.layout.items)
         if all(path.is_file() and path.stat().st_size == size for path, size in sizes.items()):
             return
@@ -311,10 +305,9 @@ class Cache:
         """Decode every image that is missing and falls to this worker."""
         given, wanted = self.mapped("r+")
         done = np.memmap(self.folder / "done.u8", np.uint8, "r+")
-        for index in self.missing():
-            if index % of == worker:
-                fill(self.layout, index, given, wanted)
-                done[index] = 1
+        for index in (index for index in self.missing() if index % of == worker):
+            fill(self.layout, index, given, wanted)
+            done[index] = 1
 
     def _work_in_processes(self, workers: int) -> None:
         line = [sys.executable, "-m", "reference_models.pool", str(self.folder)]

@@ -18,32 +18,23 @@ ACCEPT = "add --update"
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
 
-TITLES: dict[Kind, str] = {
-    "failed": "Failed",
-    "missing": "Missing",
-    "changed": "Changed where nothing should",
-    "regression": "Worse than the baseline",
-    "improvement": "Better than the baseline",
-    "new": "Not in the baseline",
-    "weights": "Another network under the same name",
-    "slower": "Slower (advisory)",
+WORDS: dict[Kind, tuple[str, str]] = {
+    "failed": ("failed", "Failed"),
+    "missing": ("missing", "Missing"),
+    "changed": ("changed", "Changed where nothing should"),
+    "regression": ("worse", "Worse than the baseline"),
+    "improvement": ("better", "Better than the baseline"),
+    "new": ("new", "Not in the baseline"),
+    "weights": ("with another network", "Another network under the same name"),
+    "slower": ("slower", "Slower (advisory)"),
 }
-WORDS: dict[Kind, str] = {
-    "failed": "failed",
-    "missing": "missing",
-    "changed": "changed",
-    "regression": "worse",
-    "improvement": "better",
-    "new": "new",
-    "weights": "with another network",
-    "slower": "slower",
-}
+"""What is said of findings of a kind behind their number, and above their list."""
 
 
 def as_text(verdict: Verdict, baseline: str, accept: str = ACCEPT) -> str:
     """The verdict in lines: the worst findings of each kind, then one line that sums up and says how to `accept`."""
     lines = []
-    for kind, title in TITLES.items():
+    for kind, (_, title) in WORDS.items():
         found = verdict.of(kind)
         if found:
             lines += [f"{title}:", *(f"  {finding}" for finding in worst(found, SHOWN))]
@@ -78,7 +69,7 @@ def as_json(verdict: Verdict, baseline: str) -> str:
 
 
 def _counted(verdict: Verdict) -> str:
-    counts = ((len(verdict.of(kind)), word) for kind, word in WORDS.items())
+    counts = ((len(verdict.of(kind)), word) for kind, (word, _) in WORDS.items())
     return ", ".join(f"{count} {word}" for count, word in counts if count) or (
         "no difference" if verdict.compared else "nothing to compare"
     )
@@ -124,7 +115,11 @@ def as_markdown(verdict: Verdict, baseline: str) -> str:
     lines = [f"### srbench check: {summary(verdict, baseline)}", ""]
     shown = worst(verdict.failures, SHOWN) or worst(verdict.findings, SHOWN)
     if shown:
-        lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {markdown(str(item))} |" for item in shown)]
+        lines += [
+            "| | finding |",
+            "|---|---|",
+            *(f"| {WORDS[item.kind][0]} | {markdown(str(item))} |" for item in shown),
+        ]
     return "\n".join(lines) + "\n"
 
 
