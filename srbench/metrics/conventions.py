@@ -27,7 +27,6 @@ VERSION = "0.1"
 
 Channel = Literal["y", "rgb"]
 
-STUDIO_SWING = STUDIO.weights
 LUMAS = {"studio": STUDIO, "full": FULL, "edsr-pytorch": EDSR_PYTORCH}
 
 

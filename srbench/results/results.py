@@ -123,7 +123,7 @@ class Results:
         return pd.DataFrame(rows, columns=["dataset", "scale", "model", "image", "metric", "value"])
 
     def speed_frame(self) -> pd.DataFrame:
-        """One row a timing, with the columns of the contract's `speed.csv` first."""
+        """One row a timing, a column for each field of `SpeedRow`."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.speeds], columns=[item.name for item in fields(SpeedRow)])
@@ -138,7 +138,11 @@ class Results:
 
 
 class Report(Protocol):
-    """What an entry point of the group `srbench.reports` yields."""
+    """What an entry point of the group `srbench.reports` yields.
+
+    It may also take `rows`, `columns` (axes of its tables) and `papers` (whether published numbers stand among ours) by
+    name; `srbench report` gives them where it does.
+    """
 
     def __call__(self, results: Results, out: Path, /) -> list[Path]:
         """Write the report into the folder `out` and return the files written."""
