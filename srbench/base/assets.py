@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from srbench.base.errors import InputError, UnavailableError
+from srbench.base.progress import BYTES, Bar
 
 CONNECT_TIMEOUT_S = 5
 FIRST_WORD_S = 2.0
@@ -119,7 +120,7 @@ def _fetch(asset: Asset) -> Path:
     import requests
 
     pooch.get_logger().setLevel("WARNING")
-    download = pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_TIMEOUT_S)
+    download = pooch.HTTPDownloader(progressbar=_BarForPooch(asset.filename), timeout=CONNECT_TIMEOUT_S)
     try:
         path = Path(pooch.retrieve(asset.url, None, asset.filename, cache_folder(), downloader=download))
     except (requests.RequestException, OSError) as error:
@@ -128,6 +129,29 @@ def _fetch(asset: Asset) -> Path:
         path.unlink()
         raise UnavailableError(f"{asset.filename} was fetched, but its checksum is wrong. {remedy}")
     return path
+
+
+class _BarForPooch:
+    """`Bar` as pooch calls it: the size is set once it is known, and at the end all is counted again."""
+
+    total = 0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bar: Bar | None = None
+
+    def update(self, count: int) -> None:
+        if self.bar is None:
+            self.bar = Bar(self.name, self.total, BYTES)
+        self.bar.advance(count)
+
+    def reset(self) -> None:
+        if self.bar:
+            self.bar.begin_at(0)
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.close()
 
 
 def _first_host(url: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from srbench.base.assets import CONNECT_TIMEOUT_S, cache_folder, is_offline
 from srbench.base.errors import UnavailableError
+from srbench.base.progress import BYTES, Bar
 from srbench.datasets.standard.table import Source, StandardSet
 
 ATTEMPTS = 5
@@ -126,13 +127,7 @@ def _append(url: str, part: Path) -> None:
 
 
 def _copy(response: Any, file: IO[bytes], total: int, name: str) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=total or None, completed=file.tell())
+    with Bar(name, total, BYTES, done=file.tell()) as bar:
         for chunk in response.iter_content(CHUNK):
             file.write(chunk)
-            progress.advance(task, len(chunk))
+            bar.advance(len(chunk))
