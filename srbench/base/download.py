@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from srbench.base.progress import BYTES, Bar
+
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
 
 ATTEMPTS = 5
@@ -72,13 +74,7 @@ def _append(url: str, part: Path) -> None:
 
 
 def _copy(response: Any, file: IO[bytes], total: int, name: str) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=total or None, completed=file.tell())
+    with Bar(name, total, BYTES, done=file.tell()) as bar:
         for chunk in response.iter_content(CHUNK):
             file.write(chunk)
-            progress.advance(task, len(chunk))
+            bar.advance(len(chunk))

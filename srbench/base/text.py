@@ -16,6 +16,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """`4 s`, `2.5 min`, `1.2 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def markdown(text: str) -> str:
     """Text that may stand in Markdown, in tables too: in one line, no bar, no HTML, no code, no link."""
     line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -16,6 +16,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, JobError, UnavailableError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.benchmark.plan import Job, Plan
@@ -122,7 +123,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
     )
     with RunWriter(path, begun, force=plan.request.force, shard=plan.shard) as writer:
         if inference is not None:
-            with closing(rows_of(plan, job, inference, path)) as rows:
+            with exact_arithmetic(), closing(rows_of(plan, job, inference, path)) as rows:
                 for row in rows:
                     writer.append(row)
                     progress.image(job, row)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
-from srbench.base.registry import load, registered_name
-from srbench.metrics.conventions import Convention, convention
+from srbench.base.registry import entries, load, registered_name
+from srbench.metrics.conventions import CONVENTIONS, Convention, convention
 
 if TYPE_CHECKING:
     from srbench.metrics.metric import Metric
@@ -38,7 +38,7 @@ def resolve(name: str) -> BoundMetric:
 
     Raises `UsageError` for unknown names and undefined combinations, `UnavailableError` without a reference's package.
     """
-    base, at, wanted = name.partition("@")
+    base, at, wanted = _as_registered(name).partition("@")
     base = base if ":" in base else registered_name("metrics", base)
     name = base + at + wanted
     if ":" in base:
@@ -53,3 +53,9 @@ def resolve(name: str) -> BoundMetric:
             f"{name}: convention {chosen.name!r} has no channel {metric.channel!r}, which {base} is taken on"
         )
     return BoundMetric(name, metric, chosen)
+
+
+def _as_registered(name: str) -> str:
+    """`lpips_vgg` for `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention."""
+    whole = registered_name("metrics", name.replace("@", "_"))
+    return whole if whole in entries("metrics") and name.partition("@")[2] not in CONVENTIONS else name

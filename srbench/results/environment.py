@@ -7,7 +7,6 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +26,7 @@ def describe(device: str) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "srbench"), *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "versions": {"srbench" if name == DISTRIBUTION else name: found for name, found in _versions(PACKAGES).items()},
+        "versions": {"srbench" if name == DISTRIBUTION else name: _version(name) for name in PACKAGES},
         "device": device,
         "device_name": device_name(device),
         "cpu": cpu_name(),
@@ -37,14 +36,12 @@ def describe(device: str) -> dict[str, Any]:
     }
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # running from a source tree that is not installed
-            found[package] = "not installed"
-    return found
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # running from a source tree that is not installed
+        return "not installed"
 
 
 def device_name(device: str) -> str:
