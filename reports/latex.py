@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from reports import published
 from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
-from srbench.base.tex import escape
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
+from srbench.base.text import latex as escape
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -32,11 +32,7 @@ def write(
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
     if results.speeds:
         parts.append(_plain(*speed_table(results), f"Speed. {speed_note(results)}".strip(), "speed"))
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "report.tex"
-    with atomic_file(path) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
-    return [path]
+    return [write_file(out / "report.tex", "\n\n".join(parts) + "\n")]
 
 
 def _scores(table: Table) -> str:

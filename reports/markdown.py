@@ -12,9 +12,9 @@ from reports import published
 from reports.crops import write_crops
 from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.base.temporary import write_file
 from srbench.base.text import markdown as escape
 from srbench.base.text import markdown_code
-from srbench.images.files import atomic_file
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -54,11 +54,7 @@ def write(
         parts += ["## Crops", CROPS, *shown]
     if results.speeds:
         parts += ["## Speed", _grid(*speed_table(results)), *filter(None, [speed_note(results)])]
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "report.md"
-    with atomic_file(path) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
-    return [path, *pictures]
+    return [write_file(out / "report.md", "\n\n".join(parts) + "\n"), *pictures]
 
 
 def _scores(table: Table) -> list[str]:

@@ -43,6 +43,7 @@ class SRCNN(nn.Module):
 
     @property
     def margin(self) -> int:
+        """Pixels that the output lacks at each side in training."""
         return sum(layer.kernel_size[0] // 2 for layer in (self.patches, self.mapping, self.reconstruction))
 
     def forward(self, y: Tensor) -> Tensor:

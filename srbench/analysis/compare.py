@@ -49,6 +49,7 @@ class Difference:
 
     @property
     def distinguishable(self) -> bool:
+        """Whether the images tell the models apart, all that was tested together considered."""
         return self.p_holm < ALPHA
 
     @property
@@ -156,6 +157,7 @@ class Overall:
 
     @property
     def verdict(self) -> str:
+        """One sentence."""
         if self.p_holm >= ALPHA:
             return "not distinguishable"
         return f"{self.better} is better than {self.b if self.better == self.a else self.a}"
@@ -187,8 +189,7 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
         if run.identity.model in models and run.values(metric):
             beaten_by = sum(_beats(difference, run) for difference in differences)
             mean = float(np.mean(run.values(metric)))
-            identity = run.identity
-            places.append(Place(identity.dataset, identity.scale, metric, identity.model, mean, 1 + beaten_by))
+            places.append(Place(*run.identity.setting, metric, run.identity.model, mean, 1 + beaten_by))
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     order = list(dict.fromkeys((place.scale, place.dataset) for place in places))
     places.sort(key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
@@ -198,19 +199,14 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
 def _beats(difference: Difference, run: Run) -> bool:
     """Whether a difference says that another model is better than this run's, on this run's data set."""
     identity = run.identity
-    here = (difference.dataset, difference.scale) == (identity.dataset, identity.scale)
+    here = (difference.dataset, difference.scale) == identity.setting
     return here and identity.model in (difference.a, difference.b) and difference.better not in ("", identity.model)
 
 
 def _shared(results: Results, pair: tuple[str, str], metric: str) -> list[tuple[Run, Run]]:
     """The runs of two models on the same data set and scale, both with scores."""
     a, b = ([run for run in in_order(results) if run.identity.model == model and run.values(metric)] for model in pair)
-    both = [
-        (one, other)
-        for one in a
-        for other in b
-        if (one.identity.dataset, one.identity.scale) == (other.identity.dataset, other.identity.scale)
-    ]
+    both = [(one, other) for one in a for other in b if one.identity.setting == other.identity.setting]
     for one, other in both:
         refuse_differences(one.identity, other.identity, OWN)
     return [(one, other) for one, other in both if _paired(one, other, metric)]

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from srbench.base.words import counted, duration
+from srbench.base.text import counted, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Drawn

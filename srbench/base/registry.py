@@ -6,9 +6,13 @@ Names come from package metadata, so that listing them imports nothing; an entry
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from srbench.base.errors import UsageError
@@ -65,6 +69,19 @@ def load(kind: str, name: str) -> Any:
     except Exception as error:
         where = f"{known[name].value} of {package_of(known[name])}"
         raise UsageError(f"{name!r} does not import from {where}: {type(error).__name__}: {error}") from error
+
+
+def import_from_here(name: str) -> ModuleType:
+    """A module by its name, the current folder looked in first, as by `python -m`.
+
+    Raises `UsageError` where it does not import; its cause is what was raised.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return import_module(name)
+    except Exception as error:
+        raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
 
 
 def package_of(entry: EntryPoint) -> str:

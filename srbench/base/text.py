@@ -1,8 +1,26 @@
-"""Names and messages of strangers in formats that have a syntax of their own."""
+"""Words that messages share, and text of strangers in formats that have a syntax of their own: Markdown, LaTeX."""
 
 from __future__ import annotations
 
 import re
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$", "−": "$-$", "–": "--", "²": "$^2$",
+}  # fmt: skip
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `3 runs`, `12,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `2.5 min`, `1.2 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def markdown(text: str) -> str:
@@ -16,3 +34,8 @@ def markdown_code(text: str) -> str:
     line = " ".join(text.split())
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence}{line}{fence}"
+
+
+def latex(text: str) -> str:
+    """Text as source that pdfLaTeX sets, in one line."""
+    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))

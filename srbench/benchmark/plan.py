@@ -73,7 +73,8 @@ class Job:
 
     @property
     def title(self) -> str:
-        return f"{self.identity.dataset} x{self.identity.scale} {self.spec.name}"
+        """`Set5 x4 srcnn`"""
+        return str(self.identity.key)
 
 
 @dataclass
@@ -106,28 +107,24 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     _check(request)
     specs = specs or select_models(request.models, request.hints)
     device = select_device(request.device)
-    made = Plan(request, device, Scorer(request.metrics, device, request.degradation))
+    planned = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
-    datasets = {(ref, scale): _open(request, ref, scale, root) for scale in request.scales for ref in refs}
+    datasets = {
+        (ref, scale): open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
+        for scale in request.scales
+        for ref in refs
+    }
     for spec in specs:
         for scale in request.scales:
-            _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+            _plan_model(planned, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
         if not set(request.scales) & set(spec.scales):
-            made.without_jobs.append(spec.name)
-    if made.skipped and not made.jobs:
-        raise UsageError(_none_left(made))
-    _refuse_mixtures(made)
-    return made
-
-
-def _none_left(made: Plan) -> str:
-    """Why no model can be run: the first three reasons."""
-    return "no model is left: " + "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
-
-
-def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
-    return open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
+            planned.without_jobs.append(spec.name)
+    if planned.skipped and not planned.jobs:
+        reasons = [f"{name} {reason}" for name, reason in planned.skipped.items()]
+        raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
+    _refuse_mixtures(planned)
+    return planned
 
 
 def _check(request: Request) -> None:
@@ -140,23 +137,23 @@ def _check(request: Request) -> None:
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
 
 
-def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
+def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
     if scale not in spec.scales:
-        made.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
+        planned.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
         return
     try:
         weights = weights_digest(spec, scale)
     except UnavailableError as error:
-        made.skipped[f"{spec.name} x{scale}"] = str(error)
-        made.without_jobs.append(spec.name)
+        planned.skipped[f"{spec.name} x{scale}"] = str(error)
+        planned.without_jobs.append(spec.name)
         return
     for ref, dataset in datasets:
-        identity = _identity(made.request, spec, weights, dataset, scale)
+        identity = _identity(planned.request, spec, weights, dataset, scale)
         try:
-            made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
+            planned.jobs.append(Job(spec, dataset, identity, ref, _missing(planned, identity, dataset)))
         except InputError as error:  # what is stored is damaged
-            made.damaged = True
-            made.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
+            planned.damaged = True
+            planned.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
 
 
 def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset, scale: int) -> Identity:
@@ -177,14 +174,14 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
     )
 
 
-def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
+def _missing(planned: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
     """The images that lack a score or, where it is wanted, a saved picture; failed ones are tried again."""
-    request, path = made.request, run_path(made.request.out, identity)
+    request, path = planned.request, run_path(planned.request.out, identity)
     before = None if request.force else read_run(path)
     if before is not None and before.identity.fingerprint == dataset.fingerprint:
         refuse_strange_images(before, dataset)
     rows = {row.image: row for row in before.rows} if before else {}
-    wanted = made.scorer.metrics if getattr(dataset, "has_hr", True) else ()
+    wanted = planned.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}
     for index, id in list(enumerate(dataset.ids))[: request.limit]:
         row = rows.get(id, Row(id))
@@ -195,13 +192,13 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
     return missing
 
 
-def _refuse_mixtures(made: Plan) -> None:
+def _refuse_mixtures(planned: Plan) -> None:
     """Refuse to put runs beside others of the folder that they do not compare with."""
     read_once = cache(read_folder)  # a folder holds one run of every model, and every model is asked about it
-    for job in made.jobs:
-        path = run_path(made.request.out, job.identity)
+    for job in planned.jobs:
+        path = run_path(planned.request.out, job.identity)
         for run in read_once(path.parent):
             if run.identity.model != job.identity.model:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
-            elif not made.request.force:
+            elif not planned.request.force:
                 refuse_differences(run.identity, job.identity, remedy="Give another --out, or --force to do it again")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.progress import Bar
 from srbench.base.registry import load
-from srbench.base.words import counted
+from srbench.base.text import counted
 
 if TYPE_CHECKING:
     from srbench.benchmark.plan import Job

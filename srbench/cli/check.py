@@ -57,13 +57,13 @@ def command(
     data_root: Path | None,
 ) -> int:
     from srbench.analysis.check.baseline import baseline_of, read_baseline, write_baseline
-    from srbench.analysis.check.check import compare
+    from srbench.analysis.check.check import check_results
     from srbench.analysis.check.crops import write_crops
     from srbench.analysis.check.formats import as_json, as_text
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
-    from srbench.base.words import counted
+    from srbench.base.text import counted
 
     loaded = read_results(results)
     if calibrate:
@@ -83,7 +83,7 @@ def command(
         click.echo(f"{baseline}: {counted(len(loaded.runs), 'run')}, {counted(images, 'image')}")
         return 0
     expected = read_baseline(baseline)
-    verdict = compare(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
+    verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     click.echo(as_json(verdict, str(baseline)) if style == "json" else as_text(verdict, str(baseline)))
     for path in write_crops(verdict, loaded, crops, data_root) if crops else ():
         click.echo(f"HR | SR | difference: {path}", err=style == "json")

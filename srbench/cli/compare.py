@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.base.strict_json import dumps
-from srbench.base.words import counted
+from srbench.base.documents import dumps
+from srbench.base.text import counted
 from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
 from srbench.cli.values import complete
 

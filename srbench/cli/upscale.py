@@ -120,7 +120,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale.video import upscale_video
-    from srbench.base.words import counted
+    from srbench.base.text import counted
 
     start = time.monotonic()
     with Bar(source.name, unit="frame") as bar:
@@ -135,7 +135,7 @@ def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Pat
 
 def _tell(path: Path, what: str, start: float | None = None) -> None:
     """What was written, and in what time."""
-    from srbench.base.words import duration
+    from srbench.base.text import duration
 
     click.echo(
         f"{path}: {what}" + (f", in {duration(time.monotonic() - start)}" if start is not None else ""), err=True
@@ -144,7 +144,7 @@ def _tell(path: Path, what: str, start: float | None = None) -> None:
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
     from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
-    from srbench.base.words import counted
+    from srbench.base.text import counted
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)

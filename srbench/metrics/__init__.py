@@ -41,7 +41,12 @@ def resolve(name: str) -> BoundMetric:
     base, at, wanted = _as_registered(name).partition("@")
     base = base if ":" in base else registered_name("metrics", base)
     name = base + at + wanted
-    metric: Metric = _by_reference(base) if ":" in base else load("metrics", base)
+    if ":" in base:
+        from srbench.metrics.reference import metric_by_reference
+
+        metric = metric_by_reference(base)
+    else:
+        metric = load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:
         raise UsageError(
@@ -54,9 +59,3 @@ def _as_registered(name: str) -> str:
     """`lpips_vgg` for `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention."""
     whole = registered_name("metrics", name.replace("@", "_"))
     return whole if whole in entries("metrics") and name.partition("@")[2] not in CONVENTIONS else name
-
-
-def _by_reference(name: str) -> Metric:
-    from srbench.metrics.reference import metric_by_reference
-
-    return metric_by_reference(name)

@@ -37,7 +37,7 @@ class Trunk:
     title      what people call it
     whole      torchvision's own file, checked by its sha256
     smallest   pixels a side: the strides leave nothing of a smaller image
-    usual      sha256 as `weights_digest` makes it, of the published weights under `parts`
+    usual      sha256 as `network_digest` makes it, of the published weights under `parts`
     parts      which tensors those are: the heads alone where the trunk can only be the file that is checked
     features   a file of the convolutions alone, which is taken first where it is in `$SRBENCH_WEIGHTS`
     """
@@ -186,7 +186,7 @@ def _network(device: str, trunk: Trunk = ALEXNET) -> torch.nn.Module:
     return ready
 
 
-def weights_digest(network: torch.nn.Module, parts: tuple[str, ...] = ALEXNET.parts) -> str:
+def network_digest(network: torch.nn.Module, parts: tuple[str, ...] = ALEXNET.parts) -> str:
     """sha256 (hex) over names and float32 values of trunk and heads, whichever file they came from."""
     total = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -198,7 +198,7 @@ def weights_digest(network: torch.nn.Module, parts: tuple[str, ...] = ALEXNET.pa
 @cache
 def _variant(trunk: Trunk) -> str:
     """Empty for the published weights; others make another metric, which signatures name by their digest."""
-    digest = weights_digest(_network("cpu", trunk), trunk.parts)
+    digest = network_digest(_network("cpu", trunk), trunk.parts)
     return "" if digest == trunk.usual else f"weights@{digest[:6]}"
 
 

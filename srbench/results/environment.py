@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.packages import DISTRIBUTION
-from srbench.metrics import numba_switch as accelerator
+from srbench.metrics import numba_switch
 
 PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "pillow", "lpips")
 
@@ -31,7 +31,7 @@ def describe(device: str) -> dict[str, Any]:
         "device_name": device_name(device),
         "cpu": cpu_name(),
         "threads": threads(),
-        "metrics": accelerator.describe(device),
+        "metrics": numba_switch.describe(device),
         "git": _git_state(),
     }
 
@@ -55,6 +55,7 @@ def device_name(device: str) -> str:
 
 @cache
 def cpu_name() -> str:
+    """The processor as its vendor prints it, or its architecture where the system does not tell."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reference_models.architectures import ARCHITECTURES, build, count_parameters
+from reference_models.architectures import ARCHITECTURES, build
 from reference_models.architectures.discriminators import PatchDiscriminator, VGGDiscriminator
 from reference_models.architectures.srcnn import LumaUpscaler
 from reference_models.architectures.subpixel import SubpixelConv2d
 from srbench.base.errors import InputError, UsageError
+from srbench.benchmark.speed.timing import count_parameters
 from srbench.images.resize import imresize
 
 

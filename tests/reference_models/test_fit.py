@@ -21,7 +21,7 @@ from reference_models.checkpoint import Clock, read_checkpoint
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.losses import PIXEL
-from reference_models.parts import centre, settle
+from reference_models.parts import centre, prepare_torch
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import DivergedError
 from reference_models.validation import Validation
@@ -282,7 +282,7 @@ def test_sgd_is_torchs_with_rates_by_layer(pictures: Path, tmp_path: Path, fabri
     """SRCNN's: 1e-4 and for the last layer 1e-5, momentum 0.9, on the sum of squares; three steps, done by hand."""
     recipe = tiny(RECIPES["srcnn-paper"], steps=3)
     assert (recipe.optimiser, recipe.lr, recipe.beta1) == ("sgd", 1e-4, 0.9)
-    settle(recipe)
+    prepare_torch(recipe)
     network = build("srcnn", 4, **recipe.options).train()
     state = network.state_dict()
     assert all(bool((tensor == 0).all()) for name, tensor in state.items() if name.endswith("bias"))

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from srbench.base.progress import BYTES, Bar
-from srbench.base.words import duration
+from srbench.base.text import duration
 
 
 class Clock:

@@ -18,7 +18,7 @@ from PIL import Image as pil
 
 import srbench
 from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, write_baseline
-from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.check import Verdict, check_results
 from srbench.analysis.check.crops import side_by_side
 from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
 from srbench.analysis.check.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
@@ -66,7 +66,7 @@ def results(pictures: Path, model: torch.nn.Module | None = None) -> Results:
 
 
 def verdict(before: Results, now: Results) -> Verdict:
-    return compare(now, baseline_of(before))
+    return check_results(now, baseline_of(before))
 
 
 def stages(found: Verdict) -> set[str]:
@@ -188,11 +188,11 @@ def test_slower_is_told_on_the_same_machine_and_does_not_fail(tmp_path: Path) ->
     write_baseline(tmp_path / "b.json", baseline_of(before))
     expected = read_baseline(tmp_path / "b.json")
     slow = Results((run,), (made_speed("m", 13.0),))
-    found = compare(slow, expected)
+    found = check_results(slow, expected)
     assert found.passed and "slower, 10.00 -> 13.00 ms (+30%" in str(found.findings[0])
-    assert compare(Results((run,), (made_speed("m", 12.0),)), expected).findings == []
-    assert compare(slow, expected, Tolerances(speed=0.5)).findings == []
-    assert compare(slow, replace(expected, machine="another")).findings == []
+    assert check_results(Results((run,), (made_speed("m", 12.0),)), expected).findings == []
+    assert check_results(slow, expected, Tolerances(speed=0.5)).findings == []
+    assert check_results(slow, replace(expected, machine="another")).findings == []
 
 
 def broken() -> tuple[Verdict, Baseline]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.apps.upscale.pixels import first_tile, upscaled
-from srbench.base.words import counted, duration
+from srbench.base.text import counted, duration
 from srbench.models.tiles import tiles_of
 
 if TYPE_CHECKING:

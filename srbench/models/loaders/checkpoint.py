@@ -37,13 +37,16 @@ class Checkpoint:
 
     @property
     def is_onnx(self) -> bool:
+        """Whether the file is an ONNX graph, by its suffix."""
         return self.path.suffix.lower() == ".onnx"
 
     @cached_property
     def is_program(self) -> bool:
-        """Whether the file holds a graph with its weights, for a loader of such, in place of weights alone."""
-
-        return is_program(self.path)
+        """Whether it is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
+        if self.path.suffix.lower() not in (".pt", ".pt2", ".pth"):
+            return False
+        names = {member.filename.partition("/")[2] for member in _members(self.path)}
+        return bool({"constants.pkl", "archive_format"} & names) or any(name.startswith("models/") for name in names)
 
     @cached_property
     def _content(self) -> tuple[State, dict[str, str], str]:
@@ -203,11 +206,3 @@ def _culprit(error: Exception) -> str:
     """What the pickle asks for, out of torch's long message."""
     found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|global|operand) \S+", str(error))
     return f"it asks for {found[1]}" if found and found[1] else found[0] if found else "an unknown instruction"
-
-
-def is_program(path: Path) -> bool:
-    """Whether a file is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
-    if path.suffix.lower() not in (".pt", ".pt2", ".pth"):
-        return False
-    names = {member.filename.partition("/")[2] for member in _members(path)}
-    return "constants.pkl" in names or "archive_format" in names or any(name.startswith("models/") for name in names)
