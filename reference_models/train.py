@@ -28,7 +28,7 @@ from reference_models.recipes import GanRecipe, Recipe
 from reference_models.settings import check
 from reference_models.sources import Source, open_sources, split_off
 from reference_models.validation import Validation
-from reference_models.watch import Silent, refuse_missing_extra, watch_for
+from reference_models.watch import Watch, refuse_missing_extra, watch_for
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.datasets.folder import FileDataset
 from srbench.metrics.scorer import Scorer
@@ -108,7 +108,7 @@ def train(
     recipe = in_steps(recipe, pool)
     if force and not resume and fabric.is_global_zero:
         forget_training_in(out)
-    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Silent()
+    watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Watch()
     loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
     with signals.noted(), closing(watch):
         clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)

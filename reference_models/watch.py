@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,31 +26,20 @@ if TYPE_CHECKING:
     from srbench.images.files import Image
 
 
-class Watch(Protocol):
-    """Whoever looks on. `losses` are left on the device: reading one makes the device wait."""
+class Watch:
+    """Whoever looks on. This one sees nothing: for tests, and for every rank but the first."""
 
-    def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None: ...
+    def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
+        """A step is done. The losses are left on the device: reading one makes the device wait."""
 
-    def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None: ...
+    def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
+        """The network, in its averaged form, has been validated on the samples."""
 
     def close(self) -> None:
         """The training is over, by itself, by an error or by a signal."""
 
 
-class Silent:
-    """Sees nothing: for tests, and for every rank but the first."""
-
-    def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
-        return
-
-    def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
-class Told(Silent):
+class Told(Watch):
     """How far it is, with steps a second and the losses: a bar on a terminal, a line a minute in a log. Each validation
     has a line."""
 
@@ -76,7 +65,7 @@ class Told(Silent):
         self.bar.close()
 
 
-class TensorBoard(Silent):
+class TensorBoard(Watch):
     """Scalars and images in the folder `out`."""
 
     every = 50
@@ -110,7 +99,7 @@ class TensorBoard(Silent):
         self.writer.close()
 
 
-class Crops(Silent):
+class Crops(Watch):
     """A PNG that is written anew at each validation: the middle of some samples as LR, SR and HR, side by side."""
 
     side = 96
@@ -144,7 +133,7 @@ def _in_bytes(lr: LowResolution) -> Image:
     return lr.round().clip(0, 255).astype(np.uint8)
 
 
-class Several(Silent):
+class Several(Watch):
     """Passes on to others."""
 
     def __init__(self, *watches: Watch) -> None:

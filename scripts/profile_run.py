@@ -23,7 +23,7 @@ from tabulate import tabulate
 import srbench.benchmark.run
 import srbench.datasets.folder
 from srbench.benchmark.plan import Plan, Request, plan
-from srbench.benchmark.progress import NoProgress
+from srbench.benchmark.progress import Progress
 from srbench.metrics.conventions import Convention
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import Inference
@@ -94,7 +94,7 @@ def main() -> None:
         )
         planned = time.perf_counter()
         stages = watched(made)
-        results = srbench.benchmark.run.run(made, NoProgress())
+        results = srbench.benchmark.run.run(made, Progress())
         whole = time.perf_counter() - planned
     stages.seconds["everything else"] = max(whole - sum(stages.seconds.values()), 0.0)
     images = sum(len(run.rows) for run in results.runs)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from srbench.analysis.claims import parse_value
 from srbench.base.errors import IncomparableError, InputError, JobError, UsageError
 from srbench.benchmark.plan import Request, plan
-from srbench.benchmark.progress import NoProgress
+from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
 from srbench.metrics.conventions import VERSION
 from srbench.models.values import NO_HINTS, Hints
@@ -100,7 +100,7 @@ def verify_score(
         planned = plan(request)
         for reason in (*planned.skipped.values(), *planned.scorer.unavailable.values()):
             raise InputError(reason)
-        (finished,) = run(planned, NoProgress()).runs
+        (finished,) = run(planned, Progress()).runs
     if finished.first_error:
         raise JobError(finished.first_error)
     (metric,) = request.metrics

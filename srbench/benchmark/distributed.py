@@ -21,13 +21,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from srbench.base.errors import InputError, JobError, SrbenchError, UsageError, first_line
-from srbench.benchmark.progress import Notes
+from srbench.benchmark.progress import Notes, Progress
 from srbench.benchmark.run import by_model, run, run_jobs
 from srbench.results.store import RunWriter, discard, read_run, run_path
 
 if TYPE_CHECKING:
     from srbench.benchmark.plan import Job, Plan
-    from srbench.benchmark.run import Progress
     from srbench.results.results import Results
 
 Key = TypeVar("Key", bound=Hashable)

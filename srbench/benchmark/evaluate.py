@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError, UnavailableError, UsageError
 from srbench.benchmark.plan import Request, plan
-from srbench.benchmark.progress import NoProgress
+from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
 from srbench.models import find_model
 from srbench.models.callables import evaluating, state_digest
@@ -69,7 +69,7 @@ def evaluate(
         planned = plan(request, [spec])
         for what, reason in planned.skipped.items():
             raise (UsageError if scale not in spec.scales else UnavailableError)(f"{what}: {reason}")
-        results = run(planned, NoProgress()).only(job.identity for job in planned.jobs)
+        results = run(planned, Progress()).only(job.identity for job in planned.jobs)
         if all(job.scored for job in planned.jobs):
             _refuse_nothing(results)
         return results

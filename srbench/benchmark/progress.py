@@ -18,28 +18,36 @@ if TYPE_CHECKING:
     from srbench.results.results import Results
 
 
-class NoProgress:
-    """Says nothing: for use from Python."""
+class Progress:
+    """Where a run tells how it goes. This one says nothing: for use from Python."""
 
-    def begin(self, jobs: Sequence[Job]) -> None: ...
-    def image(self, job: Job, row: Row) -> None: ...
-    def done(self, job: Job, run: Run) -> None: ...
-    def note(self, text: str) -> None: ...
-    def close(self) -> None: ...
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """These jobs are to be done."""
 
+    def image(self, job: Job, row: Row) -> None:
+        """One image is scored, or has failed."""
 
-class Notes(NoProgress):
-    """Passes on what must be said, and nothing else."""
-
-    def __init__(self, note: Callable[[str], None], prefix: str = "") -> None:
-        self._note = note
-        self._prefix = prefix
+    def done(self, job: Job, run: Run) -> None:
+        """One job is done, or was before."""
 
     def note(self, text: str) -> None:
-        self._note(self._prefix + text)
+        """Something that whoever waits should know."""
+
+    def close(self) -> None:
+        """All is done, or an error ended it."""
 
 
-class RunProgress(NoProgress):
+class Notes(Progress):
+    """Passes on what must be said, and nothing else."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def note(self, text: str) -> None:
+        self._note(text)
+
+
+class RunProgress(Progress):
     """A bar over all images on a terminal; elsewhere a line for each job, and one a minute during a long one."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
@@ -67,9 +75,9 @@ class RunProgress(NoProgress):
         self._bar.close()
 
 
-def progress_of_rank(rank: int = 0) -> NoProgress:
+def progress_of_rank(rank: int = 0) -> Progress:
     """Of several processes only the first shows how it goes."""
-    return NoProgress() if rank else RunProgress()
+    return Progress() if rank else RunProgress()
 
 
 def print_results(results: Results, metrics: Sequence[str] = ()) -> None:

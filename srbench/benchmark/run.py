@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, JobError, UnavailableError
@@ -38,22 +38,13 @@ from srbench.results.store import (
 )
 
 if TYPE_CHECKING:
+    from srbench.benchmark.progress import Progress
     from srbench.datasets.sample import Sample
     from srbench.images.files import Image
     from srbench.results.records import Identity
     from srbench.results.results import Results
 
 NO_HR = "the data set has LR alone, and no HR to score against"
-
-
-class Progress(Protocol):
-    """Where a run tells how it goes; see `srbench.benchmark.progress`."""
-
-    def begin(self, jobs: Sequence[Job]) -> None: ...
-    def image(self, job: Job, row: Row) -> None: ...
-    def done(self, job: Job, run: Run) -> None: ...
-    def note(self, text: str) -> None: ...
-    def close(self) -> None: ...
 
 
 def run(plan: Plan, progress: Progress) -> Results:

@@ -25,13 +25,13 @@ from reference_models.parts import centre, prepare_torch
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import DivergedError
 from reference_models.validation import Validation
-from reference_models.watch import Silent
+from reference_models.watch import Watch
 from reference_models.weights import load_network, read_weights
 from srbench.base.errors import InputError, StoppedError
 from tests.reference_models.conftest import pool_for, tiny, validation_on
 
 
-class Notes(Silent):
+class Notes(Watch):
     """Remembers every loss."""
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ def _no_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    recipe: Recipe, pictures: Path, out: Path, fabric: Fabric, notes: Silent | None = None, *, resume: bool = False
+    recipe: Recipe, pictures: Path, out: Path, fabric: Fabric, notes: Watch | None = None, *, resume: bool = False
 ) -> Clock:
-    pool, watch = pool_for(recipe, pictures), notes or Silent()
+    pool, watch = pool_for(recipe, pictures), notes or Watch()
     if isinstance(recipe, GanRecipe):
         return fit_gan(recipe, pool, Validation(), out, fabric, watch, resume=resume)
     return fit(recipe, pool, Validation(), out, fabric, watch, resume=resume)
@@ -104,7 +104,7 @@ def test_the_loss_scale_of_fp16_is_resumed(pictures: Path, tmp_path: Path) -> No
     assert scalers[0].get_scale() == scalers[1].get_scale() == 256.0
 
 
-class Interrupted(Silent):
+class Interrupted(Watch):
     """Kills the training, three steps after its last checkpoint."""
 
     def __init__(self, at: int) -> None:
@@ -115,7 +115,7 @@ class Interrupted(Silent):
             raise KeyboardInterrupt
 
 
-class Signalled(Silent):
+class Signalled(Watch):
     """Sends this process a signal amid a step."""
 
     def __init__(self, at: int, number: signal.Signals) -> None:
@@ -182,7 +182,7 @@ def test_a_gan_is_chosen_and_stopped_by_lpips(
     assert isinstance(recipe, GanRecipe)
     samples = validation_on(pictures, RECIPES["srresnet-quick"], 1).samples
     validation = Validation(samples, ("psnr_y", "lpips"), "lpips")
-    clock = fit_gan(recipe, pool_for(recipe, pictures), validation, tmp_path, fabric, Silent(), keep=3)
+    clock = fit_gan(recipe, pool_for(recipe, pictures), validation, tmp_path, fabric, Watch(), keep=3)
     assert clock.step == 5
     best = read_weights(tmp_path / "best.safetensors").metadata
     assert (best["steps"], best["validation_lpips"]) == ("2", "0.2")
@@ -219,7 +219,7 @@ def test_early_stopping_waits_for_its_patience(
     scores = iter([20.0, 21.0, 20.5, 20.6, 20.7, 99.0])
     monkeypatch.setattr(Validation, "__call__", lambda *_: {"psnr_y": next(scores)})
     recipe = tiny(RECIPES["srresnet-quick"], steps=100, validate_every=1, patience=3)
-    clock = fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Silent())
+    clock = fit(recipe, pool_for(recipe, pictures), validation_on(pictures, recipe, 1), tmp_path, fabric, Watch())
     assert clock.step == 5
     assert read_weights(tmp_path / "best.safetensors").metadata["steps"] == "2"
 
@@ -230,7 +230,7 @@ def test_the_learning_rate_of_a_plateau_falls(
     monkeypatch.setattr(Validation, "__call__", lambda *_: {"psnr_y": 20.0})
     rates = []
 
-    class Rates(Silent):
+    class Rates(Watch):
         def step(self, clock: Clock, losses: object, rate: float) -> None:
             rates.append(rate)
 
@@ -297,7 +297,7 @@ def test_sgd_is_torchs_with_rates_by_layer(pictures: Path, tmp_path: Path, fabri
                 moved[name] = 0.9 * moved[name] + parameter.grad
                 parameter -= (1e-5 if name.startswith("reconstruction") else 1e-4) * moved[name]
                 parameter.grad = None
-    fit(recipe, pool, Validation(), tmp_path, fabric, Silent())
+    fit(recipe, pool, Validation(), tmp_path, fabric, Watch())
     trained = read_weights(tmp_path / "last.safetensors").tensors
     assert all(torch.allclose(trained[name], tensor, atol=1e-7) for name, tensor in network.state_dict().items())
 
@@ -330,5 +330,5 @@ def test_one_patch_can_be_learned_by_heart(tmp_path: Path, fabric: Fabric, photo
         lr=2e-3, validate_every=500, schedule="cosine", ema=0.0,
     )  # fmt: skip
     validation = validation_on(tmp_path / "one", recipe)
-    clock = fit(recipe, pool_for(recipe, tmp_path / "one"), validation, tmp_path / "out", fabric, Silent())
+    clock = fit(recipe, pool_for(recipe, tmp_path / "one"), validation, tmp_path / "out", fabric, Watch())
     assert clock.best > 35.0

@@ -24,7 +24,7 @@ from reference_models.recipes import RECIPES, GanRecipe
 from reference_models.start import first_network
 from reference_models.train import make_fabric
 from reference_models.validation import Validation
-from reference_models.watch import Silent
+from reference_models.watch import Watch
 from reference_models.weights import as_upscaler, load_network
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.timing import noise, seconds, time_sizes
@@ -163,7 +163,7 @@ def test_training_runs_compiled_and_in_the_precision_of_its_recipe(
     loop: Callable[..., object] = fit_gan if isinstance(recipe, GanRecipe) else fit
     for steps in (4, 6):
         recipe = replace(recipe, steps=steps)
-        clock = loop(recipe, pool, Validation(), tmp_path / "run", fabric, Silent(), resume=steps == 6)
+        clock = loop(recipe, pool, Validation(), tmp_path / "run", fabric, Watch(), resume=steps == 6)
         assert clock.step == steps  # type: ignore[attr-defined]
     assert (
         load_network(tmp_path / "run" / "best.safetensors", DEVICE)(torch.rand(1, 3, 8, 8, device=DEVICE))

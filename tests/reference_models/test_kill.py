@@ -25,7 +25,7 @@ from reference_models.fit_gan import fit_gan
 from reference_models.recipes import RECIPES
 from reference_models.train import make_fabric
 from reference_models.validation import Validation
-from reference_models.watch import Silent
+from reference_models.watch import Watch
 from tests.reference_models.conftest import pool_for, tiny
 from tests.reference_models.test_fit import Bystander
 
@@ -39,7 +39,7 @@ if gan:
     module.PerceptualLoss = Bystander
 loop = fit_gan if gan else fit
 
-class FirstStep(Silent):
+class FirstStep(Watch):
     def step(self, clock, losses, rate):
         started.touch()
 

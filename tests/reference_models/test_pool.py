@@ -23,7 +23,7 @@ from reference_models.pool import Cache, PoolRequest, _laid_out, open_pool
 from reference_models.recipes import RECIPES
 from reference_models.sources import open_sources
 from reference_models.validation import Validation
-from reference_models.watch import Silent
+from reference_models.watch import Watch
 from reference_models.weights import read_weights
 from srbench.base.errors import InputError
 from srbench.images.degrade import degrade, mod_crop
@@ -95,7 +95,7 @@ def test_lists_lr_pairs_and_the_mapped_cache_train_the_same_weights(
     assert pools["mapped"].fingerprint == pools["folder"].fingerprint == pools["list"].fingerprint
     states = {}
     for name, pool in pools.items():
-        fit(recipe, pool, Validation(), tmp_path / name / "out", fabric, Silent())
+        fit(recipe, pool, Validation(), tmp_path / name / "out", fabric, Watch())
         states[name] = read_weights(tmp_path / name / "out" / "last.safetensors").tensors
     for name in pools:
         assert all(torch.equal(states["folder"][key], tensor) for key, tensor in states[name].items()), name

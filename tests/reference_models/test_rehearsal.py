@@ -19,7 +19,7 @@ from reference_models.patches import Feed
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.session import Session
 from reference_models.validation import Validation
-from reference_models.watch import Silent
+from reference_models.watch import Watch
 from reference_models.weights import load_network, read_weights
 from srbench.base.errors import InputError
 from tests.reference_models.conftest import pool_for, tiny, validation_on
@@ -35,7 +35,7 @@ def run(recipe: Recipe, pictures: Path, out: Path, fabric: Fabric, **more: objec
     pool = pool_for(recipe, pictures)
     validation = more.pop("validation", Validation())
     loop = fit_gan if isinstance(recipe, GanRecipe) else fit
-    return loop(recipe, pool, validation, out, fabric, Silent(), **more)  # type: ignore[operator]
+    return loop(recipe, pool, validation, out, fabric, Watch(), **more)  # type: ignore[operator]
 
 
 def first_weights(recipe: Recipe, pictures: Path, folder: Path, fabric: Fabric) -> str:
