@@ -89,9 +89,10 @@ def test_the_worked_example_gets_its_row(tmp_path: Path) -> None:
         (source / name).write_text(block)
     (line,) = re.findall(r"^srbench (run --models sharp.*)$", text, re.MULTILINE)
     site = install(source, tmp_path / "site")
-    done = call(*SRBENCH, *line.split(), "--no-speed", "--out", tmp_path / "results", PYTHONPATH=str(site))
+    few = ("--no-speed", "--limit", "2", "--out", tmp_path / "results")
+    done = call(*SRBENCH, *line.split(), *few, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr
-    means = {run.identity.model: sum(run.values("psnr_y")) / 6 for run in load_results(tmp_path / "results")}
+    means = {run.identity.model: sum(run.values("psnr_y")) / 2 for run in load_results(tmp_path / "results")}
     assert means["sharp"] > means["bicubic"]
 
 
@@ -141,7 +142,16 @@ class Killed:
 
     def __init__(self, dataset: Path) -> None:
         self.home = dataset.parent
-        self.words = ["run", "--models", "bicubic", "--datasets", str(dataset), "--metrics", "psnr_y,ssim_y", "--no-speed"]
+        self.words = [
+            "run",
+            "--models",
+            "bicubic",
+            "--datasets",
+            str(dataset),
+            "--metrics",
+            "psnr_y,ssim_y",
+            "--no-speed",
+        ]
 
     def start(self, out: str = "broken") -> subprocess.Popen[bytes]:
         command = [*SRBENCH, *self.words, "--workers", "2", "--out", str(self.home / out)]
