@@ -264,7 +264,7 @@ def test_a_discriminator_may_learn_at_a_rate_of_its_own(pictures: Path, tmp_path
     assert judged[0] == judged[1] != judged[2]
 
 
-class HasLearnt(Exception):
+class LearntError(Exception):
     """Ends a training whose discriminator is known to learn."""
 
 
@@ -278,13 +278,13 @@ def test_every_discriminator_learns_to_tell_real_from_fake(
         def step(self, *told: Any) -> None:
             super().step(*told)
             if len(self.seen) >= 10 and sum(note["judge"] for note in self.seen[-10:]) / 10 < 0.66:
-                raise HasLearnt
+                raise LearntError
 
     steps = 400 if kind == "spectral" else 150  # the norm on all of its layers keeps its logits small at first
     recipe = tiny(
         RECIPES["srgan-quick"], discriminator=kind, lr=0.0, discriminator_lr=3e-3, steps=steps, schedule="constant"
     )
-    with pytest.raises(HasLearnt):
+    with pytest.raises(LearntError):
         run(recipe, pictures, tmp_path, fabric, UntilItHas())
 
 
