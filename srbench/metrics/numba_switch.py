@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,10 @@ def share(function: Callable[[int, int], object], count: int, pixels: int) -> No
 
     parts = min(torch.get_num_threads(), count, 1 + pixels // PIXELS_A_THREAD)
     bounds = [count * part // parts for part in range(parts + 1)]
-    if parts == 1:
-        function(0, count)
-    else:
-        list(_threads(parts).map(function, bounds, bounds[1:]))
+    others = [_threads(parts - 1).submit(function, *pair) for pair in pairwise(bounds[1:])]
+    function(0, bounds[1])  # by this thread, which is awake
+    for other in others:
+        other.result()
 
 
 @cache
