@@ -3,9 +3,8 @@
 python scripts/growth.py [--steps 10x1,100x1,1000x1,10000x1,100x10,100x40,1000x20]
 
 IMAGESxMODELS: so many pictures of 32x32, scored by so many models that cost next to nothing, so that what is seen is
-what srbench costs. Every step is a process of its own. Of its seconds those of `import torch` are taken off; a row is
-one image under one model. The last column is the exponent of the growth from one line to the next of the same
-step and number of models: 1 is linear, and only the part above the step's fixed cost, its least time, is looked at.
+what srbench costs. Every step is a process of its own. Its seconds are those of the processor, which neighbours on the
+machine do not lengthen as they do those of the clock, less those that `import torch` takes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +29,7 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall-clock seconds of a process, and the most memory that it had resident, in MiB."""
+    """Processor seconds of a process and its threads, and the most memory that it had resident, in MiB."""
 
     seconds: float
     mib: float
@@ -40,7 +38,6 @@ class Cost:
 def cost(*words: object, cache: Path) -> Cost:
     """Run a command to its end; raises where it fails."""
     command = [sys.executable, *map(str, words)]
-    start = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"SRBENCH_CACHE": str(cache)}
     )
@@ -50,7 +47,7 @@ def cost(*words: object, cache: Path) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: {said.decode()[-600:]}")
-    return Cost(time.perf_counter() - start, used.ru_maxrss / 1024)
+    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def make_images(folder: Path, count: int) -> None:
@@ -84,7 +81,8 @@ def measure(images: int, models: int, home: Path) -> dict[str, Cost]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", default="10x1,100x1,1000x1,10000x1,100x10,100x40,1000x20")
-    sizes = [tuple(map(int, size.split("x"))) for size in parser.parse_args().steps.split(",")]
+    texts = [size.partition("x") for size in parser.parse_args().steps.split(",")]
+    sizes = [(int(images), int(models)) for images, _, models in texts]
     found: dict[tuple[int, int], dict[str, Cost]] = {}
     with tempfile.TemporaryDirectory() as folder:
         imports = min(cost("-c", "import torch", cache=Path(folder)).seconds for _ in range(3))

@@ -82,6 +82,7 @@ class Plan:
 
     `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
     stored of one is damaged.
+    `images` is how many are to be scored in all, by every process.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -92,6 +93,7 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
     damaged: bool = False
+    images: int = 0
     shard: int | None = None
 
 
@@ -118,6 +120,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     if made.skipped and not made.jobs:
         raise UsageError(_none_left(made))
     _refuse_mixtures(made)
+    made.images = sum(len(job.missing) for job in made.jobs)
     return made
 
 

@@ -74,7 +74,15 @@ def to_bytes(values: npt.NDArray[np.float32]) -> Bytes:
 
 @compiled
 def luma_of_planes(
-    rgb: Bytes, out: Floats, border: int, weights: Weights, divisor: float, offset: float, whole: bool, start: int, end: int
+    rgb: Bytes,
+    out: Floats,
+    border: int,
+    weights: Weights,
+    divisor: float,
+    offset: float,
+    whole: bool,
+    start: int,
+    end: int,
 ) -> None:
     """Rows `start` to `end` of Y `(h, w)`, of `(3, h + 2 border, w + 2 border)`: in the torch path's order."""
     width = out.shape[1]
@@ -90,7 +98,15 @@ def luma_of_planes(
 
 @compiled
 def luma_of_pixels(
-    rgb: Bytes, out: Floats, border: int, weights: Weights, divisor: float, offset: float, whole: bool, start: int, end: int
+    rgb: Bytes,
+    out: Floats,
+    border: int,
+    weights: Weights,
+    divisor: float,
+    offset: float,
+    whole: bool,
+    start: int,
+    end: int,
 ) -> None:
     """As `luma_of_planes`, of `(h + 2 border, w + 2 border, 3)`: as image files are read, which saves a copy."""
     width = out.shape[1]

@@ -67,7 +67,8 @@ def _ssim_map(x: Tensor, y: Tensor, weights: list[float], window: str) -> Tensor
     mean_x, mean_y = mean_x + 128.0, mean_y + 128.0
     above = (mean_x * mean_y).mul_(2.0).add_(C1).mul_(covariance.mul_(2.0).add_(C2))
     below = (mean_x * mean_x).addcmul_(mean_y, mean_y).add_(C1).mul_(variances.add_(C2))
-    return above.div_(below)
+    ssim_map: Tensor = above.div_(below)
+    return ssim_map
 
 
 def _filter(x: Tensor, weights: list[float]) -> Tensor:
@@ -104,9 +105,11 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
-    if convention.window == "gaussian" and kernels(device):
-        return fast_ssim
-    return partial(ssim, window=convention.window)
+    return partial(_by_either, window=convention.window)
+
+
+def _by_either(sr: Tensor, hr: Tensor, window: Literal["gaussian", "uniform"]) -> Tensor:
+    return fast_ssim(sr, hr) if window == "gaussian" and kernels(sr.device) else ssim(sr, hr, window=window)
 
 
 SUMMARY, CITATION = "structural similarity", "Wang et al., IEEE TIP 13(4), 2004"
