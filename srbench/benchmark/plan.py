@@ -83,6 +83,7 @@ class Plan:
 
     `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
     stored of one is damaged.
+    `images` is how many are to be scored in all, by every process.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -93,6 +94,7 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
     damaged: bool = False
+    images: int = 0
     shard: int | None = None
 
 
@@ -124,6 +126,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
         reasons = [f"{name} {reason}" for name, reason in planned.skipped.items()]
         raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
     _refuse_mixtures(planned)
+    planned.images = sum(len(job.missing) for job in planned.jobs)
     return planned
 
 
