@@ -49,7 +49,9 @@ def _intervals(table: Table) -> str:
     """The same table with an interval in each cell, where there is one."""
     rows = [[*labels, *(cell.interval or cell.text for cell in cells)] for labels, cells in table.rows]
     body = [_line(map(escape, row)) for row in rows]
-    caption = f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t or bootstrap-t, the wider)."
+    caption = (
+        f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t with one more image on that side)."
+    )
     columns = "l" * len(table.corner) + "r" * len(table.columns)
     return _table(columns, [*_header(table), r"\midrule", *body], escape(caption), f"{table.title} intervals")
 
