@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
-from srbench.base.tex import escape
+from srbench.base.tex import escape, fitted
 from srbench.images.files import atomic_file, write_image
 
 if TYPE_CHECKING:
@@ -131,8 +131,11 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
         ]
         body = " \\\\\n    ".join(" & ".join(line) for line in lines)
         blocks.append(
-            f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
-            f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}\n"
+            fitted(
+                f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
+                f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}"
+            )
+            + "\n"
         )
     shown = ", ".join(_title(strip) for strip in strips)
     text = (

@@ -12,3 +12,8 @@ SPECIAL = {
 def escape(text: str) -> str:
     """Text as source that pdfLaTeX sets."""
     return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def fitted(tabular: str) -> str:
+    """A tabular that is made smaller where it is wider than the line; needs graphicx."""
+    return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"
