@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
 from srbench.base.temporary import atomic_file, write_file
+from srbench.base.text import fitted
 from srbench.base.text import latex as escape
 from srbench.images.files import write_image
 
@@ -132,8 +133,11 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
         ]
         body = " \\\\\n    ".join(" & ".join(line) for line in lines)
         blocks.append(
-            f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
-            f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}\n"
+            fitted(
+                f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
+                f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}"
+            )
+            + "\n"
         )
     shown = ", ".join(_title(strip) for strip in strips)
     text = (

@@ -39,3 +39,8 @@ def markdown_code(text: str) -> str:
 def latex(text: str) -> str:
     """Text as source that pdfLaTeX sets, in one line."""
     return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def fitted(tabular: str) -> str:
+    """A LaTeX tabular that is made smaller where it is wider than the line; needs graphicx."""
+    return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"
