@@ -1,8 +1,17 @@
-"""Names and messages of strangers in formats that have a syntax of their own."""
+"""Names and messages of strangers: in formats that have a syntax of their own, and as names of files."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+
+
+def as_file_name(text: str, most: int = 200) -> str:
+    """A text as the stem of a file's name, which has 255 bytes: a longer one is cut, and its digest tells it apart."""
+    if len(text.encode(errors="replace")) <= most:
+        return text
+    cut = text.encode(errors="replace")[: most - 9].decode(errors="ignore")
+    return f"{cut}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def markdown(text: str) -> str:

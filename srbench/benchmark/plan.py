@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.outputs import refuse_overwriting
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
 from srbench.metrics import DEFAULT
@@ -183,6 +184,8 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
     before = None if request.force else read_run(path)
     if before is not None and before.identity.fingerprint == dataset.fingerprint:
         refuse_strange_images(before, dataset)
+    if before is None and request.save_images:  # whose pictures are there is not known
+        refuse_overwriting([saved_image(path, id) for id in dataset.ids[: request.limit]], [], force=request.force)
     rows = {row.image: row for row in before.rows} if before else {}
     wanted = made.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,6 +212,12 @@ def list_images(folder: Path) -> dict[str, Path]:
 def printable(name: str) -> str:
     """A file's name as text that can be stored and shown anywhere: bytes that are not UTF-8 become `%E9`."""
     return "".join(f"%{ord(letter) - 0xDC00:02X}" if "\udc80" <= letter <= "\udcff" else letter for letter in name)
+
+
+def as_named(text: str) -> str:
+    """The name of which `printable` made a text, where it is there under that alone; else the text itself."""
+    found = re.sub("%([89A-F][0-9A-F])", lambda match: chr(0xDC00 + int(match[1], 16)), text)
+    return found if not os.path.lexists(text) and os.path.lexists(found) else text
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
+from srbench.base.text import as_file_name
 from srbench.images.files import to_rgb, write_image
 from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, read_sr
@@ -41,7 +42,7 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
     for (dataset, scale, model), image in images:
         strip = _strip(results, runs[dataset, scale, model], image, data_root)
         if strip is not None:
-            paths.append(out / f"{dataset}-x{scale}-{model}-{image}.png")
+            paths.append(out / f"{as_file_name(f'{dataset}-x{scale}-{model}-{image}')}.png")
             write_image(paths[-1], strip)
         if len(paths) == IMAGES:
             break
