@@ -43,6 +43,9 @@ def own_files(out: Path, *, force: bool) -> Iterator[Path]:
         yield making
         if making.is_dir():
             _place(making, out, force=force)
+    except OSError as error:
+        error.filename = str(error.filename).replace(str(making), str(out)) if error.filename else str(out)
+        raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

@@ -128,7 +128,7 @@ def results(home: Path, srbench: Srbench) -> Path:
         (("upscale", "hr/a.png", "mine", *MODEL), ["mine/a.png"]),
         (("upscale", "hr/a.png", "sr.png", "--compare", "my.png", *MODEL), ["my.png"]),
         (("upscale", "hr", "mine", *MODEL), ["mine/b.png"]),
-        (("export", "srcnn", "my.pt", "--format", "torchscript"), ["my.pt"]),
+        (("export", "srresnet", "my.pt", "--format", "torchscript"), ["my.pt"]),
         (("figure", "res", "--image", "a", "-o", "my.png"), ["my.png"]),
         (("figure", "res", "--image", "a", "-o", "my.tex"), ["my/0-0.png"]),
         (("report", "res", "--format", "md,csv", "--out", "mine"), ["mine/report.md"]),
