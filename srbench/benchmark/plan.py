@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.outputs import refuse_overwriting
+from srbench.base.overlap import spare_workers
+from srbench.benchmark.memory import refuse_what_does_not_fit
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
 from srbench.metrics import DEFAULT
@@ -110,10 +112,15 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     made = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
-    datasets = {(ref, scale): _open(request, ref, scale, root) for scale in request.scales for ref in refs}
+    scales = tuple(dict.fromkeys(request.scales))
+    datasets = {scale: _one_of_each_name({ref: _open(request, ref, scale, root) for ref in refs}) for scale in scales}
+    if device.type == "cpu":
+        at_once = 1 + (spare_workers(device) if request.workers is None else request.workers)
+        for opened in datasets.values():
+            refuse_what_does_not_fit(opened.values(), made.scorer.metrics, at_once, request.limit)
     for spec in specs:
-        for scale in request.scales:
-            _plan_model(made, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+        for scale in scales:
+            _plan_model(made, spec, scale, datasets[scale])
         if not set(request.scales) & set(spec.scales):
             made.without_jobs.append(spec.name)
     if made.skipped and not made.jobs:
@@ -141,7 +148,17 @@ def _check(request: Request) -> None:
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
 
 
-def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
+def _one_of_each_name(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """Data sets by reference, each once; raises `UsageError` for two under one name, by which results are kept."""
+    refs: dict[str, str] = {}
+    for ref, dataset in datasets.items():
+        first = refs.setdefault(dataset.name, ref)
+        if first != ref and datasets[first].fingerprint != dataset.fingerprint:
+            raise UsageError(f"{first} and {ref} are two data sets called {dataset.name}; rename the folder of one")
+    return {ref: datasets[ref] for ref in refs.values()}
+
+
+def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Mapping[str, Dataset]) -> None:
     if scale not in spec.scales:
         made.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
         return
@@ -151,7 +168,7 @@ def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tupl
         made.skipped[f"{spec.name} x{scale}"] = str(error)
         made.without_jobs.append(spec.name)
         return
-    for ref, dataset in datasets:
+    for ref, dataset in datasets.items():
         identity = _identity(made.request, spec, weights, dataset, scale)
         try:
             made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))

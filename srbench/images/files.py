@@ -45,8 +45,8 @@ SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".webp")
 
 MAX_PIXELS = 1 << 27
-"""A picture that claims more is refused before a byte of it is decoded: `srbench run` takes some 80 bytes a pixel of
-HR, 10 GiB for one of this size. `$SRBENCH_MAX_MEGAPIXELS` allows more."""
+"""A picture that claims more is refused before a byte of it is decoded; `$SRBENCH_MAX_MEGAPIXELS` allows more. What
+`srbench run` takes to score one is in `srbench.benchmark.memory`."""
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
@@ -119,7 +119,7 @@ def refuse_size_and_frames(picture: pil.Image, path: Path) -> None:
     width, height = picture.size
     most = max_pixels()
     if width * height > most:
-        remedy = "Cut it up, or set SRBENCH_MAX_MEGAPIXELS where there is memory for 80 bytes a pixel"
+        remedy = "Cut it up, or set SRBENCH_MAX_MEGAPIXELS where there is memory for it"
         raise InputError(f"{path}: {width}x{height} pixels; srbench reads up to {most / 1e6:.0f} megapixels. {remedy}")
     if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
         raise InputError(f"{path}: holds several frames; save the one that you mean as a PNG")

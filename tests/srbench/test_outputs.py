@@ -156,6 +156,16 @@ def test_nothing_of_the_user_is_written_over_unasked(
     assert b"weeks" not in Path(outputs[0]).read_bytes() if Path(outputs[0]).exists() else True
 
 
+def test_two_data_sets_of_one_name_do_not_overwrite_each_other(home: Path, srbench: Srbench) -> None:
+    write_image(home / "two/hr/a.png", np.full((48, 48, 3), 7, np.uint8))
+    for force in ((), ("--force",)):
+        assert srbench(*RUN, "--datasets", "hr,two/hr", "--out", "res", *force) == 2
+        assert "hr and two/hr are two data sets called hr; rename the folder of one" in srbench.err
+    assert not Path("res").exists()
+    assert srbench(*RUN, "--datasets", "hr,hr/.,link/../hr", "--scale", "4,x4", "--out", "res") == 0
+    assert "hr n = 2" in srbench.out
+
+
 def test_a_link_to_nothing_is_there_too(home: Path, srbench: Srbench) -> None:
     (home / "my.png").symlink_to(home / "elsewhere.png")
     assert srbench("degrade", "hr/a.png", "my.png") == 2
