@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ bytes_a_pixel` measures them; a network's own memory, which tiles bound, is not 
 
 
 def refuse_what_does_not_fit(
-    datasets: Iterable[Dataset], metrics: Sequence[str], at_once: int, limit: int | None = None
+    datasets: Iterable[Dataset], metrics: Iterable[str], at_once: int, limit: int | None = None
 ) -> None:
     """Raise `InputError`, naming the image, where `at_once` of its size take more memory than there is."""
     lpips = any(name.startswith("lpips") for name in metrics)

@@ -152,6 +152,8 @@ def lr_suffix(degradation: str) -> str | None:
 def degradation_of(name: str) -> Degradation:
     """The degradation behind a name; raises `UsageError` for one that is unknown, or has a seed and draws nothing."""
     base, at, seed = name.partition("@")
+    if is_given(name):
+        raise UsageError(f"degradation {name!r} is the LR that came with a data set, and makes none; take matlab")
     if quality := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
         found = Degradation(base, JPEG_SUMMARY, partial(_jpeg, quality=int(quality[1])))
     elif base in DEGRADATIONS:
