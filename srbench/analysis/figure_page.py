@@ -27,6 +27,11 @@ LINE = 0.16
 DPI = 300
 
 
+def outputs(path: Path) -> list[Path]:
+    """What `write_figure` writes: the file, and the folder of its pictures beside LaTeX."""
+    return [path, path.with_suffix("")] if path.suffix.lower() == ".tex" else [path]
+
+
 def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
     """Write the figure in the format of the suffix; returns what was written.
 

@@ -150,6 +150,9 @@ def test_a_file_name_that_is_not_utf8(srbench: Srbench, tmp_path: Path, photogra
     assert (out / "lat%E9/x4/bicubic/caf%E9.png").is_file()
     assert srbench("report", out, "--format", "md,csv,tex,html", "--out", tmp_path / "report") == 0
     assert "caf%E9" in (tmp_path / "report/images.csv").read_text(encoding="utf-8")
+    assert (tmp_path / "report/images/lat%E9/x4/HR/caf%E9.png").is_file()  # the set was found again
+    assert srbench("score", out, "--metrics", "psnr_rgb") == 0
+    assert srbench("study", "make", out, tmp_path / "study", "--mode", "opinion") == 0
     os.replace(name, name.with_suffix(".txt"))
     assert srbench("run", "--models", "bicubic", "--datasets", home, "--out", out) == 2
     assert "no images in it" in srbench.err

@@ -120,6 +120,12 @@ def refuse_placeholders(path: Path) -> None:
         )
 
 
+def _begins_as_torch_writes(path: Path) -> bool:
+    """Whether a file is a zip, or a pickle of the protocols that torch has used."""
+    with path.open("rb") as file:
+        return file.read(2)[:1] == b"\x80" or zipfile.is_zipfile(path)
+
+
 def read_pickle(path: Path) -> tuple[State, str]:
     """The generator's tensors in a `.pth` file, and which were chosen, where there was a choice.
 
@@ -136,6 +142,8 @@ def read_pickle(path: Path) -> tuple[State, str]:
             warnings.simplefilter("ignore")  # about old pickle protocols; what cannot be read is an error below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
+        if not _begins_as_torch_writes(path):
+            raise InputError(f"{path}: not a weights file, or a damaged one. Download it again") from None
         raise InputError(
             f"{path}: holds more than tensors, and loading it could run code, so srbench does not "
             f"({_culprit(error)}). If you trust it, convert it: python -c {shlex.quote(_conversion(path))}"
