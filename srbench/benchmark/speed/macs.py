@@ -62,8 +62,9 @@ COUNTED: dict[str, Callable[..., int]] = {
 }
 
 HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_transformer", "_fft", "_cdist",
-         "_euclidean", "mkldnn", "cudnn", "miopen", "_thnn", "_cslt", "_sparse", "_weight_int", "_scaled_mm", "quantized",
-         "_trilinear", "linear", "lstm", "gru", "rnn", "embedding_bag", "slow_conv", "thnn_conv")  # fmt: skip
+         "_euclidean", "mkldnn", "cudnn", "miopen", "_thnn", "_cslt", "_sparse", "_weight_int", "_scaled_mm",
+         "quantized", "_trilinear", "linear", "lstm", "gru", "rnn", "embedding_bag", "slow_conv",
+         "thnn_conv")  # fmt: skip
 """How names of torch's own operators begin that multiply, and that `COUNTED` and decomposition leave over."""
 
 
