@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
+from srbench.base.temporary import atomic_file
+from srbench.base.text import as_file_name
 from srbench.images.files import read_image, to_rgb, write_image
 from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, sr_path
@@ -106,7 +108,8 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
     identity = run.identity
     home = Path(FOLDER) / identity.dataset / f"x{identity.scale}"
     write_image(out / home / "HR" / f"{image}.png", hr)
-    _write_thumbnail(out / home / "thumbnails" / f"{image}.webp", hr)
+    thumbnail = home / "thumbnails" / f"{as_file_name(image)}.webp"
+    _write_thumbnail(out / thumbnail, hr)
     for model, path in paths.items():
         _put(path, out / home / _folder(model) / f"{image}.png")
     crop, disagreement = most_disagreement([read_image(path) for path in paths.values()], hr)
@@ -117,7 +120,7 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
         width=hr.shape[1],
         height=hr.shape[0],
         hr=(home / "HR" / f"{image}.png").as_posix(),
-        thumbnail=(home / "thumbnails" / f"{image}.webp").as_posix(),
+        thumbnail=thumbnail.as_posix(),
         sr={model: (home / _folder(model) / f"{image}.png").as_posix() for model in paths},
         crop=crop,
         disagreement=round(disagreement, 3),
@@ -136,7 +139,8 @@ def _write_thumbnail(path: Path, image: Image) -> None:
     factor = THUMBNAIL / min(picture.size)
     picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), pil.Resampling.LANCZOS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=80)
+    with atomic_file(path) as file:
+        picture.save(file, format="WEBP", quality=80)
 
 
 def _put(source: Path, target: Path) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 INTERVALS = (
-    f"{100 * LEVEL:.0f} % intervals of these means (Student's t or bootstrap-t over images, the wider on each side). "
+    f"{100 * LEVEL:.0f} % intervals of these means (Student's t over images with one more on that side). "
     "They say how far a mean depends on the choice of images; whether two models differ is a paired question, "
     "which `srbench compare` answers."
 )

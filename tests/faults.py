@@ -201,6 +201,7 @@ def stored(home: Path) -> Path:
     (out / "tiny/x4/nearest.journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
     make_study(out, base / "study")
     _made(["upscale", home / "tiny", base / "large", "--model", "nearest"])
+    _made(["report", out, "--format", "md", "--out", base / "report"])
     (base / "claims.toml").write_text(
         f'[[claim]]\nmodel = "nearest"\ndataset = "{home / "tiny"}"\nscale = 4\nvalue = "20.10"\nsource = "x"\n'
     )
@@ -247,6 +248,7 @@ def readers(home: Path, work: Path) -> dict[str, list[Command]]:
         "tolerances.toml": [[*check, "--config", work / "tolerances.toml"]],
         "study/study.json": [["study", "score", work / "study"]],
         "study/answers.sqlite": [["study", "score", work / "study"]],
+        "report/.srbench-wrote.json": [["report", results, "--format", "md", "--out", report]],
         "large/.srbench-upscale.json": [["upscale", home / "tiny", work / "large", "--model", "nearest"]],
     }
 

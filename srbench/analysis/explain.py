@@ -12,7 +12,7 @@ from srbench.analysis.claims import Claim
 from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
-from srbench.images.degrade import DEGRADATIONS, FILES, degradation_of
+from srbench.images.degrade import DEGRADATIONS, degradation_of, is_given
 from srbench.images.tensors import image_tensor
 from srbench.metrics import resolve
 from srbench.metrics.conventions import CONVENTIONS, quantise
@@ -109,7 +109,7 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
     run = _saved_run(subject) if subject.results else None
     degradation = run.identity.degradation if run else degradation
     pairs = _saved(subject, run) if run else _computed(subject, degradation)
-    y_first = degradation != FILES and degradation_of(degradation).y_first
+    y_first = not is_given(degradation) and degradation_of(degradation).y_first
     names = _names(family, y_first=y_first, saved=run is not None)
     scorer = Scorer(names)
     usual = Scorer([name for name in FAMILIES[family] if not (y_first and name.endswith("_rgb"))])

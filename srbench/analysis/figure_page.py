@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
 from srbench.base.temporary import atomic_file, write_file
+from srbench.base.text import fitted
 from srbench.base.text import latex as escape
 from srbench.images.files import write_image
 
@@ -24,6 +25,11 @@ LINE = 0.16
 """Inches of a line of text."""
 
 DPI = 300
+
+
+def outputs(path: Path) -> list[Path]:
+    """What `write_figure` writes: the file, and the folder of its pictures beside LaTeX."""
+    return [path, path.with_suffix("")] if path.suffix.lower() == ".tex" else [path]
 
 
 def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
@@ -132,8 +138,11 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
         ]
         body = " \\\\\n    ".join(" & ".join(line) for line in lines)
         blocks.append(
-            f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
-            f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}\n"
+            fitted(
+                f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
+                f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}"
+            )
+            + "\n"
         )
     shown = ", ".join(_title(strip) for strip in strips)
     text = (

@@ -1,4 +1,4 @@
-"""What a command is about to write, held against what it reads: nothing that was given is written over."""
+"""What a command is about to write, held against what it reads and what is there: nothing is written over unasked."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from srbench.base.errors import UsageError
 Key = tuple[int, int] | str
 
 
-def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise `UsageError` where an output is an input, or two outputs are one: before anything is written.
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path], *, force: bool) -> None:
+    """Raise `UsageError` where an output is an input, another output, or there already: before anything is written.
 
-    A file is the same by whatever name, link or spelling it is reached. `--force` does not allow it either: what would
-    be made is made from what it would replace.
+    A file is the same by whatever name, link or spelling it is reached. `force`, the user's `--force`, allows what is
+    there already and nothing else: an input would be replaced by what is made from it.
     """
     given = {_key(path): path for path in inputs}
     written: dict[Key, Path] = {}
@@ -26,6 +26,10 @@ def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if key in written:
             raise UsageError(f"{written[key]} and {path} are one file, and would be written twice; give another output")
         written[key] = path
+    there = [] if force else [path for path in written.values() if path.exists() or path.is_symlink()]
+    if there:
+        more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
+        raise UsageError(f"{there[0]} is there already{more}; give another output, or --force to write over it")
 
 
 def refuse_replacing(folder: Path, inputs: Iterable[Path]) -> None:

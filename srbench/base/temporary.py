@@ -28,14 +28,23 @@ class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
 
     def __enter__(self) -> IO[bytes]:
         self._temporary = in_the_making(self.path.parent)
-        self._file = self._temporary.open("xb")
+        try:
+            self._file = self._temporary.open("xb")
+        except OSError as error:
+            error.filename = str(self.path)  # what the user knows it by
+            raise
         return self._file
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(self.path)
         try:
             self._file.close()
             if kind is None:
                 os.replace(self._temporary, self.path)
+        except OSError as late:  # a disk that is full is found so when the last bytes go
+            late.filename = str(self.path)
+            raise
         finally:
             self._temporary.unlink(missing_ok=True)
 

@@ -1,7 +1,8 @@
-"""Words that messages share, and text of strangers in formats that have a syntax of their own: Markdown, LaTeX."""
+"""Words that messages share, and text of strangers: in Markdown, in LaTeX, and as names of files."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 LATEX = {
@@ -23,6 +24,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def as_file_name(text: str, most: int = 200) -> str:
+    """A text as the stem of a file's name, which has 255 bytes: a longer one is cut, and its digest tells it apart."""
+    if len(text.encode(errors="replace")) <= most:
+        return text
+    cut = text.encode(errors="replace")[: most - 9].decode(errors="ignore")
+    return f"{cut}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+
+
 def markdown(text: str) -> str:
     """Text that may stand in Markdown, in tables too: in one line, no bar, no HTML, no code, no link."""
     line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
@@ -39,3 +48,8 @@ def markdown_code(text: str) -> str:
 def latex(text: str) -> str:
     """Text as source that pdfLaTeX sets, in one line."""
     return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def fitted(tabular: str) -> str:
+    """A LaTeX tabular that is made smaller where it is wider than the line; needs graphicx."""
+    return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"

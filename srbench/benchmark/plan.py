@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.outputs import refuse_overwriting
+from srbench.base.overlap import spare_workers
+from srbench.benchmark.memory import refuse_what_does_not_fit
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
 from srbench.metrics import DEFAULT
@@ -83,6 +86,7 @@ class Plan:
 
     `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
     stored of one is damaged.
+    `images` is how many are to be scored in all, by every process.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -93,6 +97,7 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
     damaged: bool = False
+    images: int = 0
     shard: int | None = None
 
 
@@ -110,20 +115,27 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     planned = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
+    scales = tuple(dict.fromkeys(request.scales))
     datasets = {
-        (ref, scale): open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
-        for scale in request.scales
-        for ref in refs
+        scale: _one_of_each_name(
+            {ref: open_dataset(ref, scale, request.degradation, root, unverified=request.unverified) for ref in refs}
+        )
+        for scale in scales
     }
+    if device.type == "cpu":
+        at_once = 1 + (spare_workers(device) if request.workers is None else request.workers)
+        for opened in datasets.values():
+            refuse_what_does_not_fit(opened.values(), planned.scorer.metrics, at_once, request.limit)
     for spec in specs:
-        for scale in request.scales:
-            _plan_model(planned, spec, scale, [(ref, datasets[ref, scale]) for ref in refs])
+        for scale in scales:
+            _plan_model(planned, spec, scale, datasets[scale])
         if not set(request.scales) & set(spec.scales):
             planned.without_jobs.append(spec.name)
     if planned.skipped and not planned.jobs:
         reasons = [f"{name} {reason}" for name, reason in planned.skipped.items()]
         raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
     _refuse_mixtures(planned)
+    planned.images = sum(len(job.missing) for job in planned.jobs)
     return planned
 
 
@@ -137,7 +149,17 @@ def _check(request: Request) -> None:
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
 
 
-def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Sequence[tuple[str, Dataset]]) -> None:
+def _one_of_each_name(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """Data sets by reference, each once; raises `UsageError` for two under one name, by which results are kept."""
+    refs: dict[str, str] = {}
+    for ref, dataset in datasets.items():
+        first = refs.setdefault(dataset.name, ref)
+        if first != ref and datasets[first].fingerprint != dataset.fingerprint:
+            raise UsageError(f"{first} and {ref} are two data sets called {dataset.name}; rename the folder of one")
+    return {ref: datasets[ref] for ref in refs.values()}
+
+
+def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Mapping[str, Dataset]) -> None:
     if scale not in spec.scales:
         planned.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
         return
@@ -147,7 +169,7 @@ def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Sequence[t
         planned.skipped[f"{spec.name} x{scale}"] = str(error)
         planned.without_jobs.append(spec.name)
         return
-    for ref, dataset in datasets:
+    for ref, dataset in datasets.items():
         identity = _identity(planned.request, spec, weights, dataset, scale)
         try:
             planned.jobs.append(Job(spec, dataset, identity, ref, _missing(planned, identity, dataset)))
@@ -180,6 +202,8 @@ def _missing(planned: Plan, identity: Identity, dataset: Dataset) -> dict[int, t
     before = None if request.force else read_run(path)
     if before is not None and before.identity.fingerprint == dataset.fingerprint:
         refuse_strange_images(before, dataset)
+    if before is None and request.save_images:  # whose pictures are there is not known
+        refuse_overwriting([saved_image(path, id) for id in dataset.ids[: request.limit]], [], force=request.force)
     rows = {row.image: row for row in before.rows} if before else {}
     wanted = planned.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}

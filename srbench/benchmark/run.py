@@ -24,6 +24,7 @@ from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
 from srbench.images.files import printable, write_image
 from srbench.metrics.conventions import quantise
+from srbench.metrics.numba_switch import by_torch
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
@@ -193,9 +194,10 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
         return item
     try:
         sr, hr = item.upscaled.sr, item.sample.hr
-        pixels = quantise(sr)
-        given = sr if plan.scorer.unrounded else pixels
-        scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
+        with by_torch(plan.images):
+            pixels = quantise(sr)
+            given = sr if plan.scorer.unrounded else pixels
+            scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
     except (JobError, InputError) as error:
         return replace(item, row=replace(item.row, error=str(error)))
     row = replace(
@@ -224,7 +226,8 @@ def workers_of(plan: Plan) -> int:
 
 def environment_of(plan: Plan) -> Mapping[str, Any]:
     """What the scores are made with: versions, device, and how the work is laid out."""
-    return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": workers_of(plan)}
+    with by_torch(plan.images):
+        return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": workers_of(plan)}
 
 
 def time_and_keep(plan: Plan, identity: Identity, inference: Inference, progress: Progress) -> None:

@@ -186,6 +186,11 @@ def _bug(error: BaseException) -> int:
 
 def _make_printable() -> None:
     """What a terminal cannot encode is shown as `?`, and a closed stdout or stderr swallows what is said."""
+    for number in range(3):  # or the next file opened would take its place, and get what libraries print
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream.closed:
@@ -227,7 +232,7 @@ def _help_of(error: click.ClickException) -> str:
 
 def _system_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"the disk is full{_at(error)}. What was computed is kept; free some space and run the same command"
+        return f"the disk is full{_at(error)}. What was finished is kept; free some space and run the same command"
     return f"{error.strerror or error}{_at(error)}"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, data_root_option, read_results, srbench_command
+from srbench.cli.options import FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
 from srbench.cli.values import CommaList
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _tolerance(text: str) -> tuple[str, float]:
 @click.option("--crops", type=FOLDER, help="Also write pictures of the worst images there.")
 @click.option("--github/--no-github", default=None, help="Annotations and step summary.  [default: in GitHub Actions]")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@force_option(OVER + " srbench's own JUnit, crops and baselines are replaced without it.")
 @data_root_option
 def command(
     results: Path,
@@ -54,15 +55,17 @@ def command(
     crops: Path | None,
     github: bool | None,
     style: str,
+    force: bool,
     data_root: Path | None,
 ) -> int:
-    from srbench.analysis.check.baseline import baseline_of, read_baseline, write_baseline
+    from srbench.analysis.check.baseline import baseline_of, is_baseline, read_baseline, write_baseline
     from srbench.analysis.check.check import check_results
     from srbench.analysis.check.crops import write_crops
-    from srbench.analysis.check.formats import as_json, as_text
+    from srbench.analysis.check.formats import as_json, as_text, is_junit
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
+    from srbench.base.own_files import own_files
     from srbench.base.text import counted
 
     loaded = read_results(results)
@@ -73,10 +76,11 @@ def command(
         raise UsageError("check needs --baseline FILE; make one with --update")
     if update and loaded.damaged:
         raise InputError("a baseline of the rest would no longer watch what was left out. Mend it, or move it away")
-    outputs = [*([baseline] if update else []), *([junit] if junit else [])]
-    refuse_overwriting(
-        outputs, [*results.rglob("*.json"), *([config] if config else []), *([] if update else [baseline])]
-    )
+    inputs = [*results.rglob("*.json"), *([config] if config else [])]
+    if update:
+        refuse_overwriting([baseline], inputs, force=force or is_baseline(baseline))
+    if junit:
+        refuse_overwriting([junit], [*inputs, baseline], force=force or is_junit(junit))
     if update:
         write_baseline(baseline, baseline_of(loaded))
         images = sum(len(run.rows) for run in loaded.runs)
@@ -85,8 +89,11 @@ def command(
     expected = read_baseline(baseline)
     verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     click.echo(as_json(verdict, str(baseline)) if style == "json" else as_text(verdict, str(baseline)))
-    for path in write_crops(verdict, loaded, crops, data_root) if crops else ():
-        click.echo(f"HR | SR | difference: {path}", err=style == "json")
+    if crops:
+        with own_files(crops, force=force) as making:
+            paths = write_crops(verdict, loaded, making, data_root)
+        for path in paths:
+            click.echo(f"HR | SR | difference: {crops / path.name}", err=style == "json")
     _tell_machines(verdict, expected, str(baseline), junit, github, err=style == "json")
     return 0 if verdict.passed else 1
 
@@ -96,10 +103,12 @@ def _tell_machines(
 ) -> None:
     """JUnit, annotations and the step summary; annotations go to stderr where stdout is a document."""
     from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
+    from srbench.base.temporary import atomic_file
 
     if junit:
         junit.parent.mkdir(parents=True, exist_ok=True)
-        junit.write_text(as_junit(verdict, expected), encoding="utf-8")
+        with atomic_file(junit) as file:
+            file.write(as_junit(verdict, expected).encode())
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         for line in as_annotations(verdict):
             click.echo(line, err=err)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.errors import InputError, UsageError
-from srbench.cli.options import EXISTING, NAMES, Command, data_root_option
+from srbench.cli.options import EXISTING, NAMES, OVER, Command, data_root_option, force_option
 
 if TYPE_CHECKING:
     from srbench.datasets.standard.verify import Verification
@@ -69,8 +69,11 @@ def _verdict(verification: Verification) -> str:
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--from", "source", type=EXISTING, help="A folder, zip or tar in any layout.  [default: fetched]")
 @click.option("--with-lr", is_flag=True, help="Also take the LR files that are with the HR images.")
+@force_option("Replace a set that is there already.")
 @data_root_option
-def prepare_command(names: tuple[str, ...], source: Path | None, with_lr: bool, data_root: Path | None) -> int:
+def prepare_command(
+    names: tuple[str, ...], source: Path | None, with_lr: bool, force: bool, data_root: Path | None
+) -> int:
     """Lay standard sets out under the data root; images are found by their pixels, whatever they are called."""
     from srbench.base.errors import SrbenchError
     from srbench.datasets import data_root as find_root
@@ -79,7 +82,7 @@ def prepare_command(names: tuple[str, ...], source: Path | None, with_lr: bool, 
     root, failed = find_root(data_root), 0
     for row in [standard_set(name) for name in names]:
         try:
-            done = prepare(row.name, root, source, with_lr=with_lr, report=_remark)
+            done = prepare(row.name, root, source, with_lr=with_lr, force=force, report=_remark)
         except SrbenchError as error:
             if len(names) == 1:
                 raise
@@ -153,8 +156,11 @@ def _print_origins(name: str, home: Path) -> None:
 @click.option("--train", "folders", type=EXISTING, multiple=True, required=True, help="A training folder; repeatable.")
 @click.option("--against", type=NAMES, default="all", show_default=True, help="Test sets or folders, with commas.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), default=Path("leaks.png"), show_default=True)
+@force_option(OVER)
 @data_root_option
-def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Path, data_root: Path | None) -> int:
+def audit_command(
+    folders: tuple[Path, ...], against: tuple[str, ...], sheet: Path, force: bool, data_root: Path | None
+) -> int:
     """Find test images inside training folders: whole, turned, regraded, cropped. Exit status 1 if there are any."""
     from srbench.base.outputs import refuse_overwriting
     from srbench.datasets import data_root as find_root
@@ -163,7 +169,7 @@ def audit_command(folders: tuple[Path, ...], against: tuple[str, ...], sheet: Pa
 
     tests = test_pictures(against, find_root(data_root))
     training = pictures_of(folders)
-    refuse_overwriting([sheet], [*training, *tests])
+    refuse_overwriting([sheet], [*training, *tests], force=force)
     leaks = audit(training, tests, _remark if sys.stderr.isatty() else lambda text: None)
     for leak in leaks:
         click.echo(str(leak))

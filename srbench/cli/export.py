@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import model_options, srbench_command
+from srbench.cli.options import OVER, force_option, model_options, srbench_command
 from srbench.cli.values import Finite, Scale
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tolerance", type=Finite(min=0), default=1e-4, show_default=True, help="The difference that is allowed."
 )
+@force_option(OVER)
 @model_options
 def command(
     ref: str,
@@ -32,6 +33,7 @@ def command(
     format: str,
     scale: int | None,
     tolerance: float,
+    force: bool,
     hints: Hints,
 ) -> None:
     from srbench.base.errors import UsageError
@@ -39,7 +41,7 @@ def command(
     from srbench.models import files_of, find_model
     from srbench.models.export import export
 
-    refuse_overwriting([out], files_of(ref))
+    refuse_overwriting([out], files_of(ref), force=force)
     spec = find_model(ref, hints)
     chosen = scale or (4 if 4 in spec.scales else max(spec.scales))
     if chosen not in spec.scales:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, MODELS, NAMES, data_root_option, srbench_command
+from srbench.cli.options import EXISTING, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
 from srbench.cli.values import Names, Scale, complete
 
 if TYPE_CHECKING:
@@ -40,15 +40,18 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("figure.pdf"), show_default=True
 )
+@force_option(OVER)
 @data_root_option
 def command(
     results: Path, images: tuple[str, ...], crops: tuple[Crop, ...], models: tuple[str, ...], metrics: tuple[str, ...],
-    dataset: str, scale: int | None, out: Path, data_root: Path | None,
+    dataset: str, scale: int | None, out: Path, force: bool, data_root: Path | None,
 ) -> None:  # fmt: skip
     from srbench.analysis.figure import strips
-    from srbench.analysis.figure_page import write_figure
+    from srbench.analysis.figure_page import outputs, write_figure
+    from srbench.base.outputs import refuse_overwriting
     from srbench.results.store import load_results
 
+    refuse_overwriting(outputs(out), results.rglob("*"), force=force)
     names = () if models == ("all",) else models
     shown = strips(load_results(results), images, crops, names, metrics, dataset=dataset, scale=scale, root=data_root)
     for strip in shown:

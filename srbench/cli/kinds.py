@@ -181,7 +181,10 @@ def _degradations(root: Path | None) -> list[Record]:
     from srbench.images.degrade import DEGRADATIONS, FILES, JPEG, JPEG_SUMMARY
 
     rows = [(row.name, row.summary, row.published) for row in DEGRADATIONS.values()]
-    rows += [(JPEG, JPEG_SUMMARY, ""), (FILES, "the LR files that came with the data set", "")]
+    rows += [
+        (JPEG, JPEG_SUMMARY, ""),
+        (FILES, "the LR files that came with the data set; files:_x4: those named as HR and _x4", ""),
+    ]
     return [{"name": name, "summary": summary, "published": published} for name, summary, published in rows]
 
 

@@ -123,6 +123,14 @@ def data_root_option(function: Function) -> Function:
     return click.option("--data-root", type=FOLDER, help=help)(function)
 
 
+def force_option(help: str) -> Callable[[Function], Function]:
+    """`--force`, as the argument `force`; what it does is the command's, see `srbench.base.outputs`."""
+    return click.option("--force", is_flag=True, help=help)
+
+
+OVER = "Write over files that are there already."
+
+
 def device_option(function: Function) -> Function:
     return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
 

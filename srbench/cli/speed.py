@@ -236,6 +236,6 @@ def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
     if asked.style == "table":
         click.echo(
             f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "
-            f"geometric mean over interleaved rounds, 95 % interval (Student's t, bootstrap-t)."
+            f"geometric mean over interleaved rounds, 95 % interval (Student's t)."
         )
     return int(not rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, NAMES, Command, data_root_option, read_results
+from srbench.cli.options import EXISTING, FOLDER, NAMES, OVER, Command, data_root_option, force_option, read_results
 
 if TYPE_CHECKING:
     from srbench.apps.study.score import Score
@@ -59,25 +60,30 @@ def serve_command(folder: Path, host: str, port: int) -> None:
 @click.argument("folder", type=EXISTING)
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write the scores here too.")
 @click.option("--into", type=EXISTING, metavar="RESULTS", help="Give the tables of this results folder a column.")
-def score_command(folder: Path, table: Path | None, into: Path | None) -> None:
+@force_option(OVER)
+def score_command(folder: Path, table: Path | None, into: Path | None, force: bool) -> None:
     """Score the models of the study in FOLDER by the answers so far."""
     from tabulate import tabulate
 
     from srbench.apps.study.score import score_study, study_rows
     from srbench.base.outputs import refuse_overwriting
+    from srbench.base.temporary import atomic_file
     from srbench.results.store import write_study
 
     if table:
-        refuse_overwriting([table], folder.rglob("*"))
+        refuse_overwriting([table], folder.rglob("*"), force=force)
     study, scores = score_study(folder)
     name, digits = ("Elo", 0) if study.mode == "pairs" else ("MOS", 2)
     rows = [[score.model, _shown(score.value, digits), _interval(score, digits), score.n] for score in scores]
     click.echo(tabulate(rows, ["model", name, "95 % interval", "answers"], disable_numparse=True))
     if table:
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
-            writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
+        writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)
+        table.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(table) as file:
+            file.write(text.getvalue().encode())
     if any(math.isnan(score.value) for score in scores):
         click.echo("n/a: never compared with the others, not even through third ones, so on no common scale", err=True)
     if any(math.isnan(score.low) for score in scores):

@@ -50,7 +50,7 @@ USUAL = "srresnet"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write, side by side: details of an image as a PNG, or the whole of a video as a video.",
 )
-@click.option("--force", is_flag=True, help="Do again what is already there.")
+@click.option("--force", is_flag=True, help="Do again, and write over, what is already there.")
 @device_option
 @threads_option
 def command(
@@ -69,7 +69,8 @@ def command(
     enlarger = Enlarger(inference, scale or own)
     if source.is_dir():
         return _folder(source, target, spec, enlarger, force)
-    return _file(source, target / source.name if target.is_dir() else target, enlarger, spec.name, sheet)
+    single = target / source.name if target.is_dir() else target
+    return _file(source, single, enlarger, spec.name, sheet, force=force)
 
 
 def _check_sheet(source: Path, sheet: Path) -> None:
@@ -90,13 +91,13 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
     return min((scale for scale in spec.scales if scale >= wanted), default=max(spec.scales))
 
 
-def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
+def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None, *, force: bool) -> int:
     from srbench.apps.upscale import video
     from srbench.apps.upscale.forecast import LARGE, forecast
     from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, refuse_unwritable, write_picture
     from srbench.base.outputs import refuse_overwriting
 
-    refuse_overwriting([target, *([sheet] if sheet else [])], [source])
+    refuse_overwriting([target, *([sheet] if sheet else [])], [source], force=force)
     start = time.monotonic()
     if source.suffix.lower() in video.SUFFIXES:
         return _video(source, target, enlarger, name, sheet)

@@ -15,7 +15,7 @@ from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.pairing import RULE, pair
 from srbench.datasets.sample import Sample
 from srbench.datasets.standard.pixels import pixel_digest
-from srbench.images.degrade import FILES, high_resolution, low_resolution, mod_crop
+from srbench.images.degrade import FILES, high_resolution, is_given, low_resolution, lr_suffix, mod_crop
 from srbench.images.files import list_images, printable, read_image, to_rgb
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> F
     """A folder as a data set: `FOLDER/HR/*.png`, or images straight inside it.
 
     For the degradation `files`, LR is in `FOLDER/LR_bicubic/X4`, `FOLDER/LR/X4` or `FOLDER/LR`, named as HR or with the
-    scale (`ID.png`, `IDx4.png`; the rule is that of `srbench.datasets.pairing`). Where there is LR and no HR, images
-    are upscaled and timed, and nothing is scored.
+    scale (`ID.png`, `IDx4.png`; the rule is that of `srbench.datasets.pairing`); for `files:_x4` as HR and `_x4`, and
+    other files there are left alone. Where there is LR and no HR, images are upscaled and timed, and nothing is scored.
 
     Raises `InputError` where there are no images, or, for `files`, where an HR has no LR, or an LR no HR.
     """
@@ -139,12 +139,13 @@ def open_folder(folder: Path, scale: int, degradation: str, name: str = "") -> F
     hr = list_images(folder / "HR" if (folder / "HR").is_dir() else folder)
     if not hr:
         raise InputError(f"{folder}: no images in it. Expected {folder}/HR/*.png, or images straight inside")
-    if degradation != FILES:
+    if not is_given(degradation):
         return FileDataset(name, hr, scale, degradation)
     if lr_home is None:
         places = " or ".join(str(home) for home in _lr_homes(folder, scale))
         raise InputError(f"{folder}: no LR files for x{scale}. Expected them in {places}, or use --degradation matlab")
-    return FileDataset(name, hr, scale, degradation, _paired(list_images(lr_home), hr, scale, lr_home))
+    lr = _paired(list_images(lr_home), hr, scale, lr_home, lr_suffix(degradation))
+    return FileDataset(name, hr, scale, degradation, lr)
 
 
 def _lr_homes(folder: Path, scale: int) -> tuple[Path, ...]:
@@ -153,29 +154,40 @@ def _lr_homes(folder: Path, scale: int) -> tuple[Path, ...]:
 
 def _without_hr(folder: Path, lr_home: Path, scale: int, degradation: str, name: str) -> FileDataset:
     lr = list_images(lr_home)
-    if degradation != FILES:
+    if not is_given(degradation):
         raise InputError(f"{folder}: has LR and no HR. To upscale and time it, without scores: --degradation files")
     if not lr:
         raise InputError(f"{lr_home}: no images in it")
     found: dict[str, Path] = {}
+    suffix = lr_suffix(degradation)
     for id, path in lr.items():
-        bare = id.removesuffix(f"x{scale}")
+        bare = id.removesuffix(f"x{scale}" if suffix is None else suffix)
+        if not id.endswith(suffix or ""):
+            continue
         if bare in found:
-            raise InputError(f"{lr_home}: {found[bare].name} and {path.name} both belong to {bare}. Move one away")
+            choice = f"Say which: --degradation {FILES}: or --degradation {FILES}:x{scale}"
+            raise InputError(f"{lr_home}: {found[bare].name} and {path.name} both belong to {bare}. {choice}")
         found[bare] = path
+    if not found:
+        raise InputError(f"{lr_home}: no image in it ends in {suffix!r}; there is {next(iter(lr.values())).name}")
     return FileDataset(name, {}, scale, degradation, found)
 
 
-def _paired(lr: Mapping[str, Path], hr: Mapping[str, Path], scale: int, home: Path) -> dict[str, Path]:
-    """LR files by HR id, without those that are marked for another scale; see `srbench.datasets.pairing`."""
-    mine = {id: path for id, path in lr.items() if id in hr or (_scale_of(id) or scale) == scale}
-    pairs = pair(mine, hr)
+def _paired(
+    lr: Mapping[str, Path], hr: Mapping[str, Path], scale: int, home: Path, suffix: str | None
+) -> dict[str, Path]:
+    """LR files by HR id, without those that are marked for another scale; see `srbench.datasets.pairing`.
+
+    Told a `suffix`, only those that have it behind the name of HR, and others are no error.
+    """
+    mine = {id: path for id, path in lr.items() if suffix or id in hr or (_scale_of(id) or scale) == scale}
+    pairs = pair(mine, hr, suffix, f"--degradation {FILES}:")
     if pairs.images_alone:
         missing, there = pairs.images_alone, f"; there is {next(iter(lr.values())).name}" if lr else ""
-        raise InputError(
-            f"{home}: no LR for {missing[0]} ({len(missing)} missing); expected {missing[0]}x{scale}.png{there}. {RULE}"
-        )
-    if extra := pairs.files_alone:
+        expected = f"{missing[0]}{f'x{scale}' if suffix is None else suffix}.png"
+        rule = RULE if suffix is None else f"That is what --degradation {FILES}:{suffix} says"
+        raise InputError(f"{home}: no LR for {missing[0]} ({len(missing)} missing); expected {expected}{there}. {rule}")
+    if suffix is None and (extra := pairs.files_alone):
         raise InputError(f"{home}: LR without HR: {extra[0].name} ({len(extra)} such). {RULE}")
     return dict(pairs.found)
 

@@ -60,7 +60,8 @@ def _remedy(made: list[Path], names: list[str], option: str) -> str:
     if not option:
         return "Move all but one of them to another folder"
     suffixes = [path.stem[max(len(name) for name in names if path.stem.startswith(name)) :] for path in made[:3]]
-    return "Say which: " + " or ".join(f"{option} {shlex.quote(suffix)}" for suffix in suffixes)
+    gap = "" if option.endswith(":") else " "
+    return "Say which: " + " or ".join(f"{option}{gap}{shlex.quote(suffix) if gap else suffix}" for suffix in suffixes)
 
 
 def _names(images: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srbench.base.errors import UnavailableError, UsageError
 from srbench.datasets.folder import FileDataset
-from srbench.images.degrade import FILES
+from srbench.images.degrade import is_given
 
 FILE_NAMES = {
     "astronaut": "astronaut.png",
@@ -26,7 +26,7 @@ FILE_NAMES = {
 
 def open_samples(scale: int, degradation: str) -> FileDataset:
     """Six photographs, 1.5 megapixels together; raises `UnavailableError` where scikit-image lacks one."""
-    if degradation == FILES:
+    if is_given(degradation):
         raise UsageError("samples come without LR files; use --degradation matlab")
     return FileDataset("samples", files(), scale, degradation)
 

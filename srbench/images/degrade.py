@@ -135,12 +135,25 @@ JPEG = "jpegQ"
 JPEG_SUMMARY = "matlab, then JPEG of quality Q (1 to 100) by Pillow, 4:2:0"
 
 FILES = "files"
-"""The degradation of LR images that came with the data set."""
+"""The degradation of LR images that came with the data set; `files:_x4` takes those named as HR and `_x4`."""
+
+
+def is_given(degradation: str) -> bool:
+    """Whether LR is what came with the data set."""
+    return degradation.partition(":")[0] == FILES
+
+
+def lr_suffix(degradation: str) -> str | None:
+    """What LR's names have behind those of HR, where a degradation says so, as `files:_x4` does."""
+    suffix = degradation.removeprefix(f"{FILES}:")
+    return suffix if suffix != degradation else None
 
 
 def degradation_of(name: str) -> Degradation:
     """The degradation behind a name; raises `UsageError` for one that is unknown, or has a seed and draws nothing."""
     base, at, seed = name.partition("@")
+    if is_given(name):
+        raise UsageError(f"degradation {name!r} is the LR that came with a data set, and makes none; take matlab")
     if quality := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
         found = Degradation(base, JPEG_SUMMARY, partial(_jpeg, quality=int(quality[1])))
     elif base in DEGRADATIONS:
@@ -155,7 +168,9 @@ def degradation_of(name: str) -> Degradation:
 
 def check_degradation(name: str, scale: int) -> None:
     """Raise `UsageError` for a name that is neither one of ours nor `files`, or is not defined at the scale."""
-    scales = () if name == FILES else degradation_of(name).scales
+    if "|" in name:
+        raise UsageError(f"degradation {name!r}: a bar would part the signature that it stands in")
+    scales = () if is_given(name) else degradation_of(name).scales
     if scales and scale not in scales:
         raise UsageError(f"degradation {name!r} is defined at x{', x'.join(map(str, scales))} alone, not at x{scale}")
 
@@ -195,7 +210,7 @@ def low_resolution(hr: Image, scale: int, degradation: str) -> LowResolution:
 
 def high_resolution(hr: Image, degradation: str) -> Image:
     """What SR is to be like: HR, or its Y `(h, w)`, rounded, where the degradation takes Y first."""
-    if degradation == FILES or not degradation_of(degradation).y_first or hr.ndim == 2:
+    if is_given(degradation) or not degradation_of(degradation).y_first or hr.ndim == 2:
         return hr
     y = STUDIO.of(*(hr[..., channel].astype(np.float64) for channel in range(3)))
     return np.floor(y + 0.5).astype(np.uint8)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,8 @@ SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".webp")
 
 MAX_PIXELS = 1 << 27
-"""A picture that claims more is refused before a byte of it is decoded: `srbench run` takes some 80 bytes a pixel of
-HR, 10 GiB for one of this size. `$SRBENCH_MAX_MEGAPIXELS` allows more."""
+"""A picture that claims more is refused before a byte of it is decoded; `$SRBENCH_MAX_MEGAPIXELS` allows more. What
+`srbench run` takes to score one is in `srbench.benchmark.memory`."""
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
@@ -118,7 +119,7 @@ def refuse_size_and_frames(picture: pil.Image, path: Path) -> None:
     width, height = picture.size
     most = max_pixels()
     if width * height > most:
-        remedy = "Cut it up, or set SRBENCH_MAX_MEGAPIXELS where there is memory for 80 bytes a pixel"
+        remedy = "Cut it up, or set SRBENCH_MAX_MEGAPIXELS where there is memory for it"
         raise InputError(f"{path}: {width}x{height} pixels; srbench reads up to {most / 1e6:.0f} megapixels. {remedy}")
     if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
         raise InputError(f"{path}: holds several frames; save the one that you mean as a PNG")
@@ -211,6 +212,12 @@ def list_images(folder: Path) -> dict[str, Path]:
 def printable(name: str) -> str:
     """A file's name as text that can be stored and shown anywhere: bytes that are not UTF-8 become `%E9`."""
     return "".join(f"%{ord(letter) - 0xDC00:02X}" if "\udc80" <= letter <= "\udcff" else letter for letter in name)
+
+
+def as_named(text: str) -> str:
+    """The name of which `printable` made a text, where it is there under that alone; else the text itself."""
+    found = re.sub("%([89A-F][0-9A-F])", lambda match: chr(0xDC00 + int(match[1], 16)), text)
+    return found if not os.path.lexists(text) and os.path.lexists(found) else text
 
 
 def _image_files(folder: Path) -> list[Path]:

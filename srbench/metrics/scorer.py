@@ -10,7 +10,7 @@ import numpy as np
 
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, UnavailableError, UsageError
-from srbench.images.degrade import FILES, degradation_of, degrade, mod_crop
+from srbench.images.degrade import degradation_of, degrade, is_given, mod_crop
 from srbench.images.tensors import image_tensor
 from srbench.metrics import BoundMetric, resolve
 from srbench.metrics.conventions import quantise
@@ -91,7 +91,7 @@ class Scorer:
 
 
 def _refuse_unrepeatable(degradation: str) -> None:
-    if degradation == FILES or degradation_of(degradation).random or not degradation_of(degradation).rounded:
+    if is_given(degradation) or degradation_of(degradation).random or not degradation_of(degradation).rounded:
         raise UnavailableError(f"SR cannot be degraded again by {degradation!r}: it takes one that 8-bit LR is made by")
 
 

@@ -37,11 +37,17 @@ ROUNDING = 1e-3
 """Widths of the range by which HR may lie outside it: a quarter of an 8-bit level, as normalising back leaves."""
 
 OVERSHOOT = (0.5, 0.01)
-"""SR is clamped, with a warning where more than one value in a hundred is outside by more than half of the width: an
-untrained network may do that, and so does one that returns another range."""
+"""SR is clamped, as overshoots at edges are, with a warning where more than one value in a hundred is outside by more
+than half of the width: an untrained network may do that."""
 
 ELSEWHERE = (2.0, 0.5)
 """SR is refused where more than half of its values are outside by more than two widths."""
+
+USUAL = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+FOLLOWS, NEAR = 0.9, 0.25
+"""SR is refused, too, where it follows HR (by a correlation above the first number) as it would in another usual range:
+the slope and the intercept of the line through both are within the second number, as a part of the slope, of those that
+this range would give. A network that is merely bad follows HR less, or nearer to a slope of 1."""
 
 
 class Score(_Metric):
@@ -86,12 +92,17 @@ class Score(_Metric):
         """Score a batch. Both are `(n, 3, h, w)` or `(n, 1, h, w)` of one size, floats in `data_range` or uint8.
 
         Floats are rounded to 8 bits, as an image file would hold them. Raises `InputError` for other shapes and types,
-        for what is not finite, for HR outside the range, and for SR far outside; SR a little outside is clamped.
+        for what is not finite, for HR outside the range, and for SR far outside, or in another usual range than HR; SR
+        a little outside is clamped.
         """
         if sr.ndim != 4 or sr.shape != hr.shape:
             raise InputError(f"SR is {tuple(sr.shape)} and HR {tuple(hr.shape)}; expected (n, 3, h, w) twice")
         convention, metric = self.bound.convention, self.bound.metric
+        given = sr
         sr, hr = self._unit(sr.detach(), "SR"), self._unit(hr.detach(), "HR")
+        self._refuse_another_range(sr, hr)
+        if sr.dtype != torch.uint8 and _outside(sr, *OVERSHOOT):
+            warnings.warn(f"{self._told_outside(given, 'SR')}. It is clamped", stacklevel=2)
         views = convention.views(sr, quantise(hr), scale=self.scale, channel=metric.channel)
         with exact_arithmetic():
             scores = self._function(sr.device)(*views)
@@ -112,15 +123,33 @@ class Score(_Metric):
         unit = unit / (self.high - self.low)
         if not bool(unit.isfinite().all()):
             raise InputError(f"{what} holds values that are not finite (NaN or infinity); nothing was scored")
-        told = (
+        if _outside(unit, ROUNDING, 0.0) if what == "HR" else _outside(unit, *ELSEWHERE):
+            raise InputError(self._told_outside(image, what))
+        return unit
+
+    def _told_outside(self, image: Tensor, what: str) -> str:
+        return (
             f"{what} is from {image.min().item():.4g} to {image.max().item():.4g}, outside {self._range}. If that is "
             f"its range, tell Score, as torchmetrics has it: data_range=255.0, or data_range=(-1.0, 1.0)"
         )
-        if _outside(unit, ROUNDING, 0.0) if what == "HR" else _outside(unit, *ELSEWHERE):
-            raise InputError(told)
-        if what == "SR" and _outside(unit, *OVERSHOOT):
-            warnings.warn(f"{told}. It is clamped", stacklevel=2)
-        return unit
+
+    def _refuse_another_range(self, sr: Tensor, hr: Tensor) -> None:
+        """Raise `InputError` where SR is HR's picture in another of the `USUAL` ranges."""
+        x, y = (image.double() / (255.0 if image.dtype == torch.uint8 else 1.0) for image in (hr, sr))
+        dx, dy = x - x.mean(), y - y.mean()
+        together, spread = (dx * dy).sum(), (dx * dx).sum()
+        if not bool(together > FOLLOWS * (spread * (dy * dy).sum()).sqrt()):
+            return
+        slope = (together / spread).item()
+        start, width = (y.mean() - slope * x.mean()).item(), self.high - self.low
+        for low, high in USUAL:
+            wanted, begins = (high - low) / width, (low - self.low) / width
+            alike = abs(slope / wanted - 1) < NEAR and abs(start - begins) < NEAR * wanted
+            if alike and (low, high) != (self.low, self.high):
+                raise InputError(
+                    f"SR is HR's picture in {low:g}..{high:g} and not in {self._range}. Bring both into one range, and "
+                    f"tell Score which, as torchmetrics has it: data_range=255.0, or data_range=(-1.0, 1.0)"
+                )
 
     @property
     def _range(self) -> str:

@@ -175,12 +175,13 @@ def exported(network: nn.Module, example: Tensor) -> Path:
     Raises `InputError` for a network that does not consist of torch operations, and `UnavailableError` without the
     packages.
     """
+    from srbench.base.temporary import in_the_making
     from srbench.models.export import write
 
     path = cache_folder() / "backends" / f"{_fingerprint(network, example)}.onnx"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.stem}.{os.getpid()}.onnx")
+        unfinished = in_the_making(path.parent, path.suffix)
         try:
             write(copy.deepcopy(network).cpu().eval(), "onnx", unfinished, type(network).__name__, example.cpu())
             os.replace(unfinished, path)

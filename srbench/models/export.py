@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, JobError, UnavailableError, first_line
 from srbench.base.packages import install_hint
+from srbench.base.temporary import in_the_making
 from srbench.models.values import USUAL
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def export(spec: ModelSpec, scale: int, format: str, out: Path, tolerance: float
         raise InputError(f"{out}: {format} files end in {SUFFIXES[format]}; write {out.stem}{SUFFIXES[format]}")
     module = as_module(spec.build(scale, torch.device("cpu")))
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.stem}.part{out.suffix}")
+    unfinished = in_the_making(out.parent, out.suffix)
     try:
         write(module, format, unfinished, spec.name)
         difference = _largest_difference(module, open_exported(unfinished, format, scale))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import IncomparableError, InputError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import short_digest
-from srbench.images.files import read_image
+from srbench.images.files import as_named, read_image
 from srbench.results.store import REMEDY, run_path, saved_image
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def dataset_of(run: Run, root: Path | None = None) -> Dataset:
     its pixels are no longer those that were scored.
     """
     identity = run.identity
-    dataset = open_dataset(run.source, identity.scale, identity.degradation, root, unverified=identity.unverified)
+    source = as_named(run.source)
+    dataset = open_dataset(source, identity.scale, identity.degradation, root, unverified=identity.unverified)
     if dataset.fingerprint != identity.fingerprint:
         raise IncomparableError(
             f"{identity.dataset}: its images are not those that were scored "

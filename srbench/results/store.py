@@ -10,6 +10,7 @@ Processes that share a run out write a journal each (`srbench.results.journals`)
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
@@ -28,6 +29,9 @@ from srbench.results.results import Results
 
 SPEED_FOLDER = "_speed"
 STUDY_FOLDER = "_study"
+LONGEST = 255 - len(".journal-9999")
+"""Bytes of a model's name: files take 255, and journals append most to it."""
+
 REMEDY = "Delete it, or give --force, to make it again"
 
 
@@ -35,6 +39,9 @@ def run_path(out: Path, identity: Identity) -> Path:
     """Where a run is kept; raises `InputError` for a model or data set whose name cannot be a file's."""
     if identity.dataset in (SPEED_FOLDER, STUDY_FOLDER):
         raise InputError(f"a data set cannot be called {identity.dataset}: results are kept there. Rename its folder")
+    if (size := len(os.fsencode(identity.model))) > LONGEST:
+        remedy = f"Give it a shorter one: --models NAME={identity.model[:20]}…"
+        raise InputError(f"the model's name has {size} bytes, and files of results take {LONGEST}. {remedy}")
     return out / _name(identity.dataset) / f"x{identity.scale}" / f"{_name(identity.model)}.json"
 
 

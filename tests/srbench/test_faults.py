@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
 import signal
 import struct
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from safetensors.torch import save_file
 
 from srbench.base import temporary
 from srbench.base.errors import InputError
+from srbench.base.own_files import own_files
+from srbench.base.text import as_file_name
 from srbench.images.files import list_images, read_image, write_image
 from srbench.models import find_model
 from srbench.models.spec import ModelSpec, weights_digest
@@ -28,7 +33,7 @@ from srbench.models.values import make_hints
 from srbench.results import journals
 from srbench.results.records import StudyRow
 from srbench.results.results import Results
-from srbench.results.store import write_study
+from srbench.results.store import run_path, write_study
 from tests.conftest import Srbench
 from tests.faults import everything, table
 from tests.made_results import made_run, made_speed, saved
@@ -340,3 +345,49 @@ def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbe
         assert client.post("/answers", data=body, content_type="application/json").status_code == 400
     for origin, status in (("https://elsewhere.org", 403), ("null", 403), ("http://localhost", 200)):
         assert client.post("/raters", headers={"Origin": origin}).status_code == status
+
+
+# Names and files that are written
+
+
+def test_names_too_long_for_files_are_refused_or_cut(tmp_path: Path) -> None:
+    identity = made_run("m" * 242, {}).identity
+    assert len(run_path(tmp_path, identity).with_suffix(".journal-9999").name) == 255
+    with pytest.raises(InputError, match=r"the model's name has 243 bytes, and files of results take 242\. Give"):
+        run_path(tmp_path, replace(identity, model="m" * 243))
+    assert as_file_name("é" * 100) == "é" * 100
+    one, two = as_file_name("é" * 100 + "x"), as_file_name("é" * 100 + "y")
+    assert one != two and one[:90] == two[:90] and len(one.encode()) <= 200
+
+
+def test_an_error_of_the_system_names_what_was_asked_for(tmp_path: Path) -> None:
+    """And not the temporary file beside it, of which the user knows nothing."""
+    target = tmp_path / "no such folder" / "x.png"
+    with pytest.raises(FileNotFoundError) as refused, temporary.atomic_file(target):
+        pass
+    assert refused.value.filename == str(target)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="x.png") as refused, temporary.atomic_file(tmp_path / "x.png"):
+        raise full
+    assert refused.value.filename == str(tmp_path / "x.png")
+    with pytest.raises(OSError, match="report") as refused, own_files(tmp_path / "report", force=False) as making:
+        raise OSError(errno.ENOSPC, "No space left on device", str(making / "a.csv"))
+    assert refused.value.filename == str(tmp_path / "report" / "a.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_closed_stdout_is_not_taken_by_the_next_file() -> None:
+    """Libraries print to number 1, whatever file has it."""
+    code = (
+        "import os, sys; os.close(1); from srbench.cli import main; status = main(['--version']); "
+        "sys.stderr.write(str(os.path.samestat(os.fstat(1), os.stat(os.devnull)))); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "True")
+
+
+def test_what_torch_never_wrote_is_not_called_code(tmp_path: Path) -> None:
+    path = tmp_path / "junk.pth"
+    path.write_bytes(b"E" + np.random.default_rng(0).bytes(5000))
+    with pytest.raises(InputError, match=r"junk.pth: not a weights file, or a damaged one\. Download it again"):
+        find_model(str(path))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from srbench.benchmark import memory
+from srbench.benchmark.memory import LPIPS, USUAL
 from srbench.benchmark.speed.timing import MIB, _return_freed_memory, peak_memory_mib
+from srbench.images.files import write_image
 from srbench.models.inference import prepare
 from srbench.models.loaders.onnx import session_of
 from srbench.models.spec import ModelSpec
+from tests.conftest import Srbench
 
 
 class Wide(nn.Module):
@@ -50,6 +57,39 @@ def sampled(call: Callable[[], object]) -> float:
     done.set()
     thread.join()
     return most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("metrics", "stated"), [("psnr_y,ssim_y", USUAL), ("lpips", LPIPS)])
+def test_bytes_a_pixel(metrics: str, stated: int, tmp_path: Path, weights_folder: Path) -> None:
+    """Nine megapixels against next to none, each in a process of its own."""
+    peaks = []
+    for side in (64, 3000):
+        home = tmp_path / str(side)
+        write_image(home / "x.png", np.tile(np.arange(side, dtype=np.uint8)[:, None, None], (1, side, 3)))
+        code = (
+            "import resource, sys; from srbench.cli import main; status = main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=open('peak', 'w')); sys.exit(status)"
+        )
+        command = ["run", "--models", "nearest", "--datasets", str(home), "--metrics", metrics, "--no-speed"]
+        more = ["--workers", "0", "--device", "cpu", "--out", "out"]
+        subprocess.run([sys.executable, "-c", code, *command, *more], cwd=home, check=True, capture_output=True)
+        peaks.append(int((home / "peak").read_text()) * 1024)
+    measured = (peaks[1] - peaks[0]) / 3000**2
+    assert 0.7 * stated < measured < stated, measured
+
+
+def test_what_does_not_fit_into_memory_is_refused_by_name(
+    srbench: Srbench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ("run", "--models", "nearest", "--datasets", folder, "--no-speed", "--device", "cpu", "--out", folder / "out")
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 48 * 48 * 100)
+    assert srbench(*run, "--metrics", "psnr_y", "--workers", 0) == 0
+    assert srbench(*run, "--metrics", "psnr_y,lpips", "--workers", 0) == 2
+    assert f"{folder / 'HR' / 'c.png'}: 0 megapixels; to score it takes some 260 bytes a pixel, and" in srbench.err
+    assert "Leave out LPIPS (--metrics psnr_y,ssim_y)" in srbench.err
+    assert srbench(*run, "--metrics", "psnr_y", "--workers", 1) == 2
+    assert "85 bytes a pixel, 2 at once" in srbench.err
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")

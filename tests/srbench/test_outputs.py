@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,109 @@ def test_results_are_not_written_over(home: Path, srbench: Srbench) -> None:
     assert Path("base.json").read_bytes() == kept and content(home / "res") == before
 
 
+RUN = ("run", "--models", "nearest,bilinear", "--datasets", "hr", "--metrics", "psnr_y", "--no-speed", "--save-images")
+
+
+@pytest.fixture
+def results(home: Path, srbench: Srbench) -> Path:
+    assert srbench(*RUN, "--out", "res") == 0
+    return home / "res"
+
+
+@pytest.mark.parametrize(
+    ("command", "outputs"),
+    [
+        (("degrade", "hr/a.png", "my.png"), ["my.png"]),
+        (("degrade", "hr", "mine"), ["mine/b.png"]),
+        (("upscale", "hr/a.png", "my.png", *MODEL), ["my.png"]),
+        (("upscale", "hr/a.png", "mine", *MODEL), ["mine/a.png"]),
+        (("upscale", "hr/a.png", "sr.png", "--compare", "my.png", *MODEL), ["my.png"]),
+        (("upscale", "hr", "mine", *MODEL), ["mine/b.png"]),
+        (("export", "srresnet", "my.pt", "--format", "torchscript"), ["my.pt"]),
+        (("figure", "res", "--image", "a", "-o", "my.png"), ["my.png"]),
+        (("figure", "res", "--image", "a", "-o", "my.tex"), ["my/0-0.png"]),
+        (("report", "res", "--format", "md,csv", "--out", "mine"), ["mine/report.md"]),
+        (("report", "res", "--format", "csv", "--out", "mine"), ["mine/images.csv"]),
+        (("report", "res", "--format", "tex,json", "--out", "mine"), ["mine/report.tex"]),
+        (("report", "res", "--format", "html", "--out", "mine"), ["mine/images/hr/x4/nearest/a.png"]),
+        (("check", "res", "--baseline", "my.json", "--update"), ["my.json"]),
+        (("check", "res", "--baseline", "base.json", "--junit", "my.xml"), ["my.xml"]),
+        (("data", "audit", "--train", "hr", "--against", "link", "--sheet", "my.png"), ["my.png"]),
+        ((*RUN, "--out", "new"), ["new/hr/x4/nearest/a.png"]),
+    ],
+)  # fmt: skip
+def test_nothing_of_the_user_is_written_over_unasked(
+    command: tuple[object, ...], outputs: list[str], results: Path, home: Path, srbench: Srbench
+) -> None:
+    assert srbench("check", "res", "--baseline", "base.json", "--update") == 0
+    for output in outputs:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Path(output).write_bytes(b"the work of weeks")
+    before = content(home)
+    assert srbench(*command) == 2
+    assert "--force" in srbench.err and str(Path(outputs[0]).parts[0]) in srbench.err
+    assert content(home) | before == content(home)
+    assert srbench(*command, "--force") in (0, 1)  # an audit that finds a leak says 1
+    assert b"weeks" not in Path(outputs[0]).read_bytes() if Path(outputs[0]).exists() else True
+
+
+def test_two_data_sets_of_one_name_do_not_overwrite_each_other(home: Path, srbench: Srbench) -> None:
+    write_image(home / "two/hr/a.png", np.full((48, 48, 3), 7, np.uint8))
+    for force in ((), ("--force",)):
+        assert srbench(*RUN, "--datasets", "hr,two/hr", "--out", "res", *force) == 2
+        assert "hr and two/hr are two data sets called hr; rename the folder of one" in srbench.err
+    assert not Path("res").exists()
+    assert srbench(*RUN, "--datasets", "hr,hr/.,link/../hr", "--scale", "4,x4", "--out", "res") == 0
+    assert "hr n = 2" in srbench.out
+
+
+def test_a_link_to_nothing_is_there_too(home: Path, srbench: Srbench) -> None:
+    (home / "my.png").symlink_to(home / "elsewhere.png")
+    assert srbench("degrade", "hr/a.png", "my.png") == 2
+    assert "my.png is there already; give another output, or --force" in srbench.err
+
+
+def test_a_report_replaces_its_own_files_and_not_what_was_changed_since(
+    results: Path, home: Path, srbench: Srbench
+) -> None:
+    report = ("report", "res", "--format", "md,html", "--out", "out")
+    assert srbench(*report) == 0
+    assert srbench.out.split() == ["out/report.md", "out/report.html"]
+    assert srbench("run", "--models", "bicubic", *RUN[3:], "--out", "res") == 0
+    assert srbench(*report) == 0
+    assert "bicubic" in Path("out/report.md").read_text(encoding="utf-8")
+    Path("out/report.md").write_text("my own words", encoding="utf-8")
+    before = content(home)
+    assert srbench(*report) == 2
+    assert "out/report.md is there, and not as srbench wrote it" in srbench.err
+    assert content(home) == before
+    Path("out/.srbench-wrote.json").write_text("{", encoding="utf-8")
+    assert srbench(*report) == 2 and "not a note of srbench" in srbench.err
+    assert srbench(*report, "--force") == 0
+    assert "bicubic" in Path("out/report.md").read_text(encoding="utf-8")
+    assert not list(home.rglob(".srbench-tmp-*"))
+
+
+def test_what_ci_makes_each_time_needs_no_force(results: Path, home: Path, srbench: Srbench) -> None:
+    assert srbench("check", "res", "--baseline", "base.json", "--update") == 0
+    assert srbench("check", "res", "--baseline", "base.json", "--update") == 0
+    again = ("check", "res", "--baseline", "base.json", "--junit", "scores.xml", "--crops", "crops")
+    assert srbench(*again) == srbench(*again) == 0
+    text = Path("base.json").read_text(encoding="utf-8")
+    Path("base.json").write_text(re.sub(r'"psnr_y": (?=\d)', '"psnr_y": 9', text), encoding="utf-8")
+    assert srbench(*again) == srbench(*again) == 1
+    assert len(list(Path("crops").glob("*.png"))) == 4
+    Path("crops/hr-x4-nearest-a.png").write_bytes(b"mine")
+    assert srbench(*again) == 2 and "crops/hr-x4-nearest-a.png is there, and not as" in srbench.err
+
+
+def test_a_study_score_table_is_not_written_over(results: Path, home: Path, srbench: Srbench) -> None:
+    assert srbench("study", "make", "res", "study", "--limit", 1) == 0
+    Path("my.csv").write_text("mine", encoding="utf-8")
+    assert srbench("study", "score", "study", "--csv", "my.csv") == 2
+    assert Path("my.csv").read_text(encoding="utf-8") == "mine"
+
+
 def test_a_set_is_not_prepared_from_the_folder_that_it_replaces(home: Path, srbench: Srbench) -> None:
     (home / "root").mkdir()
     (home / "hr").rename(home / "root" / "Set5")
@@ -121,9 +225,10 @@ def test_a_set_is_not_prepared_from_the_folder_that_it_replaces(home: Path, srbe
 
 
 def test_paths_that_are_not_there_yet(tmp_path: Path) -> None:
-    refuse_overwriting([tmp_path / "a", tmp_path / "b"], [tmp_path / "c"])
-    with pytest.raises(UsageError, match="written twice"):
-        refuse_overwriting([tmp_path / "a", tmp_path / "x" / ".." / "a"], [])
-    with pytest.raises(UsageError, match="is an input, and would"):
-        refuse_overwriting([tmp_path / "a"], [tmp_path / "a"])
+    for force in (False, True):
+        refuse_overwriting([tmp_path / "a", tmp_path / "b"], [tmp_path / "c"], force=force)
+        with pytest.raises(UsageError, match="written twice"):
+            refuse_overwriting([tmp_path / "a", tmp_path / "x" / ".." / "a"], [], force=force)
+        with pytest.raises(UsageError, match="is an input, and would"):
+            refuse_overwriting([tmp_path / "a"], [tmp_path / "a"], force=force)
     refuse_replacing(tmp_path / "a", [tmp_path / "ab" / "c"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -269,18 +268,23 @@ def test_worse(srbench_check):
 """
 
 
+IN_ONE_PROCESS = """
+import sys, pytest
+for words in sys.argv[1:]:
+    print("=== a run of pytest", flush=True)
+    pytest.main(["-q", "-p", "no:cacheprovider", *words.split()])
+"""
+
+
 def test_fixture_in_the_test_suite_of_a_model(tmp_path: Path, pictures: Path) -> None:
     (tmp_path / "test_model.py").write_text(TEST_OF_A_MODEL)
 
-    def pytest_says(*words: str) -> str:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
-        return done.stdout
-
-    out = pytest_says("-k", "no_worse")
-    assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in out
-    assert "Traceback" not in out and "InputError" not in out
-    assert "1 passed" in pytest_says("-k", "no_worse", "--srbench-update")
-    out = pytest_says()
-    assert "1 failed, 1 passed" in out and "Worse than the baseline:" in out
-    assert "If this is meant, make it the baseline: pytest --srbench-update" in out
+    runs = ("-k no_worse", "-k no_worse --srbench-update", "")
+    command = [sys.executable, "-c", IN_ONE_PROCESS, *runs]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    before, update, after = done.stdout.split("=== a run of pytest")[1:]
+    assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in before
+    assert "Traceback" not in before and "InputError" not in before
+    assert "1 passed" in update
+    assert "1 failed, 1 passed" in after and "Worse than the baseline:" in after
+    assert "If this is meant, make it the baseline: pytest --srbench-update" in after

@@ -259,6 +259,12 @@ def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
     assert "unknown metric 'ssim'" in srbench.err
 
 
+def test_choosing_among_timings_alone_asks_for_scores(srbench: Srbench, tmp_path: Path) -> None:
+    write_speeds(tmp_path, "", [made_speed("fine")])
+    assert srbench("choose", tmp_path, "--max-ms", 50) == 2
+    assert f"there are timings and no scores. Make some: srbench run --scale 4 --out {tmp_path}" in srbench.err
+
+
 def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay allocates SR alone; the pools of graphs hold the rest."""
     segments = [

@@ -106,13 +106,43 @@ def test_values_of_another_range_are_refused_and_not_scored(metric: str, pairs: 
         if "-1" not in message:
             with pytest.raises(InputError, match=message):
                 score.update(convert(sr), hr)
-    with pytest.warns(
-        UserWarning, match="SR is from -1 to .*It is clamped"
-    ):  # a range of its own, or knows nothing yet
-        Score(metric).update(2.0 * sr - 1.0, hr)
     assert int(score.count) == 0
     with pytest.raises(UsageError, match="data_range 0 is empty"):
         Score(data_range=0)
+
+
+USUAL: dict[Any, Callable[[torch.Tensor], torch.Tensor]] = {
+    1.0: lambda x: x,
+    (-1.0, 1.0): lambda x: 2.0 * x - 1.0,
+    255.0: lambda x: 255.0 * x,
+}
+
+
+@pytest.mark.parametrize("of_hr", USUAL)
+@pytest.mark.parametrize("of_sr", USUAL)
+@pytest.mark.parametrize("bright", [False, True])
+def test_sr_in_another_usual_range_than_hr_is_refused(
+    of_hr: Any, of_sr: Any, bright: bool, photograph: Callable[..., np.ndarray]
+) -> None:
+    """Also where no value of SR lies outside the range of HR, as of a bright picture in -1..1."""
+    hr = torch.from_numpy(photograph(48, 64)).permute(2, 0, 1)[None] / 255.0
+    hr = 0.6 + 0.4 * hr if bright else hr
+    sr = torch.nn.functional.avg_pool2d(hr, 3, 1, 1, count_include_pad=False) + 0.02  # blurred, and a little too bright
+    score = Score("psnr_y", data_range=of_hr)
+    if of_sr == of_hr:
+        score.update(USUAL[of_sr](sr), USUAL[of_hr](hr))
+        return
+    with pytest.raises(InputError, match=r"SR is (HR's picture in|from .* outside)"):
+        score.update(USUAL[of_sr](sr), USUAL[of_hr](hr))
+    assert int(score.count) == 0
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.2, 0.8, 1.2])
+def test_a_network_that_is_merely_bad_is_scored(contrast: float, photograph: Callable[..., np.ndarray]) -> None:
+    hr = torch.from_numpy(photograph(48, 64)).permute(2, 0, 1)[None] / 255.0
+    score = Score("psnr_y")
+    score.update(contrast * hr + 0.1 - 0.2 * contrast, hr)
+    assert int(score.count) == 1
 
 
 def test_a_network_that_overshoots_is_clamped(pairs: Any) -> None:

@@ -120,6 +120,15 @@ def read_baseline(path: Path) -> Baseline:
     return Baseline({stored.identity.key: stored.run for stored in document.runs}, speeds, document.machine)
 
 
+def is_baseline(path: Path) -> bool:
+    """Whether a file is a baseline, be it one that holds nothing."""
+    try:
+        read_document(path, Document, "a baseline of srbench")
+    except InputError:
+        return False
+    return True
+
+
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write a baseline file.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
+from srbench.base.text import as_file_name
 from srbench.images.files import to_rgb, write_image
 from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, read_sr
@@ -40,7 +41,7 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
     for key, image in images:
         strip = _strip(results, runs[key], image, data_root)
         if strip is not None:
-            paths.append(out / f"{key.dataset}-x{key.scale}-{key.model}-{image}.png")
+            paths.append(out / f"{as_file_name(f'{key.dataset}-x{key.scale}-{key.model}-{image}')}.png")
             write_image(paths[-1], strip)
         if len(paths) == IMAGES:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from xml.etree import ElementTree
 
 from srbench.analysis.check.baseline import Baseline
@@ -14,6 +15,8 @@ from srbench.base.text import markdown
 from srbench.results.records import RunKey
 
 ACCEPT = "add --update"
+SUITES = "srbench check"
+"""The name by which JUnit XML is known as ours."""
 
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
@@ -75,9 +78,17 @@ def _counted(verdict: Verdict) -> str:
     )
 
 
+def is_junit(path: Path) -> bool:
+    """Whether a file is JUnit XML that `as_junit` wrote."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'<testsuites name="{SUITES}"'.encode() in file.read(200)
+
+
 def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     """JUnit XML: a suite a run, a case an image, with every failing score of the image in its failure."""
-    root = ElementTree.Element("testsuites", name="srbench check")
+    root = ElementTree.Element("testsuites", name=SUITES)
     for key in dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)]):
         _suite(root, key, baseline, [finding for finding in verdict.failures if finding.key == key])
     ElementTree.indent(root)

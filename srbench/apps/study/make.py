@@ -91,7 +91,7 @@ def make_study(
     each data set. Raises `InputError` where SR images were not saved, and `UsageError` for fewer than two models, or
     a folder that holds a study, or the results.
     """
-    refuse_overwriting([folder], [results])
+    refuse_overwriting([folder], [results], force=True)  # it may be there, and empty
     if (folder / FILE).exists():
         raise UsageError(f"{folder}: holds a study already, and maybe answers; give another folder")
     questions: list[Question] = []

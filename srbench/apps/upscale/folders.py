@@ -37,7 +37,7 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
         pairs[out] = path
     if not pairs:
         raise InputError(f"{source}: no images in it")
-    refuse_overwriting(pairs, pairs.values())
+    refuse_overwriting(pairs, pairs.values(), force=True)  # what is there is skipped
     _sign(target, made_by, pairs, force=force)
     return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
 
@@ -65,8 +65,9 @@ def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], 
     note = target / NOTE
     there = [out for out in outputs if out.is_file()]
     before = _noted(note, force=force or not there)
-    if before not in (None, made_by) and there and not force:
-        raise UsageError(f"{target} holds pictures of {_text(before or {})}, not of {_text(made_by)}. Use --force")
+    if before != made_by and there and not force:
+        whose = f"of {_text(before)}" if before else f"such as {there[0].name} that no note says were made here"
+        raise UsageError(f"{target} holds pictures {whose}, not of {_text(made_by)}. Give another OUTPUT, or --force")
     for out in there if force and before != made_by else ():
         out.unlink()
     write_file(note, json.dumps(dict(made_by)) + "\n")

@@ -24,6 +24,7 @@ from srbench.apps.upscale.pixels import Enlarger, Pixels, resized
 from srbench.apps.upscale.sound import Sound
 from srbench.base.errors import InputError, UnavailableError
 from srbench.base.packages import install_hint
+from srbench.base.temporary import in_the_making
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -58,16 +59,17 @@ def upscale_video(
     or that a player is to turn.
     """
     av = _pyav()
-    parts = {path: path.with_name(f".{path.stem}.part{path.suffix}") for path in (target, beside) if path}
-    for path in parts:
+    paths = [path for path in (target, beside) if path]
+    for path in paths:
         if path.suffix.lower() not in WRITTEN:
             raise InputError(f"{path}: {path.suffix or 'no suffix'} is no video; write one of {', '.join(WRITTEN)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    parts = {path: in_the_making(path.parent, path.suffix) for path in paths}
     try:
         with ExitStack() as files:
             reader = files.enter_context(av.open(str(source)))
             writers = []
             for path, part in parts.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
                 # In AVI a coder's lead-in, which begins before zero, would put every frame off by one place.
                 options = {"avoid_negative_ts": "disabled"} if path.suffix.lower() == ".avi" else {}
                 writers.append(files.enter_context(av.open(str(part), "w", container_options=options)))
@@ -191,9 +193,7 @@ def _video_stream(writer: OutputContainer, video: Any, scale: float, across: int
     stream.width = round(video.codec_context.width * scale) * across
     even = stream.height % 2 == stream.width % 2 == 0
     if codec == "mpeg4" and not even:
-        raise InputError(
-            f"{writer.name}: AVI would be {stream.width}x{stream.height}, and takes even sides; write .mkv"
-        )
+        raise InputError(f"AVI would be {stream.width}x{stream.height}, and takes even sides; write .mkv")
     stream.pix_fmt = "yuv420p" if even else "yuv444p"  # halved chroma wants even sides
     stream.codec_context.time_base = _tick(video, suffix)
     if video.codec_context.sample_aspect_ratio:

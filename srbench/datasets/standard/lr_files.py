@@ -14,7 +14,7 @@ import numpy as np
 from srbench.base.errors import InputError
 from srbench.datasets.standard.match import Picker, bare_name, picture_size
 from srbench.images.degrade import SCALES, comparable, degrade, mod_crop
-from srbench.images.files import decode_image, to_rgb, write_image
+from srbench.images.files import decode_image, read_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
@@ -30,9 +30,10 @@ class LrPicker:
     home: Path
     picker: Picker
     taken: Counter[int] = field(default_factory=Counter)
+    labels: dict[Path, str] = field(default_factory=dict)
 
     def offer(self, picture: PictureFile) -> None:
-        """Take a picture if it is an LR; the first of each image and scale stays."""
+        """Take a picture if it is an LR; raises `InputError` for two of an image and scale that differ."""
         label, content = picture
         id, size = self.picker.names.get(bare_name(label)), picture_size(content)
         if id is None or size is None:
@@ -41,18 +42,27 @@ class LrPicker:
         width, height = known.size(crop)
         for scale in SCALES:
             path = self.home / "LR_bicubic" / f"X{scale}" / f"{id}x{scale}.png"
-            if (width // scale, height // scale) == size and not path.exists():
-                self._write(path, decode_image(io.BytesIO(content), Path(label)), known.grey)
-                self.taken[scale] += 1
+            if (width // scale, height // scale) == size:
+                self._take(path, label, _plane(decode_image(io.BytesIO(content), Path(label)), known.grey))
 
-    def _write(self, path: Path, lr: Image, grey: bool) -> None:
-        plane = lr[..., 0] if lr.ndim == 3 and grey and (lr == lr[..., :1]).all() else lr
-        write_image(path, np.ascontiguousarray(plane))
+    def _take(self, path: Path, label: str, lr: Image) -> None:
+        if path not in self.labels:
+            self.labels[path] = label
+            self.taken[int(path.parent.name[1:])] += 1
+            write_image(path, lr)
+        elif not np.array_equal(read_image(path), lr):
+            remedy = "Give --from a folder with the kind that you mean, beside HR. Nothing was changed"
+            raise InputError(f"{self.labels[path]} and {label} are both LR of {path.stem}, and differ. {remedy}")
 
     def summary(self) -> str:
         """How many LR files were taken, scale by scale."""
         counts = ", ".join(f"{count} at x{scale}" for scale, count in sorted(self.taken.items()))
         return f"LR files taken: {counts or 'none found'}"
+
+
+def _plane(lr: Image, grey: bool) -> Image:
+    """LR of a grey HR, that was stored as RGB, as one plane."""
+    return np.ascontiguousarray(lr[..., 0]) if lr.ndim == 3 and grey and (lr == lr[..., :1]).all() else lr
 
 
 @dataclass(frozen=True)

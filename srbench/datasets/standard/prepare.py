@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srbench.base import assets
-from srbench.base.errors import InputError, SrbenchError
+from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_replacing
 from srbench.base.registry import unknown
 from srbench.base.temporary import in_the_making
@@ -35,20 +35,27 @@ def standard_set(name: str) -> StandardSet:
 
 
 def prepare(
-    name: str, root: Path, source: Path | None = None, *, with_lr: bool = False, report: Report = lambda text: None
-) -> Verification:
+    name: str, root: Path, source: Path | None = None, *, with_lr: bool = False, force: bool = False,
+    report: Report = lambda text: None,
+) -> Verification:  # fmt: skip
     """Lay a set out under `root` from a folder, zip or tar, or from the network where no source is given.
 
     Images are found by pixels; copies are restored where nothing is lost (grey that was stored as RGB), and the least
     cropped copy of each is taken. `with_lr` also takes the LR files that are beside them. An older `root/NAME` is
-    replaced. `report` hears of what is worth knowing.
+    replaced with `force` alone; without it and a source, one that verifies stays as it is. `report` hears of what is
+    worth knowing.
 
     Raises `InputError` where the source lacks an image, `UnavailableError` where nothing can be fetched, and
-    `SrbenchError` where the disk is full; then `root` is as it was. Raises `UsageError` for a source in `root/NAME`.
+    `SrbenchError` where the disk is full; then `root` is as it was. Raises `UsageError` for a source in `root/NAME`,
+    and where that is there already.
     """
     row = standard_set(name)
     if source is not None:
         refuse_replacing(root / name, [source])
+    _recover(root / name)
+    if (root / name).exists() and not force:
+        return _as_it_is(row, root / name, report, wanted=source is None and not with_lr)
+    if source is not None:
         _lay_out(row, root, source, with_lr, report)
         return verify(name, root / name)
     for place in fetched(row, report):
@@ -60,6 +67,16 @@ def prepare(
         else:
             return verify(name, root / name)
     raise AssertionError("fetched() ends with an exception")
+
+
+def _as_it_is(row: StandardSet, home: Path, report: Report, *, wanted: bool) -> Verification:
+    """A set that is there already; raises `UsageError` where it is not the set, or another is `wanted`."""
+    found = verify(row.name, home) if wanted and (home / "HR").is_dir() else None
+    if found is None or not found.known:
+        check = f"srbench data verify {row.name} says what it holds"
+        raise UsageError(f"{home} is there already; {check}. Give another --data-root, or --force to replace it")
+    report(f"{row.name}: is there already; --force makes it anew")
+    return found
 
 
 def _lay_out(row: StandardSet, root: Path, source: Path, with_lr: bool, report: Report) -> None:

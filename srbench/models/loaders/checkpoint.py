@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 POINTER = b"version https://git-lfs.github.com"
+OF_A_SCRIPT = re.compile(rb"c__main__\n([A-Za-z_]\w*)\n")
+"""How a pickle, of the protocol that torch writes, names a class that the script itself defined."""
+
 PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b'{"')
 
 
@@ -117,6 +120,12 @@ def refuse_placeholders(path: Path) -> None:
         )
 
 
+def _begins_as_torch_writes(path: Path) -> bool:
+    """Whether a file is a zip, or a pickle of the protocols that torch has used."""
+    with path.open("rb") as file:
+        return file.read(2)[:1] == b"\x80" or zipfile.is_zipfile(path)
+
+
 def read_pickle(path: Path) -> tuple[State, str]:
     """The generator's tensors in a `.pth` file, and which were chosen, where there was a choice.
 
@@ -133,6 +142,8 @@ def read_pickle(path: Path) -> tuple[State, str]:
             warnings.simplefilter("ignore")  # about old pickle protocols; what cannot be read is an error below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
+        if not _begins_as_torch_writes(path):
+            raise InputError(f"{path}: not a weights file, or a damaged one. Download it again") from None
         raise InputError(
             f"{path}: holds more than tensors, and loading it could run code, so srbench does not "
             f"({_culprit(error)}). If you trust it, convert it: python -c {shlex.quote(_conversion(path))}"
@@ -189,16 +200,20 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 def _conversion(path: Path) -> str:
     """Python that writes the tensors of a trusted pickle as safetensors into the current folder.
 
-    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole; the module of its
-    class must then be importable.
+    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole. Classes that were
+    defined in the script that wrote the file are stood in for; the module of any other must be importable.
     """
     source, target = json.dumps(str(path)), json.dumps(path.with_suffix(".safetensors").name)
+    classes = dict.fromkeys(name.decode() for name in OF_A_SCRIPT.findall(path.read_bytes()))
+    stand_in = "type('Net', (torch.nn.Module,), {'__init__': lambda *given: None})"  # an unpickled one keeps its parts
     return (
-        f"import torch; from safetensors.torch import save_file; "
-        f'c = torch.load({source}, "cpu", weights_only=False); '
+        "import torch; from safetensors.torch import save_file; "
+        + "".join(f"{name} = " for name in classes)
+        + f"{stand_in}; " * bool(classes)
+        + f'c = torch.load({source}, "cpu", weights_only=False); '
         f"c = c if hasattr(c, 'parameters') else next((c[k] for k in {WRAPPERS} if k in c), c); "
         f"c = c.state_dict() if hasattr(c, 'parameters') else c; "
-        f"save_file({{k: v.contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
+        f"save_file({{k: v.clone().contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from srbench.base.errors import InputError
@@ -49,13 +50,25 @@ def test_a_missing_or_lonely_lr_is_named(pairs: Path) -> None:
 
 def test_two_lr_for_one_hr_are_an_error(pairs: Path, little: Pictures) -> None:
     write_image(pairs / "LR/X2/b.png", degrade(little["b"], 2) // 2)
-    with pytest.raises(InputError, match=r"2 files belong to b: b.png, bx2.png. Move all but one of them"):
+    with pytest.raises(
+        InputError,
+        match=r"2 files belong to b: b.png, bx2.png. Say which: --degradation files: or --degradation files:x2",
+    ):
         open_folder(pairs, 2, "files")
+    chosen = open_folder(pairs, 2, "files:x2")
+    assert {path.name for path in (chosen.lr or {}).values()} == {"ax2.png", "bx2.png", "cx2.png"}
+    assert np.array_equal(chosen[1].lr, degrade(little["b"], 2)) and chosen.degradation == "files:x2"
+    with pytest.raises(InputError, match=r"no LR for a \(2 missing\); expected a.png; there is ax2.png"):
+        open_folder(pairs, 2, "files:")
     for path in (pairs / "HR").iterdir():
         path.unlink()
     (pairs / "HR").rmdir()
-    with pytest.raises(InputError, match=r"b.png and bx2.png both belong to b. Move one away"):
+    with pytest.raises(InputError, match=r"b.png and bx2.png both belong to b. Say which: --degradation files: or"):
         open_folder(pairs, 2, "files")
+    assert open_folder(pairs, 2, "files:x2").ids == ("a", "b", "c")
+    assert open_folder(pairs, 2, "files:").ids == ("ax2", "b", "bx2", "cx2")
+    with pytest.raises(InputError, match="no image in it ends in '_y'; there is ax2.png"):
+        open_folder(pairs, 2, "files:_y")
 
 
 def test_lr_of_several_scales_in_one_folder(little: Pictures, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_source_that_lacks_an_image_changes_nothing(little: Pictures, at_home:
     write_image(tmp_path / "from" / "b.png", changed)
     before = (at_home / "Little/HR/a.png").stat().st_ino
     with pytest.raises(InputError, match=r"1 of 3 images of Little found; no b; b.png is the same picture with"):
-        prepare("Little", at_home, tmp_path / "from")
+        prepare("Little", at_home, tmp_path / "from", force=True)
     assert (at_home / "Little/HR/a.png").stat().st_ino == before
     assert [path.name for path in at_home.iterdir()] == ["Little"]
 
@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_no_half_set(
 
     monkeypatch.setattr(Picker, "offer", fill)
     with pytest.raises(SrbenchError, match="the disk is full: nothing was changed at .*Little"):
-        prepare("Little", at_home, tmp_path / "from")
+        prepare("Little", at_home, tmp_path / "from", force=True)
     assert verify("Little", at_home / "Little").fits(4)
     assert [path.name for path in at_home.iterdir()] == ["Little"]
 
@@ -177,7 +177,7 @@ def test_a_kill_leaves_the_old_set(
 
     monkeypatch.setattr(Picker, "offer", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        prepare("Little", at_home, tmp_path / "from")
+        prepare("Little", at_home, tmp_path / "from", force=True)
     assert verify("Little", at_home / "Little").fits(4)
 
 
@@ -194,7 +194,7 @@ def test_a_rename_that_fails_puts_the_old_set_back(
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(OSError, match="no"):
-        prepare("Little", at_home, tmp_path / "from")
+        prepare("Little", at_home, tmp_path / "from", force=True)
     assert verify("Little", at_home / "Little").fits(4)
     assert [path.name for path in at_home.iterdir()] == ["Little"]
 
@@ -203,9 +203,39 @@ def test_a_set_that_a_kill_left_aside_is_put_back(little: Pictures, at_home: Pat
     (at_home / ".Little.old.x").mkdir()
     (at_home / "Little").rename(at_home / ".Little.old.x" / "Little")
     with pytest.raises(InputError, match="no such folder"):
-        prepare("Little", at_home, at_home / ".Little.old.x")  # by then it is gone
+        prepare("Little", at_home, at_home / ".Little.old.x", force=True)  # by then it is gone
     assert verify("Little", at_home / "Little").fits(4)
     assert [path.name for path in at_home.iterdir()] == ["Little"]
+
+
+def test_a_set_that_is_there_is_replaced_with_force_alone(little: Pictures, at_home: Path, tmp_path: Path) -> None:
+    flat_bitmaps(little, tmp_path / "from", "Little")
+    (at_home / "Little" / "notes.txt").write_text("mine", encoding="utf-8")
+    said: list[str] = []
+    assert prepare("Little", at_home, report=said.append).known  # nothing is fetched
+    assert said == ["Little: is there already; --force makes it anew"]
+    for lr in (False, True):
+        with pytest.raises(UsageError, match="Little is there already; .*or --force to replace it"):
+            prepare("Little", at_home, tmp_path / "from", with_lr=lr)
+    assert (at_home / "Little" / "notes.txt").exists()
+    (at_home / "Little" / "HR" / "a.png").unlink()
+    with pytest.raises(UsageError, match="srbench data verify Little says what it holds"):
+        prepare("Little", at_home)
+    prepare("Little", at_home, tmp_path / "from", force=True)
+    assert not (at_home / "Little" / "notes.txt").exists()
+
+
+def test_two_lr_of_one_image_are_refused(little: Pictures, tmp_path: Path) -> None:
+    flat_bitmaps(little, tmp_path / "from", "Little")
+    for id in little:
+        write_image(tmp_path / "from" / "LR" / f"{id}x4.png", degrade(little[id], 4))
+    write_image(tmp_path / "from" / "LR" / "bx4_again.bmp", degrade(little["b"], 4))  # another name, no LR of b
+    write_image(tmp_path / "from" / "other" / "bx4.png", degrade(little["b"], 4))  # the same once more
+    prepare("Little", tmp_path / "root", tmp_path / "from", with_lr=True)
+    write_image(tmp_path / "from" / "other" / "bx4.png", degrade(little["b"], 4) // 2)
+    with pytest.raises(InputError, match=r"LR/bx4.png and other/bx4.png are both LR of bx4, and differ. Give --from"):
+        prepare("Little", tmp_path / "root", tmp_path / "from", with_lr=True, force=True)
+    assert (read_image(tmp_path / "root/Little/LR_bicubic/X4/bx4.png") == degrade(little["b"], 4)).all()
 
 
 def test_an_unknown_set_is_refused_with_the_nearest(tmp_path: Path) -> None:
