@@ -124,7 +124,7 @@ def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[S
             if key[0] == metric and metric not in STUDIED
         }
         found |= {score for _, score in told_from_best(paired, ALPHA / 2)}
-        found |= _told_by_all(results, paired.values(), metric)
+        found |= _told_by_all(results, paired.values(), str(metric))
     return found
 
 

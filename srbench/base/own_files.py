@@ -17,7 +17,7 @@ from pathlib import Path
 from srbench.base.assets import digest
 from srbench.base.documents import SCHEMA, read_document
 from srbench.base.errors import InputError, UsageError
-from srbench.base.temporary import atomic_file, in_the_making
+from srbench.base.temporary import in_the_making, write_file
 
 NOTE = ".srbench-wrote.json"
 
@@ -63,8 +63,7 @@ def _place(making: Path, out: Path, *, force: bool) -> None:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(making / name, out / name)
     if made:
-        with atomic_file(out / NOTE) as file:
-            file.write((json.dumps(asdict(Wrote(SCHEMA, before | made)), indent=1) + "\n").encode())
+        write_file(out / NOTE, json.dumps(asdict(Wrote(SCHEMA, before | made)), indent=1) + "\n")
 
 
 def _digest(path: Path) -> str:

@@ -103,12 +103,10 @@ def _tell_machines(
 ) -> None:
     """JUnit, annotations and the step summary; annotations go to stderr where stdout is a document."""
     from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
-    from srbench.base.temporary import atomic_file
+    from srbench.base.temporary import write_file
 
     if junit:
-        junit.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(junit) as file:
-            file.write(as_junit(verdict, expected).encode())
+        write_file(junit, as_junit(verdict, expected))
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         for line in as_annotations(verdict):
             click.echo(line, err=err)

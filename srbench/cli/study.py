@@ -67,7 +67,7 @@ def score_command(folder: Path, table: Path | None, into: Path | None, force: bo
 
     from srbench.apps.study.score import score_study, study_rows
     from srbench.base.outputs import refuse_overwriting
-    from srbench.base.temporary import atomic_file
+    from srbench.base.temporary import write_file
     from srbench.results.store import write_study
 
     if table:
@@ -81,9 +81,7 @@ def score_command(folder: Path, table: Path | None, into: Path | None, force: bo
         writer = csv.writer(text)
         writer.writerow(["model", name.lower(), "ci_low", "ci_high", "n"])
         writer.writerows([score.model, score.value, score.low, score.high, score.n] for score in scores)
-        table.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(table) as file:
-            file.write(text.getvalue().encode())
+        write_file(table, text.getvalue())
     if any(math.isnan(score.value) for score in scores):
         click.echo("n/a: never compared with the others, not even through third ones, so on no common scale", err=True)
     if any(math.isnan(score.low) for score in scores):

@@ -177,7 +177,7 @@ def test_a_report_replaces_its_own_files_and_not_what_was_changed_since(
 ) -> None:
     report = ("report", "res", "--format", "md,html", "--out", "out")
     assert srbench(*report) == 0
-    assert srbench.out.split() == ["out/report.md", "out/report.html"]
+    assert srbench.out.split() == ["out/report.md", "out/crops/hr-x4.png", "out/report.html"]
     assert srbench("run", "--models", "bicubic", *RUN[3:], "--out", "res") == 0
     assert srbench(*report) == 0
     assert "bicubic" in Path("out/report.md").read_text(encoding="utf-8")
