@@ -1,6 +1,6 @@
 """By how much a score of one signature differs between processors, threads and batches: the figures of conventions.md.
 
-python scripts/processor_differences.py [--models srcnn,srresnet] [--dataset Set5] [--side 48]
+python scripts/processor_differences.py [--models srcnn,srresnet] [--dataset Set5] [--side 32]
 
 Other processors are played by this one: environment variables keep torch's libraries from its newer instructions.
 Scored are squares out of the middle of each image, which bounds the time; a larger image averages over more pixels.
@@ -65,9 +65,9 @@ def middle(image: Any, side: int) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", default="srcnn,srresnet,srgan,esrgan-6b")
+    parser.add_argument("--models", default="srcnn,srresnet")
     parser.add_argument("--dataset", default="Set5")
-    parser.add_argument("--side", type=int, default=48, help="of the squares, in pixels of LR")
+    parser.add_argument("--side", type=int, default=32, help="of the squares, in pixels of LR")
     parser.add_argument("--measure", action="store_true", help="only print the scores of this process, as JSON")
     given = parser.parse_args()
     if given.measure:
