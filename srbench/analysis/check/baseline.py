@@ -92,7 +92,7 @@ def key(run: Run) -> Key:
 
 def baseline_of(results: Results) -> Baseline:
     """The baseline that results make."""
-    timed = {_speed_key(row): row.p50_ms for row in results.speeds}
+    timed = {speed_key(row): row.p50_ms for row in results.speeds}
     return Baseline({key(run): run for run in results}, timed, machine(results) if timed else "")
 
 
@@ -104,7 +104,7 @@ def machine(results: Results) -> str:
     )
 
 
-def _speed_key(row: SpeedRow) -> SpeedKey:
+def speed_key(row: SpeedRow) -> SpeedKey:
     return row.model, row.scale, row.device, row.precision, row.backend, row.width, row.height, row.batch
 
 

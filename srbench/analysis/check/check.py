@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from srbench.analysis.check.baseline import Baseline, Key, baseline_of, key
+from srbench.analysis.check.baseline import Baseline, Key, baseline_of, key, speed_key
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import Row, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.summary import heading
@@ -108,12 +109,15 @@ def _slower(results: Results, baseline: Baseline, tolerances: Tolerances) -> Ite
     now = baseline_of(results)
     if now.machine != baseline.machine:
         return
+    unsteady = {speed_key(row): doubts(row) for row in results.speeds}
     for name, was in baseline.speeds.items():
         ms = now.speeds.get(name, 0.0)
         if ms > was * (1.0 + tolerances.speed):
             model, scale, device, precision, backend, width, height, batch = name
             where = f"{width}x{height}, batch {batch}, {device} {precision} {backend}"
             detail = f"slower, {was:.2f} -> {ms:.2f} ms (+{ms / was - 1:.0%}, tolerance {tolerances.speed:.0%})"
+            if why := unsteady[name]:
+                detail = f"{ms:.2f} ms where it was {was:.2f}, which says nothing: {', '.join(why)}. Time it again"
             yield Finding("slower", ("speed", scale, model), where, detail=detail)
 
 
