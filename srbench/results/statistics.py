@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.results import student
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -80,8 +82,6 @@ def mean_p(values: Sequence[float]) -> float:
 
 @lru_cache(maxsize=4096)
 def _mean_p(values: tuple[float, ...]) -> float:
-    from scipy.stats import t as student
-
     scores = np.asarray(values, dtype=np.float64)
     largest = np.abs(scores[np.isfinite(scores)]).max(initial=0.0) + 1.0
     scores = np.clip(scores, -largest, largest)
@@ -141,8 +141,6 @@ def _standard_error(scores: Values) -> float:
 
 def _bounds(scores: Values) -> tuple[float, float]:
     """Between which t, the mean's error by its standard error, lies in 95 % of cases; the wider on each side."""
-    from scipy.stats import t as student
-
     reach = float(student.ppf(1.0 - ALPHA / 2.0, len(scores) - 1))
     if len(scores) < FEWEST_RESAMPLED or _standard_error(scores) == 0.0:
         return -reach, reach
@@ -164,8 +162,6 @@ def _resampled_t(scores: Values) -> Values:
 
 def _tail(drawn: Values, observed: float, n: int) -> float:
     """The share of `drawn` at or above what was observed, a Student's tail beyond the 25th largest."""
-    from scipy.stats import t as student
-
     count = int(np.count_nonzero(drawn >= observed))
     edge = float(np.partition(drawn, -_TAIL)[-_TAIL])
     if count >= _TAIL or edge <= 0.0:
