@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.curves import TrainingCurve, curves_of
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import SpeedRow
 from srbench.results.results import Results
 from srbench.results.summary import Heading, Score, heading, in_order, summarise
@@ -39,12 +40,18 @@ class Plot:
 
 @dataclass(frozen=True)
 class Point:
-    """A model at a place of a scatter plot; x is None where the model has no such cost, as an interpolation."""
+    """A model at a place of a scatter plot; x is None where the model has no such cost, as an interpolation.
+
+    `steady` is False where x was timed and should not be believed: then the marker is hollow.
+    """
 
     model: str
     x: float | None
     y: float
+    steady: bool = True
 
+
+HOLLOW = "Hollow markers: timings that are not steady, see the table."
 
 Side = Literal["over", "under", "right"]
 PLACES: dict[Side, tuple[tuple[int, int], str, str]] = {
@@ -115,7 +122,11 @@ def _against_costs(
     ]
     for name, label, cost, more_is_better in costs:
         points = {
-            dataset: [Point(score.model, cost(speeds[score.model]), score.mean) for score in group]
+            dataset: [
+                Point(score.model, cost(row), score.mean, name != "speed" or not doubts(row))
+                for score in group
+                for row in [speeds[score.model]]
+            ]
             for dataset, group in by_dataset(score for score in scores if score.model in speeds)
         }
         if any(point.x for group in points.values() for point in group):
@@ -123,6 +134,8 @@ def _against_costs(
             title = f"{metric.label} against {label.partition(' (')[0]}, ×{scale}"
             figure = _scatter(points, palette, label, metric, more_is_better=more_is_better)
             what = "A panel a data set; the line is the Pareto front, the models that no other beats in both."
+            if not all(point.steady for group in points.values() for point in group):
+                what += f" {HOLLOW}"
             yield Plot(f"quality-{name}-x{scale}", title, what, figure)
 
 
@@ -185,11 +198,17 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
     for model, line in lines.items():
         x, y = zip(*line, strict=True)
         axes.plot(x, y, color=palette.colour(model), marker=palette.marker(model), markersize=5, linewidth=1.6)
+        hollow = [(row.width * row.height / 1e6, row.p50_ms) for row in rows if row.model == model and doubts(row)]
+        for place in hollow:
+            axes.plot(
+                *place, color=palette.colour(model), marker=palette.marker(model), markersize=5, markerfacecolor="white"
+            )
         axes.annotate(plain(model), (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="input megapixels", ylabel="median latency, ms")
     axes.margins(x=0.15)
     title = f"Latency against input size, ×{scale}"
-    yield Plot(f"latency-x{scale}", title, "A line a model, both axes logarithmic.", figure)
+    what = "A line a model, both axes logarithmic." + (f" {HOLLOW}" if any(map(doubts, rows)) else "")
+    yield Plot(f"latency-x{scale}", title, what, figure)
 
 
 def _training(curves: Sequence[TrainingCurve], scale: int, palette: Palette) -> Iterator[Plot]:
@@ -285,7 +304,8 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
         axes.annotate(plain(point.model), (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
         return
     colour, marker = palette.colour(point.model), palette.marker(point.model)
-    axes.scatter([point.x], [point.y], s=46, color=colour, marker=marker, zorder=3)
+    face = colour if point.steady else "white"
+    axes.scatter([point.x], [point.y], s=46, facecolor=face, edgecolor=colour, marker=marker, zorder=3)
     offset, across, down = PLACES[side]
     axes.annotate(
         plain(point.model), (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from srbench.benchmark.speed.machine import MUCH
+from srbench.benchmark.speed.steadiness import MARK, doubts, unsteady_note
 
 if TYPE_CHECKING:
     from srbench.results.records import SpeedRow
@@ -43,7 +43,7 @@ def _row(row: SpeedRow) -> list[str]:
         f"{row.width}×{row.height}",
         str(row.batch),
         str(row.repeats or "–"),
-        f"{row.p50_ms:.2f}",
+        f"{MARK if doubts(row) else ''}{row.p50_ms:.2f}",
         "–" if row.p95_ms is None else f"{row.p95_ms:.2f}",
         f"{row.output_mp_per_s:.2f}",
         "–" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.0f}",
@@ -59,8 +59,5 @@ def device(row: SpeedRow) -> str:
 
 
 def speed_note(results: Results) -> str:
-    """What else the processors did while these timings were taken; empty where they were quiet, or do not tell."""
-    most = max((row.other_work or 0.0 for row in results.speeds), default=0.0)
-    if most <= MUCH:
-        return ""
-    return f"Other work took up to {most:.1f} processors while these were timed: time them again on an idle machine."
+    """Which of these timings are not steady, and why; empty where all are, or do not tell."""
+    return unsteady_note(results.speeds)

@@ -62,8 +62,8 @@ def make_images(folder: Path, count: int) -> None:
 
 def measure(images: int, models: int, home: Path) -> dict[str, Cost]:
     """The steps of one size, in the order in which a user meets them."""
-    (home / "model.py").write_text(MODEL)
     make_images(home / "set", images)
+    (home / "model.py").write_text(MODEL)
     names = ",".join(f"m{index:02}={home / 'model.py'}:make" for index in range(models))
     out, baseline = home / "out", home / "baseline.json"
     run = ["run", "--models", names, "--model-scale", 4, "--datasets", home / "set", "--no-speed", "--out", out]
@@ -74,7 +74,8 @@ def measure(images: int, models: int, home: Path) -> dict[str, Cost]:
     steps |= {"check": ["check", out, "--baseline", baseline]}
     found = {name: cost("-m", "srbench", *words, cache=home / "cache") for name, words in steps.items()}
     page = sum(path.stat().st_size for path in (home / "report-html").glob("*.html"))
-    print(f"{images} images x {models} models: the page has {page / 1e6:.2f} MB", file=sys.stderr, flush=True)  # noqa: T201
+    told = ", ".join(f"{name} {one.seconds:.1f} s {one.mib:.0f} MiB" for name, one in found.items())
+    print(f"{images} images x {models} models: page {page / 1e6:.2f} MB; {told}", file=sys.stderr, flush=True)  # noqa: T201
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.summary import heading, summarise
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ class Budget:
     params: float | None = None
 
     def exceeded(self, row: SpeedRow) -> str:
-        """The first bound that a timing breaks, in words; what was not measured breaks its bound."""
+        """The first bound that a timing breaks, in words; what was not measured, or not steadily, breaks its bound."""
+        if self.ms is not None and (why := doubts(row)):
+            return f"ms not steady: {', '.join(why)}"
         for name, most, value in (
             ("ms", self.ms, row.p50_ms),
             ("MiB", self.mib, row.peak_memory_mib),

@@ -74,7 +74,8 @@ SIZES = CommaList(_size, "WxH,…", spaces=True)
     "The first call at each size (cold) is reported apart. From three sizes on, a line is fitted: a fixed cost, and "
     "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
-    "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32."
+    "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32; "
+    "what is done by Ctrl-C is printed."
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
 @click.option("--models", type=MODELS, help="[default: all]")
@@ -173,6 +174,7 @@ def _one_backend(spec: ModelSpec, backend: str, asked: Asked) -> Iterable[Timed]
 def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
     from srbench.benchmark.speed.curve import fit_line
+    from srbench.benchmark.speed.steadiness import unsteady_note
 
     for model, backend, batch in dict.fromkeys((one.row.model, one.row.backend, one.row.batch) for one in timed):
         mine = [one for one in timed if (one.row.model, one.row.backend, one.row.batch) == (model, backend, batch)]
@@ -196,6 +198,8 @@ def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
         click.echo(f"GMACs lack what {name} multiplies, which srbench cannot count")
     for note in dict.fromkeys(note for one in timed for note in one.notes):
         click.echo(f"note: {note}")
+    if note := unsteady_note(one.row for one in timed):
+        click.echo(note)
 
 
 def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
@@ -223,16 +227,23 @@ def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
 
     rows: list[Audit] = []
     size = asked.sizes[0]
-    for spec in specs:
-        for backend in ("" if name == "eager" else name for name in asked.backends):
-            tried = variants(asked.device, backend, asked.precision)
-            for found in audit_backends(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget):
-                if isinstance(found, tuple):
-                    click.echo(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}", err=True)
-                else:
-                    click.echo(f"{spec.name} {found.backend} {found.precision}: done", err=True)
-                    rows.append(found)
-    print_audits(rows, asked.style)
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    try:
+        for spec in specs:
+            for backend in ("" if name == "eager" else name for name in asked.backends):
+                tried = variants(asked.device, backend, asked.precision)
+                tested = audit_backends(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget, begin=tell)
+                for found in tested:
+                    if isinstance(found, tuple):
+                        tell(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}")
+                    else:
+                        tell(f"  {found.delta_db:+.4f} dB, {found.speed_up.value:.2f} times as fast")
+                        rows.append(found)
+    finally:  # after Ctrl-C too: what is done was minutes of work
+        print_audits(rows, asked.style)
     if asked.style == "table":
         click.echo(
             f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "

@@ -36,7 +36,7 @@ TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
     "batch": lambda row: row.batch,
     "threads": lambda row: row.threads or None,
     "cold ms": lambda row: row.first_ms,
-    "p50 ms": lambda row: row.p50_ms,
+    "p50 ms": lambda row: _marked(row),
     "p95 ms": lambda row: row.p95_ms,
     "output MP/s": lambda row: row.output_mp_per_s,
     "peak MiB": lambda row: row.peak_memory_mib,
@@ -67,6 +67,13 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
     "rounds": lambda row: row.ratio.n,
     "verdict": lambda row: row.ratio.verdict,
 }
+
+
+def _marked(row: SpeedRow) -> object:
+    """The median; as text, with a mark, where it is not steady."""
+    from srbench.benchmark.speed.steadiness import MARK, doubts
+
+    return f"{MARK}{row.p50_ms:.2f}" if doubts(row) else row.p50_ms
 
 
 def _interval(ratio: Ratio) -> str:

@@ -206,7 +206,9 @@ class SpeedRow:
     `energy_j` is the whole GPU's, in joules an image, where NVML counts it. `threads` is how many torch had (0: not
     kept, by an earlier srbench), `other_work` how many processors other programs took meanwhile, where that is known.
     `p95_ms` is None of fewer than 20 repeats. `uncounted` names the operators that `gmacs` lacks, which is a lower
-    bound then. `processor` is what the model ran on.
+    bound then. `processor` is what the model ran on. `spread` is the distance of the repeats' quartiles, as a part of
+    their median; `clock_moved` by what part the device's clock changed meanwhile, and `throttled` whether it was; all
+    three None or False where that is not known.
     """
 
     model: Name
@@ -230,6 +232,9 @@ class SpeedRow:
     other_work: Amount | None = None
     uncounted: tuple[str, ...] = ()
     processor: str = ""
+    spread: Amount | None = None
+    clock_moved: Amount | None = None
+    throttled: bool = False
 
 
 @dataclass(frozen=True)

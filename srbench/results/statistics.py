@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srbench.results import student
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -60,7 +62,6 @@ def _mean_interval(values: tuple[float, ...]) -> Interval:
     if not np.isfinite(scores).all():
         low, high = _percentiles(np.concatenate([scores[draw].mean(axis=1) for draw in _draws(len(scores))]))
         return Interval(float(scores.mean()), low, high, len(scores))
-    from scipy.stats import t as student
 
     ends: list[float] = []
     for side in (-1, 1):
@@ -97,7 +98,6 @@ def _mean_p(values: tuple[float, ...], among_many: bool) -> float:
 
 def _students_p(scores: Values, side: int) -> float:
     """Of a mean of zero, which lies on that side of theirs."""
-    from scipy.stats import t as student
 
     return float(min(1.0, 2.0 * student.sf(-side * scores.mean() / _standard_error(scores), len(scores) - 1)))
 

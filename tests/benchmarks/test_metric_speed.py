@@ -22,14 +22,15 @@ from srbench.images.resize import imresize
 from srbench.images.tensors import image_tensor
 from srbench.metrics import numba_switch as accelerator
 from srbench.metrics.psnr import psnr
-from srbench.metrics.scorer import Scorer
+from srbench.metrics.scorer import Scorer, measure
 from srbench.metrics.ssim import ssim
-from tests.benchmarks.pairs import ratio, tell, wall_ratio
+from tests.benchmarks.pairs import PAIRS, ratio, tell, wall_ratio
 from tests.benchmarks.published_resize import resize as published_resize
 
 MEGAPIXEL = 1000
 Y_METRICS = ["psnr_y", "ssim_y"]
 CORES = os.cpu_count() or 1
+Photograph = Callable[..., np.ndarray]
 
 
 def pictures(side: int = MEGAPIXEL) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +78,35 @@ def test_psnr_and_ssim_from_rgb_beside_scikit_image(path: str, wanted: float, mo
     tell(f"{what}, Y given, wall time, {CORES} threads", wall_ratio(ours, theirs, CORES))
     tell(f"{what}, from RGB, one thread", ratio(ours, lambda: by_scikit_image(cropped_y(sr), cropped_y(hr))))
     assert given >= wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "wanted"), [((321, 481), 8.0), ((1000, 1000), 10.0)])
+def test_measure_beside_scikit_image(shape: tuple[int, int], wanted: float, photograph: Photograph) -> None:
+    """Two uint8 RGB images in, two scores out, by the public function: what it checks, looks up and converts included.
+
+    At B100's size what does not grow with the image counts most. The median of many short pairs.
+    """
+    pytest.importorskip("numba")
+    hr, sr = photograph(*shape), photograph(*shape)
+    sr = (sr + np.random.default_rng(0).normal(0, 5, sr.shape)).clip(0, 255).round().astype(np.uint8)
+
+    def y(image: np.ndarray) -> np.ndarray:
+        return np.floor(rgb2ycbcr(image)[4:-4, 4:-4, 0] + 0.5)
+
+    def ours() -> dict[str, float]:
+        return measure(sr, hr, Y_METRICS)
+
+    def theirs() -> tuple[float, float]:
+        return by_scikit_image(y(sr), y(hr))
+
+    (psnr_y, ssim_y), (their_psnr, their_ssim) = ours().values(), theirs()
+    assert abs(psnr_y - their_psnr) <= 1e-5 and abs(ssim_y - their_ssim) <= 1e-6
+    what = f"measure, PSNR-Y + SSIM-Y of {shape[1]}x{shape[0]}: scikit-image / ours, from RGB"
+    found = ratio(ours, theirs, pairs=4 * PAIRS)
+    tell(f"{what}, one thread", found)
+    tell(f"{what}, wall time, {CORES} threads", wall_ratio(ours, theirs, CORES, pairs=4 * PAIRS))
+    assert found >= wanted
 
 
 @pytest.mark.slow

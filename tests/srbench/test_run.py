@@ -196,7 +196,10 @@ def test_saved_images_are_scored_again_without_the_model(folder: Path, srbench: 
     carry_out(wanted)
     calls = toy.calls
     assert srbench("score", out, "--metrics", metrics) == 0
-    assert scores(load_results(out)) == expected
+    found = scores(load_results(out))
+    assert found.keys() == expected.keys()
+    for row, values in expected.items():  # few images are run by torch, and scored again by numba
+        assert found[row] == pytest.approx(values, rel=0, abs=1e-9)
     assert toy.calls == calls
     (out / "tiny/x4/toy/b.png").unlink()
     carry_out(wanted)

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.threads import VARIABLES
-from srbench.benchmark.speed import machine
+from srbench.benchmark.speed import backend_audit, machine, timing
 from srbench.benchmark.speed.backend_audit import ways
 from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.benchmark.speed.timing import MIB, graph_memory, peak_memory_mib
 from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
 from srbench.models import load_model
@@ -156,6 +157,66 @@ def test_the_audit_finds_what_an_optimisation_changes(register: Register, srbenc
     assert exact["largest"] < 1e-6 and exact["levels"] <= 1 and abs(exact["delta_db"]) < 1e-3
     assert srbench("speed", *words, "--backend", "broken") == 1
     assert "net broken fp32: RuntimeError: no kernel" in srbench.err
+
+
+def test_an_interrupted_audit_prints_what_it_has(
+    register: Register, srbench: Srbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it says beforehand what takes long."""
+    register("models", "net", ModelSpec("net", (2,), lambda scale, device: Net()))
+    asked: list[tuple[str, str]] = [("channels-last", "fp32"), ("eager", "bf16")]
+    monkeypatch.setattr("srbench.benchmark.speed.backend_audit.ways", lambda *_: asked)
+    real = backend_audit.prepare
+
+    def prepared(*words: Any, **options: Any) -> Any:
+        if options.get("precision") == "bf16":
+            raise KeyboardInterrupt
+        return real(*words, **options)
+
+    monkeypatch.setattr(backend_audit, "prepare", prepared)
+    words = ["net", "--audit", "--scale", 2, "--sizes", "20x10", "--budget", 0]
+    assert srbench("speed", *words) == 130
+    assert "channels-last" in srbench.out and "bf16" not in srbench.out
+    assert "net eager bf16: building" in srbench.err
+
+
+def test_rounds_of_an_audit_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srbench.benchmark.speed.versus.seconds", lambda *_: 1.0)
+    both = [Inference(Net(), CPU), Inference(Net(), CPU)]
+    assert len(take_turns(both, (8, 6), budget_s=6.0, patience=1)) == FEWEST_ROUNDS
+    assert len(take_turns(both, (8, 6), budget_s=6.0)) == MIN_ROUNDS
+
+
+UNSTEADY: dict[str, dict[str, Any]] = {
+    "spread 34%": {"spread": 0.34},
+    "3 repeats": {"repeats": 3},
+    "1 repeat": {"repeats": 1},
+    "other work on 1.2 processors": {"other_work": 1.2},
+    "clock moved by 20%": {"clock_moved": 0.2},
+    "throttled": {"throttled": True},
+}
+
+
+@pytest.mark.parametrize("why", UNSTEADY)
+def test_nothing_is_concluded_from_unsteady_timings(srbench: Srbench, tmp_path: Path, why: str) -> None:
+    folder = timed_and_scored(tmp_path)
+    assert doubts(made_speed("fine", repeats=20, spread=0.02, other_work=0.1, clock_moved=0.01)) == []
+    write_speeds(folder, "", [made_speed("fine", 40.0, **UNSTEADY[why])])
+    assert srbench("choose", folder, "--max-ms", 50) == 0
+    assert re.search(rf"fine .*ms not steady: {why}", srbench.out) and "budget: quick," in srbench.out
+    assert srbench("report", folder, "--format", "md,plots", "--out", tmp_path / "report") == 0
+    told = (tmp_path / "report" / "report.md").read_text()
+    assert "~40.00" in told and f"~ not steady: fine 120×80 ({why}). Nothing follows" in told
+    assert srbench("check", folder, "--baseline", tmp_path / "b.json", "--update") == 0
+    write_speeds(folder, "", [made_speed("fine", 400.0, **UNSTEADY[why])])
+    assert srbench("check", folder, "--baseline", tmp_path / "b.json") == 0
+    assert f"which says nothing: {why}. Time it again" in srbench.out
+
+
+def test_what_is_slow_gets_fewer_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "seconds", lambda *_: 30.0)
+    (slow,) = timing.time_sizes(Inference(Net(), CPU), "net", [(8, 6)])
+    assert slow.row.repeats == 1 and doubts(slow.row)[0] == "1 repeat"
 
 
 def test_the_audit_tries_what_the_device_has() -> None:

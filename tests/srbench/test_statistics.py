@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
+from srbench.results import student as own_student
 from srbench.results.statistics import _mean_interval, mean_interval
 
 SCORES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40)
@@ -57,3 +59,12 @@ def test_one_image_or_none_has_no_interval() -> None:
     assert math.isnan(mean_interval([28.0]).low)
     assert mean_interval([28.0]).mean == 28.0
     assert math.isnan(mean_interval([]).mean)
+
+
+def test_students_t_is_that_of_scipy() -> None:
+    for freedom in (1, 2, 4, 99, 9_999):
+        for p in (1e-9, 0.025, 0.5, 0.975):
+            assert own_student.ppf(p, freedom) == student.ppf(p, freedom)
+            assert own_student.isf(p, freedom) == student.isf(p, freedom)
+        for t in (-2.0, 0.0, 3.1, 40.0):
+            assert own_student.sf(t, freedom) == student.sf(t, freedom)

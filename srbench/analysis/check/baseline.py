@@ -20,7 +20,7 @@ from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.base.temporary import write_file
 from srbench.results.documents import refuse_unfit
-from srbench.results.records import Identity, Row, Run, RunKey
+from srbench.results.records import Identity, Row, Run, RunKey, SpeedRow
 from srbench.results.results import Results
 
 DIGITS = 6
@@ -97,7 +97,7 @@ class Baseline:
 
 def baseline_of(results: Results) -> Baseline:
     """The baseline that results make."""
-    timed = {SpeedKey(*(getattr(row, name) for name in SpeedKey._fields)): row.p50_ms for row in results.speeds}
+    timed = {speed_key(row): row.p50_ms for row in results.speeds}
     return Baseline({run.identity.key: run for run in results}, timed, machine(results) if timed else "")
 
 
@@ -107,6 +107,10 @@ def machine(results: Results) -> str:
     return ", ".join(
         f"{last[name]}{unit}" for name, unit in (("device_name", ""), ("threads", " threads")) if name in last
     )
+
+
+def speed_key(row: SpeedRow) -> SpeedKey:
+    return SpeedKey(*(getattr(row, name) for name in SpeedKey._fields))
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from srbench.analysis.check.baseline import Baseline, baseline_of
+from srbench.analysis.check.baseline import Baseline, baseline_of, speed_key
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import Row, Run, RunKey, refuse_differences
 from srbench.results.results import Results
 from srbench.results.summary import heading
@@ -109,11 +110,14 @@ def _slower(results: Results, baseline: Baseline, tolerances: Tolerances) -> Ite
     now = baseline_of(results)
     if now.machine != baseline.machine:
         return
+    unsteady = {speed_key(row): doubts(row) for row in results.speeds}
     for key, was in baseline.speeds.items():
         ms = now.speeds.get(key, 0.0)
         if ms > was * (1.0 + tolerances.speed):
             where = f"{key.width}x{key.height}, batch {key.batch}, {key.device} {key.precision} {key.backend}"
             detail = f"slower, {was:.2f} -> {ms:.2f} ms (+{ms / was - 1:.0%}, tolerance {tolerances.speed:.0%})"
+            if why := unsteady[key]:
+                detail = f"{ms:.2f} ms where it was {was:.2f}, which says nothing: {', '.join(why)}. Time it again"
             yield Finding("slower", RunKey("speed", key.scale, key.model), where, detail=detail)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import RATINGS, Question, Study, read_study
 from srbench.base.errors import InputError
+from srbench.results import student
 from srbench.results.records import StudyRow
 
 ELO = 400.0 / math.log(10.0)

@@ -5,7 +5,7 @@ The reference is always the model as it is: eager, fp32, on the same device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,20 +76,31 @@ def variants(device: torch.device, backend: str = "", precision: str = "fp32") -
 
 
 def audit_backends(
-    spec: ModelSpec, scale: int, device: torch.device, found: Iterable[Variant], size: Size, *, budget_s: float = 2.0
+    spec: ModelSpec,
+    scale: int,
+    device: torch.device,
+    found: Iterable[Variant],
+    size: Size,
+    *,
+    budget_s: float = 2.0,
+    begin: Callable[[str], None] = lambda what: None,
 ) -> Iterator[Audit | tuple[Variant, SrbenchError]]:
     """Each way beside the reference, or the error that kept it from running.
 
-    Raises `JobError` where the reference itself fails.
+    The rounds of a way take `budget_s`, or three of them where that is longer; before them come building the model,
+    which may compile it, and the images. `begin` is told what is about to be done. Raises `JobError` where the
+    reference itself fails.
     """
+    begin(f"{spec.name}: eager fp32, the reference, on {IMAGES} images")
     reference = prepare(spec, scale, device, tile="none")
     samples = [open_samples(scale, "matlab")[index] for index in range(IMAGES)]
     expected = [_outcome(reference, sample, scale) for sample in samples]
     for backend, precision in found:
+        begin(f"{spec.name} {backend} {precision}: building, {IMAGES} images, then {budget_s:g} s of rounds")
         try:
             inference = prepare(spec, scale, device, precision=precision, backend=backend, tile="none")
             made = [_outcome(inference, sample, scale) for sample in samples]
-            rounds = take_turns([reference, inference], size, budget_s=budget_s)
+            rounds = take_turns([reference, inference], size, budget_s=budget_s, patience=1)
         except SrbenchError as error:
             yield (backend, precision), error
             continue

@@ -50,10 +50,9 @@ def notes(device: torch.device, before: State, after: State) -> list[str]:
     found = []
     if before.clock_mhz and after.clock_mhz:
         found.append(f"clock {before.clock_mhz:.0f} MHz before, {after.clock_mhz:.0f} MHz after")
-    if device.type == "cuda" and after.throttled:
-        found.append(f"GPU throttled (NVML reasons {after.throttled:#x})")
-    if device.type == "cpu" and after.throttled > before.throttled:
-        found.append(f"CPU throttled {after.throttled - before.throttled} times")
+    if was_throttled(device, before, after):
+        gpu = f"GPU throttled (NVML reasons {after.throttled:#x})"
+        found.append(gpu if device.type == "cuda" else f"CPU throttled {after.throttled - before.throttled} times")
     others = other_work(before, after)
     if others is not None and others > MUCH:
         told = f"other work took {others:.1f} of {os.cpu_count() or 1} processors meanwhile"
@@ -67,6 +66,17 @@ def other_work(before: State, after: State) -> float | None:
     if before.busy_s is None or after.busy_s is None or elapsed <= 0:
         return None
     return max(0.0, (after.busy_s - before.busy_s) - (after.own_s - before.own_s)) / elapsed
+
+
+def clock_moved(before: State, after: State) -> float | None:
+    """By what part of it the clock changed between two moments; None where the system does not tell."""
+    if not before.clock_mhz or not after.clock_mhz:
+        return None
+    return abs(after.clock_mhz / before.clock_mhz - 1.0)
+
+
+def was_throttled(device: torch.device, before: State, after: State) -> bool:
+    return bool(after.throttled) if device.type == "cuda" else after.throttled > before.throttled
 
 
 def joules(before: State, after: State) -> float | None:

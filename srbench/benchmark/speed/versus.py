@@ -49,19 +49,19 @@ class Ratio:
 
 
 def take_turns(
-    inferences: Sequence[Inference], size: Size, *, batch: int = 1, budget_s: float = 2.0
+    inferences: Sequence[Inference], size: Size, *, batch: int = 1, budget_s: float = 2.0, patience: int = PATIENCE
 ) -> list[list[float]]:
     """Seconds of each inference in each round, rounds first: all of them once a round, in an order drawn anew.
 
     At least 10 rounds and at most 200, until the budget for all together is spent; what is so slow that 10 would take
-    ten times the budget gets 3. Raises `JobError` where one fails.
+    `patience` times the budget gets fewer, at least 3. Raises `JobError` where one fails.
     """
     inputs = [noise(batch, size, inference.device) for inference in inferences]
     for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
         _seconds(inference, x)
     rounds: list[list[float]] = []
     order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
-    while not _enough(len(rounds), spent, budget_s):
+    while not _enough(len(rounds), spent, budget_s, patience):
         draw.shuffle(order)
         taken = {place: _seconds(inferences[place], inputs[place]) for place in order}
         rounds.append([taken[place] for place in range(len(inferences))])
@@ -69,9 +69,9 @@ def take_turns(
     return rounds
 
 
-def _enough(rounds: int, spent: float, budget_s: float) -> bool:
+def _enough(rounds: int, spent: float, budget_s: float, patience: int) -> bool:
     if rounds < MIN_ROUNDS:
-        return rounds >= FEWEST_ROUNDS and spent >= PATIENCE * budget_s
+        return rounds >= FEWEST_ROUNDS and spent >= patience * budget_s
     return rounds >= MAX_ROUNDS or spent >= budget_s
 
 

@@ -1,0 +1,48 @@
+"""When a timing should not be believed: what tables mark, and what comparing commands conclude nothing from.
+
+pyperf warns of the same: a wide spread, few repeats, other work on the machine, a clock that changed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from srbench.benchmark.speed.machine import MUCH
+
+if TYPE_CHECKING:
+    from srbench.results.records import SpeedRow
+
+WIDE = 0.1
+"""Of the median, between the quartiles of the repeats: pyperf's limit for the standard deviation is the same tenth."""
+
+FEW_REPEATS = 5
+CLOCK = 0.05
+"""By how much of it a clock may move; a timing moves as much."""
+
+MARK = "~"
+
+
+def doubts(row: SpeedRow) -> list[str]:
+    """Why a timing is not steady, in words; nothing of one that is, or of which an earlier srbench kept no more."""
+    found = []
+    if row.spread is not None and row.spread > WIDE:
+        found.append(f"spread {row.spread:.0%}")
+    if 0 < row.repeats < FEW_REPEATS:
+        found.append("1 repeat" if row.repeats == 1 else f"{row.repeats} repeats")
+    if row.other_work is not None and row.other_work > MUCH:
+        found.append(f"other work on {row.other_work:.1f} processors")
+    if row.clock_moved is not None and row.clock_moved > CLOCK:
+        found.append(f"clock moved by {row.clock_moved:.0%}")
+    if row.throttled:
+        found.append("throttled")
+    return found
+
+
+def unsteady_note(rows: Iterable[SpeedRow]) -> str:
+    """On those of some timings that are not steady, with the reasons; empty where all are."""
+    found = {f"{row.model} {row.width}×{row.height}": doubts(row) for row in rows if doubts(row)}
+    if not found:
+        return ""
+    told = "; ".join(f"{which} ({', '.join(why)})" for which, why in found.items())
+    return f"{MARK} not steady: {told}. Nothing follows from these: time them again on an idle machine."
