@@ -175,6 +175,10 @@ def test_command_says_it_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "good is better than poor" in out and "not distinguishable" in out
     assert "Set5 ×4, PSNR-Y: 1. good 28." in out and "2= poor" in out and "2= same" in out
+    assert "fewer than 30 images" not in out
+    few = Results(tuple(made_run(name, {"psnr_y": (BASE[:12] + gain).tolist()}) for name, gain in (("a", 0), ("b", 1))))
+    assert main(["compare", str(saved(tmp_path / "few", few))]) == 0
+    assert "Set5: fewer than 30 images do not show a tail" in capsys.readouterr().out
     assert main(["compare", str(folder), "--models", "good"]) == 2
 
 
