@@ -107,9 +107,10 @@ def upscale_folder(
         error = outcome.exception()
         if error is not None and not isinstance(error, (SrbenchError, OSError)):
             raise error
+        told = f"{error.filename or path}: {error.strerror}" if isinstance(error, OSError) else str(error or "")
         if error is not None:
-            failed.append((path, str(error)))
-        done(path, str(error or ""))
+            failed.append((path, told))
+        done(path, told)
 
     with ThreadPoolExecutor(1) as writer:
         writing: list[tuple[Path, Future[None]]] = []
