@@ -14,7 +14,7 @@ import torch
 
 from reference_models.recipes import Recipe
 from srbench.base.errors import InputError
-from srbench.images.files import atomic_file
+from srbench.base.temporary import atomic_file
 
 if TYPE_CHECKING:
     from reference_models.validation import Validation
@@ -45,10 +45,12 @@ class Clock:
     """Sum and number of the losses since the last validation."""
 
     def add(self, loss: float, count: int) -> None:
+        """Add the sum of the losses of `count` steps."""
         self.loss, self.losses = self.loss + loss, self.losses + count
 
     @property
     def mean_loss(self) -> float:
+        """Of the steps since the last validation; 0 where there was none."""
         return self.loss / self.losses if self.losses else 0.0
 
     def observe(self, scores: Mapping[str, float], validation: Validation) -> bool:
@@ -86,6 +88,7 @@ class Clock:
         return min(done, 1.0)
 
     def goes_on(self, recipe: Recipe) -> bool:
+        """Whether there is time left, and patience."""
         return self.progress(recipe) < 1.0 and not (recipe.patience and self.waited >= recipe.patience)
 
     def is_due(self, recipe: Recipe) -> bool:

@@ -37,6 +37,7 @@ class About:
         return " and ".join(filter(None, (low, high)))
 
     def holds(self, value: Number) -> bool:
+        """Whether a number is finite and in the range."""
         if not math.isfinite(value):
             return False
         enough = self.low is None or (value > self.low if self.above else value >= self.low)

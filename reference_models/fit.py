@@ -23,17 +23,9 @@ if TYPE_CHECKING:
 
 
 def fit(
-    recipe: Recipe,
-    pool: Pool,
-    validation: Validation,
-    out: Path,
-    fabric: Fabric,
-    watch: Watch,
-    *,
-    resume: bool = False,
-    keep: int = 1,
-    deadline: float = math.inf,
-) -> Clock:
+    recipe: Recipe, pool: Pool, validation: Validation, out: Path, fabric: Fabric, watch: Watch, *,
+    resume: bool = False, keep: int = 1, deadline: float = math.inf,
+) -> Clock:  # fmt: skip
     """Train, and leave `best.safetensors`, `last.safetensors` and `last.ckpt` in the folder `out`.
 
     Without validation samples the last weights are the best; with `keep` above 1 the weights of so many best

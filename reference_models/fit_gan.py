@@ -28,17 +28,9 @@ if TYPE_CHECKING:
 
 
 def fit_gan(
-    recipe: GanRecipe,
-    pool: Pool,
-    validation: Validation,
-    out: Path,
-    fabric: Fabric,
-    watch: Watch,
-    *,
-    resume: bool = False,
-    keep: int = 1,
-    deadline: float = math.inf,
-) -> Clock:
+    recipe: GanRecipe, pool: Pool, validation: Validation, out: Path, fabric: Fabric, watch: Watch, *,
+    resume: bool = False, keep: int = 1, deadline: float = math.inf,
+) -> Clock:  # fmt: skip
     """Train a generator against a discriminator; files, errors and arguments are those of `fit`.
 
     The generator minimises perceptual + pixel + adversarial loss, each with its weight (ESRGAN, equation 3). Its best

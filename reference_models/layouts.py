@@ -20,6 +20,7 @@ from reference_models.architectures.srresnet import SRResNet
 State = dict[str, Tensor]
 EPS = 1e-5
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and deviation of RGB in [0, 1] over ImageNet, by which torchvision's networks are fed."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Layout:
     first_block   the number that the first block has
     eps           the epsilon of the norms outside the upsampling
     normalised    the input is normalised by ImageNet's statistics
-    returns       what tanh leads to: nothing, `unit` (halved into [0, 1]), or `imagenet` (normalised as the input)
+    tanh          what becomes of the output after tanh: `unit` (halved into [0, 1]), or `imagenet` (normalised as the
+                  input); empty where there is no tanh
     """
 
     name: str

@@ -14,7 +14,7 @@ import click
 import torch
 from torch import nn
 
-from reference_models.parts import rated
+from reference_models.parts import parameter_groups
 from reference_models.recipes import Recipe
 from reference_models.soap import Soap
 
@@ -47,7 +47,7 @@ def optimiser_for(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
     `rates` are those of the generator: a discriminator's tensors have other names.
     """
-    groups, betas = rated(network, recipe), (recipe.beta1, recipe.beta2)
+    groups, betas = parameter_groups(network, recipe), (recipe.beta1, recipe.beta2)
     if recipe.optimiser == "soap":
         return Soap(groups, lr=recipe.lr, betas=betas)
     if recipe.optimiser == "sgd":

@@ -76,6 +76,7 @@ def srcnn(tensors: Mapping[str, Tensor], scale: int | None) -> tuple[nn.Module, 
 
 
 def rrdbnet(tensors: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]] | None:
+    """In any of the three spellings; its blocks, features and scale show in the tensors."""
     renamed = {ours: tensors[theirs] for theirs, ours in to_basicsr(list(tensors)).items()}
     blocks = _numbers(renamed, r"body\.(\d+)\.rdb1\.conv1\.weight")
     first = renamed.get("conv_first.weight")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 
 
-def settle(recipe: Recipe) -> None:
+def prepare_torch(recipe: Recipe) -> None:
     """Seed the initial weights; let matrix products use TF32 and cuDNN look for the fastest algorithm."""
     torch.manual_seed(recipe.seed)
     torch.set_float32_matmul_precision("high")
@@ -42,7 +42,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> float:
     return rate
 
 
-def rated(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """The parameter groups of an optimiser, one for each factor in `rates`. Raises `UsageError` for a name of none."""
     groups: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in ("", *recipe.rates)}
     names = [name for name, _ in network.named_parameters()]

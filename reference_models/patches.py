@@ -37,6 +37,7 @@ class Plane:
 
     @classmethod
     def of(cls, images: Sequence[Image], device: torch.device) -> Plane:
+        """Images uint8 `(h, w, 3)` or `(h, w)`, copied end to end onto a device."""
         flat = np.concatenate(
             [np.atleast_3d(image).reshape(-1, image.shape[2] if image.ndim == 3 else 1) for image in images]
         )
@@ -169,9 +170,11 @@ class Feed:
         return (given.pin_memory(), wanted.pin_memory()) if self.device.type == "cuda" else (given, wanted)
 
     def state_dict(self) -> dict[str, Any]:
+        """The random numbers behind the last batch that was taken, not behind those read ahead."""
         return {"generator": self._taken if self.ahead else self.generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on behind that batch; what was read ahead is dropped."""
         self._waiting.clear()
         self._taken = state["generator"]
         self.generator.set_state(self._taken)

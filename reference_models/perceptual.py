@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reference_models.layouts import IMAGENET
 from reference_models.weights import read_weights
 from srbench.base.assets import Asset, locate, weights_folder
 from srbench.base.errors import InputError, UnavailableError, UsageError
@@ -32,7 +33,6 @@ from srbench.base.registry import unknown
 STRIDE = 8
 """Shifts are drawn below it. It is the stride of the features in the middle of a trunk; the deepest have 16."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SRGAN_SCALE = 12.75
 """SRGAN divides VGG features by this, "to obtain VGG losses of a scale that is comparable to the MSE loss"."""
 
@@ -87,8 +87,9 @@ class PerceptualLoss(nn.Module):
         self.trunk = TRUNKS[name]
         self.features = _features(self.trunk).eval().requires_grad_(False)
         self.heads = _heads(self.trunk)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        mean, std = (torch.tensor(row).view(1, 3, 1, 1) for row in IMAGENET)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
 
     def forward(self, sr: Tensor, hr: Tensor, shift: tuple[int, int] | None = None) -> Tensor:
         """With a `shift`, row and column below `STRIDE`, of a crop that begins there; without, of the whole images.

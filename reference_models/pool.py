@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,8 +32,9 @@ from reference_models.patches import Plane, Pool
 from reference_models.sources import Pair, Source
 from srbench.base.assets import cache_folder
 from srbench.base.errors import InputError, SrbenchError
+from srbench.base.temporary import write_file
 from srbench.images.degrade import FILES, degrade, mod_crop
-from srbench.images.files import atomic_file, read_image, to_rgb
+from srbench.images.files import read_image, to_rgb
 from srbench.images.resize import imresize
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ Kind = Literal["rgb", "luma", "bicubic"]
 
 
 @dataclass(frozen=True)
-class Item:
+class PoolItem:
     """One image of a pool. `width` and `height` are those of HR in it: resized by `zoom`, cropped to the scale."""
 
     hr: str
@@ -66,38 +68,39 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PoolLayout:
     """Which images lie in a pool, in which order, and what is made of them."""
 
-    items: tuple[Item, ...]
+    items: tuple[PoolItem, ...]
     scale: int
     degradation: str
     kind: Kind
 
     @property
     def ratio(self) -> int:
+        """The size of what is wanted over what is given."""
         return self.scale if self.kind == "rgb" else 1
 
     @property
     def channels(self) -> int:
+        """1 for Y, 3 for RGB."""
         return 1 if self.kind == "luma" else 3
 
     @cached_property
     def wanted_sizes(self) -> list[tuple[int, int]]:
+        """Width and height of what the network should answer, an image each."""
         return [(item.width, item.height) for item in self.items]
 
     @cached_property
     def given_sizes(self) -> list[tuple[int, int]]:
+        """Width and height of what it is given."""
         return [(width // self.ratio, height // self.ratio) for width, height in self.wanted_sizes]
 
     @cached_property
     def starts(self) -> tuple[list[int], list[int]]:
         """Where each image begins among the pixels given, and among those wanted."""
-        first, second = (
-            np.concatenate(([0], np.cumsum([w * h for w, h in sizes], dtype=np.int64)[:-1])).tolist()
-            for sizes in (self.given_sizes, self.wanted_sizes)
-        )
-        return first, second
+        given, wanted = ([w * h for w, h in sizes] for sizes in (self.given_sizes, self.wanted_sizes))
+        return list(accumulate([0, *given[:-1]])), list(accumulate([0, *wanted[:-1]]))
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -107,6 +110,7 @@ class Layout:
 
     @property
     def bytes(self) -> int:
+        """What both arrays take together."""
         return sum(self.pixels) * self.channels
 
     @cached_property
@@ -129,15 +133,14 @@ class Taken:
 
     def line(self, patch: int, ratio: int) -> str:
         """`BSD400: 399 images, 61.5 MP, 6,684 patches of 24x24`; patches side by side, at the network's input."""
-        patches = self.pixels // (patch * ratio) ** 2
+        patches = f"{self.pixels // (patch * ratio) ** 2:,} patches of {patch}x{patch}"
         small = f", {self.too_small} too small for a patch" if self.too_small else ""
         remark = f"; {self.remark}" if self.remark else ""
-        words = f"{self.images} images, {self.pixels / 1e6:.3g} MP, {patches:,} patches of {patch}x{patch}"
-        return f"{self.name}: {words}{small}{remark}"
+        return f"{self.name}: {self.images} images, {self.pixels / 1e6:.3g} MP, {patches}{small}{remark}"
 
 
 @dataclass(frozen=True)
-class Request:
+class PoolRequest:
     """What a recipe asks of the pool."""
 
     scale: int
@@ -153,22 +156,20 @@ class Request:
     tell: Callable[[str], None] = field(default=lambda line: click.echo(line, err=True))
 
 
-def open_pool(sources: Sequence[Source], request: Request, device: torch.device) -> Pool:
+def open_pool(sources: Sequence[Source], request: PoolRequest, device: torch.device) -> Pool:
     """The pool over some sources: on the device where its pixels fit, else in memory or mapped, see `Feed`.
 
     Images smaller than a patch are left out. Raises `InputError` where none is left.
     """
     layout, taken = _laid_out(sources, request)
-    ratio = layout.ratio
     for part in taken:
-        request.tell(part.line(request.patch, ratio))
-    given, wanted = _arrays(layout, request)
-    planes = []
-    for array, sizes in ((given, layout.given_sizes), (wanted, layout.wanted_sizes)):
-        pixels = torch.from_numpy(array)
-        planes.append(Plane.over(pixels.to(device) if fits(layout.bytes, device) else pixels, sizes))
+        request.tell(part.line(request.patch, layout.ratio))
+    place = device if fits(layout.bytes, device) else "cpu"
+    sizes = layout.given_sizes, layout.wanted_sizes
+    arrays = (torch.from_numpy(array).to(place) for array in _arrays(layout, request))
+    given, wanted = map(Plane.over, arrays, sizes)
     counts = {part.name: part.images for part in taken}
-    return Pool(planes[0], planes[1], ratio, counts, layout.key, request.flips, request.turns)
+    return Pool(given, wanted, layout.ratio, counts, layout.key, request.flips, request.turns)
 
 
 def fits(size: int, device: torch.device) -> bool:
@@ -178,9 +179,9 @@ def fits(size: int, device: torch.device) -> bool:
     return size < torch.cuda.mem_get_info(device)[0] / 2
 
 
-def _laid_out(sources: Sequence[Source], request: Request) -> tuple[Layout, list[Taken]]:
+def _laid_out(sources: Sequence[Source], request: PoolRequest) -> tuple[PoolLayout, list[Taken]]:
     smallest = request.patch * (request.scale if request.kind == "rgb" else 1)
-    items: list[Item] = []
+    items: list[PoolItem] = []
     taken = []
     for source in sources:
         found = [item for pair in source.pairs for item in _items(pair, request)]
@@ -190,19 +191,19 @@ def _laid_out(sources: Sequence[Source], request: Request) -> tuple[Layout, list
         items += large
     if not items:
         raise InputError(f"no training image is as large as a patch, {smallest} pixels; use --set patch=…")
-    return Layout(tuple(items), request.scale, request.degradation, request.kind), taken
+    return PoolLayout(tuple(items), request.scale, request.degradation, request.kind), taken
 
 
-def _items(pair: Pair, request: Request) -> Iterator[Item]:
+def _items(pair: Pair, request: PoolRequest) -> Iterator[PoolItem]:
     for zoom in request.zooms:
         width, height = (int(np.ceil(side * zoom)) for side in (pair.digest.width, pair.digest.height))
         digest = pair.digest.sha256 + (pair.lr_digest.sha256 if pair.lr_digest else "")
         lr = str(pair.lr.absolute()) if pair.lr else ""
         scale = request.scale
-        yield Item(str(pair.hr.absolute()), lr, digest, width - width % scale, height - height % scale, zoom)
+        yield PoolItem(str(pair.hr.absolute()), lr, digest, width - width % scale, height - height % scale, zoom)
 
 
-def _arrays(layout: Layout, request: Request) -> tuple[Bytes, Bytes]:
+def _arrays(layout: PoolLayout, request: PoolRequest) -> tuple[Bytes, Bytes]:
     cache = Cache(layout, request.cache or cache_folder() / "training")
     if request.prepare or cache.is_complete or layout.bytes > IN_MEMORY:
         cache.complete(request.tell)
@@ -213,7 +214,7 @@ def _arrays(layout: Layout, request: Request) -> tuple[Bytes, Bytes]:
     return given, wanted
 
 
-def fill(layout: Layout, index: int, given: Bytes, wanted: Bytes) -> None:
+def fill(layout: PoolLayout, index: int, given: Bytes, wanted: Bytes) -> None:
     """Decode one image into its place in both arrays. Raises `InputError` where it is no longer what it was."""
     item = layout.items[index]
     lr, hr = _pair(item, layout)
@@ -225,7 +226,7 @@ def fill(layout: Layout, index: int, given: Bytes, wanted: Bytes) -> None:
         array[start : start + width * height] = np.atleast_3d(image).reshape(width * height, -1)
 
 
-def _pair(item: Item, layout: Layout) -> tuple[Image, Image]:
+def _pair(item: PoolItem, layout: PoolLayout) -> tuple[Image, Image]:
     hr = to_rgb(read_image(item.hr))
     if item.zoom != 1.0:
         planes = torch.from_numpy(hr.transpose(2, 0, 1).astype(np.float64))
@@ -241,20 +242,20 @@ def _pair(item: Item, layout: Layout) -> tuple[Image, Image]:
 class Cache:
     """A layout's pixels in a folder: `given.u8`, `wanted.u8`, `layout.json`, and a byte for each image done."""
 
-    def __init__(self, layout: Layout, home: Path) -> None:
+    def __init__(self, layout: PoolLayout, home: Path) -> None:
         self.layout, self.folder = layout, home / layout.key[:32]
 
     @property
     def is_complete(self) -> bool:
+        """Whether every image has been decoded."""
         path = self.folder / "done.u8"
         return path.is_file() and bool(np.fromfile(path, np.uint8).all()) and path.stat().st_size > 0
 
     def mapped(self, mode: Literal["c", "r+"]) -> tuple[Bytes, Bytes]:
         """Both arrays; `c` is for reading: what were written into them would stay in this process."""
-        shapes = [(count, self.layout.channels) for count in self.layout.pixels]
         given, wanted = (
-            np.memmap(self.folder / f"{name}.u8", np.uint8, mode, shape=shape)
-            for name, shape in zip(("given", "wanted"), shapes, strict=True)
+            np.memmap(self.folder / f"{name}.u8", np.uint8, mode, shape=(count, self.layout.channels))
+            for name, count in zip(("given", "wanted"), self.layout.pixels, strict=True)
         )
         return given, wanted
 
@@ -278,8 +279,8 @@ class Cache:
 
     def _begin(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        files = {"given": self.layout.pixels[0], "wanted": self.layout.pixels[1]}
-        sizes = {self.folder / f"{name}.u8": count * self.layout.channels for name, count in files.items()}
+        counts = zip(("given", "wanted"), self.layout.pixels, strict=True)
+        sizes = {self.folder / f"{name}.u8": count * self.layout.channels for name, count in counts}
         sizes[self.folder / "done.u8"] = len(self.layout.items)
         if all(path.is_file() and path.stat().st_size == size for path, size in sizes.items()):
             return
@@ -289,8 +290,7 @@ class Cache:
                 f"{self.folder.parent}: {free / 2**30:.1f} GiB free, the decoded images take "
                 f"{self.layout.bytes / 2**30:.1f}. Give a folder with more room: --cache DIR"
             )
-        with atomic_file(self.folder / "layout.json") as file:
-            file.write(json.dumps(asdict(self.layout)).encode())
+        write_file(self.folder / "layout.json", json.dumps(asdict(self.layout)))
         for path, size in sizes.items():
             with path.open("wb") as file:
                 if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill whoever writes the map
@@ -298,16 +298,16 @@ class Cache:
                 file.truncate(size)
 
     def missing(self) -> list[int]:
+        """The numbers of the images that are still to be decoded."""
         return np.flatnonzero(np.fromfile(self.folder / "done.u8", np.uint8) == 0).tolist()
 
     def work(self, worker: int, of: int) -> None:
         """Decode every image that is missing and falls to this worker."""
         given, wanted = self.mapped("r+")
         done = np.memmap(self.folder / "done.u8", np.uint8, "r+")
-        for index in self.missing():
-            if index % of == worker:
-                fill(self.layout, index, given, wanted)
-                done[index] = 1
+        for index in (index for index in self.missing() if index % of == worker):
+            fill(self.layout, index, given, wanted)
+            done[index] = 1
 
     def _work_in_processes(self, workers: int) -> None:
         line = [sys.executable, "-m", "reference_models.pool", str(self.folder)]
@@ -327,10 +327,11 @@ class Cache:
                 raise SrbenchError(f"the images could not be decoded: {complaint.strip().splitlines()[-1:]}")
 
 
-def read_layout(folder: Path) -> Layout:
+def read_layout(folder: Path) -> PoolLayout:
+    """The layout that a cache folder was begun with."""
     content = json.loads((folder / "layout.json").read_bytes())
-    items = tuple(Item(**item) for item in content.pop("items"))
-    return Layout(items, **content)
+    items = tuple(PoolItem(**item) for item in content.pop("items"))
+    return PoolLayout(items, **content)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -41,12 +41,15 @@ class Plateau:
     waited: int = 0
 
     def state_dict(self) -> dict[str, float]:
+        """All fields, for a checkpoint."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, float]) -> None:
+        """The fields as a checkpoint has them."""
         vars(self).update(state)
 
     def observe(self, psnr: float) -> None:
+        """Note a validation, in dB."""
         if psnr > self.best + 0.01:
             self.best, self.waited = psnr, 0
             return

@@ -23,7 +23,7 @@ from reference_models import signals
 from reference_models.average import Average
 from reference_models.checkpoint import SCORES, Clock, load_checkpoint, put_back, save_checkpoint, states_of
 from reference_models.machine import compiled
-from reference_models.parts import placed, settle
+from reference_models.parts import placed, prepare_torch
 from reference_models.patches import Feed, Pool
 from reference_models.recipes import Recipe
 from reference_models.schedules import Plateau, factor
@@ -95,6 +95,7 @@ class Session:
 
     @property
     def last(self) -> Path:
+        """The file from which the training goes on."""
         return self.out / "last.ckpt"
 
     @property
@@ -141,6 +142,7 @@ class Session:
             click.echo(f"before the first step: {told}", err=True)
 
     def goes_on(self) -> bool:
+        """Whether another step is to be made."""
         return self.clock.goes_on(self.recipe)
 
     def share(self) -> float:
@@ -160,7 +162,7 @@ class Session:
         self.clock.tick(seconds)
         self.watch.step(self.clock, losses, rate)
         if self.clock.is_due(self.recipe):
-            self._take_stock()
+            self._validate()
         elif stop or seconds - self._saved_at >= SAVE_EVERY:
             self._refuse_divergence()
             self._save(better=not self.validation.samples)
@@ -177,7 +179,7 @@ class Session:
         seconds, stop = torch.as_tensor(self.fabric.all_reduce(word, reduce_op="sum")).tolist()
         return seconds, int(stop)
 
-    def _take_stock(self) -> None:
+    def _validate(self) -> None:
         """Validate, note it on the clock, and keep what was reached."""
         self._refuse_divergence()
         scores = self.fabric.broadcast(self.validation(self.average, self.fabric.device))
@@ -259,7 +261,7 @@ def begin(
     deadline: float = math.inf,
 ) -> Session:  # fmt: skip
     """Seed, build and place the network, and what goes with it whatever the loop."""
-    settle(recipe)
+    prepare_torch(recipe)
     network, added = first_network(recipe)
     network = placed(network, recipe, fabric)
     mine = slice(fabric.global_rank, None, fabric.world_size)

@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from srbench.base.assets import Asset
+from srbench.base.assets import Asset, locate
 from srbench.models.measured import measured
-from srbench.models.spec import ModelSpec
+from srbench.models.spec import ModelSpec, weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,6 @@ def _shipped(
 def _spec(name: str, weights: Mapping[int, Asset], licence: str, citation: str, summary: str) -> ModelSpec:
     def build(scale: int, device: torch.device) -> Upscaler:
         from reference_models.weights import as_upscaler, load_network
-        from srbench.base.assets import locate
 
         return as_upscaler(load_network(locate(weights[scale]), device))
 
@@ -48,12 +47,10 @@ def _between(start: ModelSpec, end: ModelSpec, share: float) -> ModelSpec:
 
     def build(scale: int, device: torch.device) -> Upscaler:
         from reference_models.weights import as_upscaler, interpolated
-        from srbench.base.assets import locate
 
         return as_upscaler(interpolated(locate(start.weights[scale]), locate(end.weights[scale]), share).to(device))
 
     def digest(scale: int) -> str:
-        from srbench.models.spec import weights_digest
         from srbench.models.wrap import combined
 
         return combined([weights_digest(start, scale), weights_digest(end, scale), f"{share:g}"])

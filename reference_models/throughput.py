@@ -16,7 +16,7 @@ import torch
 
 from reference_models.losses import PIXEL
 from reference_models.machine import compiled, optimiser_for, with_precision
-from reference_models.parts import centre, placed, settle, step
+from reference_models.parts import centre, placed, prepare_torch, step
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.settings import find_recipe, override
 from reference_models.start import first_network
@@ -35,7 +35,7 @@ def seconds_a_step(recipe: Recipe, device: torch.device, steps: int = 5, warm: i
 
     Raises `torch.OutOfMemoryError` where the batch does not fit.
     """
-    settle(recipe)
+    prepare_torch(recipe)
     recipe = with_precision(recipe, device)
     fabric = make_fabric(device, 1, recipe.precision)
     network = placed(first_network(recipe)[0], recipe, fabric)

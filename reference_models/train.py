@@ -23,7 +23,7 @@ from reference_models.fit_gan import fit_gan
 from reference_models.machine import optimiser_for, with_precision
 from reference_models.patches import Pool
 from reference_models.perceptual import StagedLoss
-from reference_models.pool import Request, open_pool
+from reference_models.pool import PoolRequest, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.settings import check
 from reference_models.sources import Source, open_sources, split_off
@@ -66,8 +66,9 @@ class Data:
             train, val = split_off(train, self.val_split)
         return train, val
 
-    def request(self, recipe: Recipe, *, prepare: bool = False) -> Request:
-        return Request(
+    def request(self, recipe: Recipe, *, prepare: bool = False) -> PoolRequest:
+        """What the pool is asked for; `prepare` has it decoded into files whatever its size."""
+        return PoolRequest(
             recipe.scale, recipe.patch, recipe.kind, self.degradation, (1.0, *recipe.zooms), recipe.flips, recipe.turns,
             self.cache, prepare,
         )  # fmt: skip

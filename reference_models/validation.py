@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from srbench.datasets.sample import Sample
 from srbench.images.tensors import to_tensor
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
+from srbench.models.callables import evaluating
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
@@ -61,17 +61,6 @@ class Validation:
 
 
 @exact_arithmetic()
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, and the mode that was before behind it: batch norm counts what passes in the other."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
-
-
 @torch.inference_mode()
 def upscaled(network: nn.Module, sample: Sample) -> Image:
     """SR of one sample, uint8 `(h, w, 3)`; the network is put into evaluation mode and back."""

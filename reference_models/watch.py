@@ -1,21 +1,19 @@
-"""What is seen of a training: a progress bar or log lines, and TensorBoard where it is asked for."""
+"""What is seen of a training: how far it is, a picture of crops, and TensorBoard where it is asked for."""
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import click
 import numpy as np
 
 from reference_models.validation import upscaled
 from srbench.base.errors import UnavailableError
 from srbench.base.packages import install_hint
+from srbench.base.progress import Bar
 from srbench.images.files import to_rgb, write_image
 
 if TYPE_CHECKING:
@@ -52,62 +50,30 @@ class Silent:
         return
 
 
-class Lines(Silent):
-    """A line for each validation, and one every `seconds` between; for logs."""
-
-    def __init__(self, seconds: float = 30.0) -> None:
-        self.seconds = seconds
-        self._told: tuple[float, int] | None = None
-
-    def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
-        now = time.perf_counter()
-        then, before = self._told = self._told or (now, clock.step)  # a resumed training does not begin at step 0
-        if now - then >= self.seconds:
-            speed = (clock.step - before) / (now - then)
-            click.echo(
-                f"step {clock.step}  {clock.seconds:.0f} s  {speed:.2f} it/s  {_text(losses)}  rate {rate:.2e}",
-                err=True,
-            )
-            self._told = (now, clock.step)
-
-    def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        click.echo(_validated(clock), err=True)
-
-
-class Bar(Silent):
-    """A progress bar with steps a second and the losses, from the first step on; validations stand above it."""
-
-    every = 0.5
-    """Seconds between two looks at the losses."""
+class Told(Silent):
+    """How far it is, with steps a second and the losses: a bar on a terminal, a line a minute in a log. Each validation
+    has a line."""
 
     def __init__(self, recipe: Recipe) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         self.recipe = recipe
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
-        )
-        self.bar = Progress(*columns, console=Console(stderr=True))
-        self.task = self.bar.add_task(recipe.name, total=1.0, now="")
-        self._seen = -math.inf
-        self.bar.start()
+        self.bar = Bar(recipe.name, 1.0)
+        self._first: tuple[float, int] | None = None
 
     def step(self, clock: Clock, losses: Mapping[str, Tensor], rate: float) -> None:
-        if clock.seconds - self._seen >= self.every:
-            self._seen = clock.seconds
-            speed = clock.step / max(clock.seconds, 1e-9)
-            now = f"step {clock.step}  {speed:.2f} it/s  {_text(losses)}"
-            self.bar.update(self.task, completed=clock.progress(self.recipe), now=now)
+        if self._first is None:  # a resumed training does not begin at step 0
+            self._first = time.perf_counter(), clock.step
+            self.bar.begin_at(clock.progress(self.recipe))
+        if self.bar.due:
+            seconds, steps = time.perf_counter() - self._first[0], clock.step - self._first[1]
+            speed = f"{steps / seconds:.2f} it/s  " if steps else ""
+            now = f"step {clock.step}  {clock.seconds:.0f} s  {speed}{_text(losses)}  rate {rate:.2e}"
+            self.bar.to(clock.progress(self.recipe), now=now)
 
     def validated(self, clock: Clock, network: nn.Module, samples: Sequence[Sample]) -> None:
-        self.bar.console.print(_validated(clock), highlight=False)
+        self.bar.say(_validated(clock))
 
     def close(self) -> None:
-        self.bar.stop()
+        self.bar.close()
 
 
 class TensorBoard(Silent):
@@ -209,7 +175,7 @@ def refuse_missing_extra(tensorboard: bool) -> None:
 def watch_for(recipe: Recipe, out: Path, *, tensorboard: bool) -> Watch:
     """A bar on a terminal, else lines, and a PNG of crops; with TensorBoard where it is asked for."""
     watches: list[Watch] = [TensorBoard(out / "tensorboard")] if tensorboard else []
-    watches += [Bar(recipe) if sys.stderr.isatty() else Lines(), Crops(out / "validation.png")]
+    watches += [Told(recipe), Crops(out / "validation.png")]
     return Several(*watches)
 
 

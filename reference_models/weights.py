@@ -20,7 +20,7 @@ from reference_models.architectures.srcnn import SRCNN, BicubicUpscaler, LumaUps
 from reference_models.names import recognise
 from srbench.base.documents import Count, Scale, parse
 from srbench.base.errors import InputError, SrbenchError
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
 from srbench.models.loaders.checkpoint import Checkpoint
 from srbench.models.spec import ModelSpec
 
@@ -39,9 +39,7 @@ def save_weights(path: Path, state: State, metadata: Mapping[str, Any], *, half:
     """
     tensors = {name: _stored(tensor, half) for name, tensor in state.items()}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.write(_sorted(save(tensors, texts)))
+    write_file(path, _sorted(save(tensors, texts)))
 
 
 def _sorted(blob: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
 from srbench.results.summary import in_order, summarise
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def write(results: Results, out: Path) -> list[Path]:
         "speed": results.speed_frame()[list(SPEED)],
         "signatures": _signatures(results),
     }
-    return [_save(frame, out / f"{name}.csv") for name, frame in frames.items()]
+    texts = {name: frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
+    return [write_file(out / f"{name}.csv", text) for name, text in texts.items()]
 
 
 def _summary(results: Results) -> pd.DataFrame:
@@ -51,16 +52,9 @@ def _signatures(results: Results) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        (run.identity.dataset, run.identity.scale, run.identity.model, metric, run.signature(metric))
+        (*run.identity.key, metric, run.signature(metric))
         for run in in_order(results)
         for metric in run.metrics
         if run.values(metric)
     ]
     return pd.DataFrame(rows, columns=[*SUMMARY[:4], "signature"])
-
-
-def _save(frame: pd.DataFrame, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.write(frame.to_csv(index=False, lineterminator="\n").encode())
-    return path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Curve:
+class TrainingCurve:
     """How one model was trained: step, mean loss and validation PSNR of each validation."""
 
     model: str
@@ -30,17 +30,18 @@ class Curve:
 
     @property
     def validated(self) -> bool:
+        """Whether there is any validation score to show."""
         return any(map(math.isfinite, self.psnr))
 
 
-def curves_of(results: Results, scale: int) -> list[Curve]:
+def curves_of(results: Results, scale: int) -> list[TrainingCurve]:
     """The curves of the models at a scale whose weights are on this disk, are those of the results, and hold one."""
     weights = {run.identity.model: run.identity.weights for run in results if run.identity.scale == scale}
     found = (_curve(model, scale, sha256) for model, sha256 in weights.items() if sha256)
     return [curve for curve in found if curve is not None]
 
 
-def _curve(model: str, scale: int, sha256: str) -> Curve | None:
+def _curve(model: str, scale: int, sha256: str) -> TrainingCurve | None:
     try:
         path = locate(find_model(model).weights[scale])
     except (SrbenchError, KeyError):  # a report needs no weights: without them there is one figure less
@@ -48,7 +49,7 @@ def _curve(model: str, scale: int, sha256: str) -> Curve | None:
     return read_curve(path, model) if digest(path) == sha256 else None
 
 
-def read_curve(path: Path, model: str) -> Curve | None:
+def read_curve(path: Path, model: str) -> TrainingCurve | None:
     """The curve in a `.safetensors` file; None where there is none."""
     from safetensors import SafetensorError, safe_open
 
@@ -58,4 +59,4 @@ def read_curve(path: Path, model: str) -> Curve | None:
         steps, _, losses, psnr = zip(*rows, strict=True)
     except (SafetensorError, ValueError, TypeError):
         return None
-    return Curve(model, steps, losses, tuple(math.nan if value is None else value for value in psnr))
+    return TrainingCurve(model, steps, losses, tuple(math.nan if value is None else value for value in psnr))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from reports.curves import Curve, curves_of
+from reports.curves import TrainingCurve, curves_of
 from srbench.results.records import SpeedRow
 from srbench.results.results import Results
 from srbench.results.summary import Heading, Score, heading, in_order, summarise
@@ -62,9 +62,11 @@ class Palette:
         self._models = list(models)
 
     def colour(self, model: str) -> str:
+        """`#rrggbb`"""
         return COLOURS[self._place(model) % len(COLOURS)]
 
     def marker(self, model: str) -> str:
+        """matplotlib's letter for a shape."""
         return MARKERS[self._place(model) % len(MARKERS)]
 
     def _place(self, model: str) -> int:
@@ -190,7 +192,7 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
     yield Plot(f"latency-x{scale}", title, "A line a model, both axes logarithmic.", figure)
 
 
-def _training(curves: Sequence[Curve], scale: int, palette: Palette) -> Iterator[Plot]:
+def _training(curves: Sequence[TrainingCurve], scale: int, palette: Palette) -> Iterator[Plot]:
     """Mean loss, and validation PSNR where there was one, against the step."""
     if not curves:
         return
@@ -207,6 +209,7 @@ def _training(curves: Sequence[Curve], scale: int, palette: Palette) -> Iterator
 
 
 def by_dataset(scores: Iterable[Score]) -> list[tuple[str, list[Score]]]:
+    """The scores with finite means, in groups of one data set."""
     groups: dict[str, list[Score]] = {}
     for score in scores:
         if math.isfinite(score.mean):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import SrbenchError
+from srbench.base.temporary import atomic_file
 from srbench.base.text import as_file_name
-from srbench.images.files import atomic_file, read_image, to_rgb, write_image
+from srbench.images.files import read_image, to_rgb, write_image
+from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, sr_path
 from srbench.results.summary import in_order
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
-    from srbench.results.records import Run
+    from srbench.results.records import Run, Setting
     from srbench.results.results import Results
 
 FOLDER = "images"
@@ -35,7 +36,7 @@ WINDOW = 72
 
 
 @dataclass(frozen=True)
-class Picture:
+class GalleryImage:
     """One image of a data set. Paths are relative to the page; `crop` is the middle of the crop shown first, in pixels.
 
     `disagreement` is the standard deviation over models, averaged over that crop, in grey levels.
@@ -57,7 +58,7 @@ class Picture:
 class Gallery:
     """The pictures, and why there are none for a data set that has none."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[GalleryImage] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -67,9 +68,9 @@ def make_gallery(results: Results, out: Path) -> Gallery:
     A data set that is not here, or a run without saved images, is left out with the reason.
     """
     gallery = Gallery()
-    groups: dict[tuple[str, int], list[Run]] = {}
+    groups: dict[Setting, list[Run]] = {}
     for run in in_order(results):
-        groups.setdefault((run.identity.dataset, run.identity.scale), []).append(run)
+        groups.setdefault(run.identity.setting, []).append(run)
     for (name, scale), runs in groups.items():
         saved = [run for run in runs if _has_images(results, run)]
         if not saved:
@@ -87,23 +88,23 @@ def _has_images(results: Results, run: Run) -> bool:
     return folder is not None and any(sr_path(folder, run, row.image).is_file() for row in run.rows)
 
 
-def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[Picture]:
+def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[GalleryImage]:
     folder = results.folder
     assert folder is not None  # or there would be no saved images
     scored = {row.image for run in runs for row in run.rows}
     wanted = [index for index, image in enumerate(dataset.ids) if image in scored]
 
-    def make(index: int) -> Picture:
+    def make(index: int) -> GalleryImage:
         image = dataset.ids[index]
         paths = {run.identity.model: sr_path(folder, run, image) for run in runs}
         there = {model: path for model, path in paths.items() if path.is_file()}
         return _picture(runs[0], image, dataset[index].reference, there, out)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and encodes without holding the interpreter
+    with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes without holding the interpreter
         return list(pool.map(make, wanted))
 
 
-def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path) -> Picture:
+def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path) -> GalleryImage:
     identity = run.identity
     home = Path(FOLDER) / identity.dataset / f"x{identity.scale}"
     write_image(out / home / "HR" / f"{image}.png", hr)
@@ -112,7 +113,7 @@ def _picture(run: Run, image: str, hr: Image, paths: dict[str, Path], out: Path)
     for model, path in paths.items():
         _put(path, out / home / _folder(model) / f"{image}.png")
     crop, disagreement = most_disagreement([read_image(path) for path in paths.values()], hr)
-    return Picture(
+    return GalleryImage(
         dataset=identity.dataset,
         scale=identity.scale,
         image=image,
@@ -159,15 +160,12 @@ def most_disagreement(images: Iterable[Image], hr: Image) -> tuple[tuple[int, in
 
     A single image is compared with HR; images of other sizes than HR are left out.
     """
-    from scipy.ndimage import uniform_filter
-
     greys = [_grey(image) for image in images if image.shape[:2] == hr.shape[:2]]
     spread = np.std([*greys, _grey(hr)] if len(greys) < 2 else greys, axis=0)
     side = min(WINDOW, *spread.shape)
-    smooth = uniform_filter(spread, side, mode="constant")
-    inside = tuple(slice(side // 2, size - (side - 1) // 2) for size in spread.shape)
-    row, column = np.unravel_index(np.argmax(smooth[inside]), smooth[inside].shape)
-    return (int(column) + side // 2, int(row) + side // 2), float(smooth[inside][row, column])
+    rows, columns = largest_window(spread, side, side)
+    middle = columns.start + side // 2, rows.start + side // 2
+    return middle, float(spread[rows, columns].mean(dtype=np.float64))
 
 
 def _grey(image: Image) -> npt.NDArray[np.float32]:

@@ -17,7 +17,7 @@ from reports.figures import Palette, draw_all, reference_speeds
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import caption, notes, rank, signatures
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
 from srbench.results.summary import Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ def write(results: Results, out: Path) -> list[Path]:
         signatures=signatures(results, scores),
         has_pictures=bool(gallery.pictures),
     )
-    path = out / "report.html"
-    with atomic_file(path) as file:
-        file.write(text.encode())
-    return [path]
+    return [write_file(out / "report.html", text)]
 
 
 def _template() -> Template:
@@ -85,9 +82,7 @@ def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any
     ranks = rank(results, scores)
     for score in scores:
         yield {
-            "dataset": score.dataset,
-            "scale": score.scale,
-            "model": score.model,
+            **score.key._asdict(),
             "metric": score.metric,
             "mean": number(score.mean),
             "low": number(score.interval.low),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports import published
-from srbench.base.strict_json import dumps
-from srbench.images.files import atomic_file
+from srbench.base.documents import dumps
+from srbench.base.temporary import write_file
 from srbench.results.summary import heading, in_order, summarise
 
 if TYPE_CHECKING:
@@ -27,28 +27,24 @@ FORMAT = 1
 
 def write(results: Results, out: Path) -> list[Path]:
     """Write `results.json` into the folder `out`; raises `IncomparableError` for results that do not mix."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "results.json"
-    with atomic_file(path) as file:
-        file.write((dumps(document(results)) + "\n").encode())
-    return [path]
+    return [write_file(out / "results.json", dumps(document(results)) + "\n")]
 
 
 def document(results: Results) -> dict[str, Any]:
     """The means with their signatures, published numbers beside them, every image's scores, and the timings."""
     scores = summarise(results)
-    runs = {(run.identity.dataset, run.identity.scale, run.identity.model): run for run in in_order(results)}
+    runs = {run.identity.key: run for run in in_order(results)}
     return {
         "format": FORMAT,
-        "scores": [_mean(score, runs[score.dataset, score.scale, score.model]) for score in scores],
+        "scores": [_mean(score, runs[score.key]) for score in scores],
         "published": _published(results, scores),
         "images": [
-            {**_where(run), "image": row.image, "scores": dict(row.scores)}
+            {**run.identity.key._asdict(), "image": row.image, "scores": dict(row.scores)}
             for run in in_order(results)
             for row in run.rows
         ],
         "failures": [
-            {**_where(run), "image": row.image, "reason": row.error}
+            {**run.identity.key._asdict(), "image": row.image, "reason": row.error}
             for run in in_order(results)
             for row in run.failures
         ],
@@ -56,15 +52,11 @@ def document(results: Results) -> dict[str, Any]:
     }
 
 
-def _where(run: Run) -> dict[str, Any]:
-    return {"dataset": run.identity.dataset, "scale": run.identity.scale, "model": run.identity.model}
-
-
 def _mean(score: Score, run: Run) -> dict[str, Any]:
     """One mean; without a number, the reason stands beside null."""
     known = bool(score.interval.n)
     return {
-        **_where(run),
+        **run.identity.key._asdict(),
         "metric": score.metric,
         "mean": score.mean if known else None,
         "ci_low": score.interval.low if known else None,
@@ -82,9 +74,7 @@ def _mean(score: Score, run: Run) -> dict[str, Any]:
 def _published(results: Results, scores: Sequence[Score]) -> list[dict[str, Any]]:
     return [
         {
-            "dataset": pair.score.dataset,
-            "scale": pair.score.scale,
-            "model": pair.score.model,
+            **pair.score.key._asdict(),
             "metric": pair.score.metric,
             "value": pair.claim.value,
             "gap": pair.score.mean - pair.claim.value,

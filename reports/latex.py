@@ -1,4 +1,7 @@
-"""`report.tex`: each table as a booktabs `table`, best in bold, second best underlined, ready for `\\input`."""
+"""`report.tex`: each table as a booktabs `table`, best in bold, second best underlined, ready for `\\input`.
+
+A table wider than the line is made smaller. Intervals take more room than means, and have a table for each data set.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from typing import TYPE_CHECKING
 from reports import published
 from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
-from srbench.base.tex import escape
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
+from srbench.base.text import fitted
+from srbench.base.text import latex as escape
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -24,19 +28,16 @@ def write(
     results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
 ) -> list[Path]:
     """Write `report.tex` into the folder `out`; raises `IncomparableError` for results that do not mix."""
-    parts = ["% needs \\usepackage{booktabs}"]
-    for table in build(results, rows, columns, papers):
-        parts += [_scores(table), _intervals(table)]
+    parts = ["% needs \\usepackage{booktabs,graphicx}"]
+    parts += map(_scores, build(results, rows, columns, papers))
+    narrow = tuple(axis for axis in columns if axis != "dataset")
+    parts += map(_intervals, build(results, rows, narrow or columns))
     if beside := published.pairs(results, summarise(results)):
         caption = "Published numbers beside ours, under the convention of the source."
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
     if results.speeds:
         parts.append(_plain(*speed_table(results), f"Speed. {speed_note(results)}".strip(), "speed"))
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "report.tex"
-    with atomic_file(path) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
-    return [path]
+    return [write_file(out / "report.tex", "\n\n".join(parts) + "\n")]
 
 
 def _scores(table: Table) -> str:
@@ -53,7 +54,9 @@ def _intervals(table: Table) -> str:
     """The same table with an interval in each cell, where there is one."""
     rows = [[*labels, *(cell.interval or cell.text for cell in cells)] for labels, cells in table.rows]
     body = [_line(map(escape, row)) for row in rows]
-    caption = f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t or bootstrap-t, the wider)."
+    caption = (
+        f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t with one more image on that side)."
+    )
     columns = "l" * len(table.corner) + "r" * len(table.columns)
     return _table(columns, [*_header(table), r"\midrule", *body], escape(caption), f"{table.title} intervals")
 
@@ -92,10 +95,10 @@ def _table(columns: str, lines: Sequence[str], caption: str, title: str) -> str:
     label = "tab:srbench-" + re.sub(r"\W+", "-", title.replace("×", "x")).strip("-").lower()
     body = "\n".join(f"    {line}" for line in lines)
     return (
-        "\\begin{table}\n  \\centering\n"
+        "\\begin{table}\n  \\centering\n  \\setlength{\\belowcaptionskip}{6pt}\n"
         f"  \\caption{{{caption}}}\n  \\label{{{label}}}\n"
-        f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{body}\n    \\bottomrule\n  \\end{{tabular}}\n"
-        "\\end{table}"
+        + fitted(f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{body}\n    \\bottomrule\n  \\end{{tabular}}")
+        + "\n\\end{table}"
     )
 
 

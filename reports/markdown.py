@@ -1,4 +1,4 @@
-"""`report.md`: a table for each scale, its intervals, its signatures, and the timings."""
+"""`report.md`: a table for each scale, its intervals and signatures, crops where images were saved, and the timings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from reports import published
+from reports.crops import write_crops
 from reports.speed import speed_note, speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.base.temporary import write_file
 from srbench.base.text import markdown as escape
 from srbench.base.text import markdown_code
-from srbench.images.files import atomic_file
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 INTERVALS = (
-    f"{100 * LEVEL:.0f} % intervals of these means (Student's t or bootstrap-t over images, the wider on each side). "
+    f"{100 * LEVEL:.0f} % intervals of these means (Student's t over images with one more on that side). "
     "They say how far a mean depends on the choice of images; whether two models differ is a paired question, "
     "which `srbench compare` answers."
 )
@@ -34,23 +35,26 @@ BESIDE = (
     "Models of one name differ in data and losses too: a gap is between two trainings, not between two methods."
 )
 
+CROPS = (
+    "Of each data set the image over which the models are farthest apart, and of it the place where they differ most."
+)
+
 
 def write(
     results: Results, out: Path, *, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS, papers: bool = False
 ) -> list[Path]:
-    """Write `report.md` into the folder `out`; raises `IncomparableError` for results that do not mix."""
+    """Write `report.md` and its pictures into `out`; raises `IncomparableError` for results that do not mix."""
     parts = ["# Super-resolution scores"]
     for table in build(results, rows, columns, papers):
         parts += _scores(table)
     if beside := published.pairs(results, summarise(results)):
         parts += ["## Beside published numbers", _grid(published.HEADINGS, [pair.cells for pair in beside]), BESIDE]
+    pictures, shown = write_crops(results, out)
+    if shown:
+        parts += ["## Crops", CROPS, *shown]
     if results.speeds:
         parts += ["## Speed", _grid(*speed_table(results)), *filter(None, [speed_note(results)])]
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "report.md"
-    with atomic_file(path) as file:
-        file.write(("\n\n".join(parts) + "\n").encode())
-    return [path]
+    return [write_file(out / "report.md", "\n\n".join(parts) + "\n"), *pictures]
 
 
 def _scores(table: Table) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.figures import FAINT, INK, Plot, draw_all
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
 
 if TYPE_CHECKING:
     from srbench.results.results import Results
@@ -35,15 +35,12 @@ DPI = 160
 
 def write(results: Results, out: Path) -> list[Path]:
     """Write the figures into `out/plots`; raises `IncomparableError` for results that do not mix."""
-    paths = []
     with styled():
-        for plot in draw_all(results):
-            for suffix in ("svg", "png"):
-                paths.append(out / "plots" / f"{plot.name}.{suffix}")
-                paths[-1].parent.mkdir(parents=True, exist_ok=True)
-                with atomic_file(paths[-1]) as file:
-                    file.write(rendered(plot, suffix))
-    return paths
+        return [
+            write_file(out / "plots" / f"{plot.name}.{suffix}", rendered(plot, suffix))
+            for plot in draw_all(results)
+            for suffix in ("svg", "png")
+        ]
 
 
 @contextmanager

@@ -47,8 +47,7 @@ def pairs(results: Results, scores: Iterable[Score], path: Path = DATA) -> list[
         for score in scores
         if score.status == "scored"
         for claim in claims
-        if (claim.model, claim.dataset, claim.scale) == (score.model, score.dataset, score.scale)
-        and _same(claim.metric, score.metric, taken)
+        if (claim.dataset, claim.scale, claim.model) == score.key and _same(claim.metric, score.metric, taken)
     ]
 
 

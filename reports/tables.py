@@ -79,6 +79,7 @@ def build(
 
 
 def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise `UsageError` for an axis that is unknown, missing from the rows, or on both sides."""
     for axis in (*rows, *columns):
         if axis not in AXES:
             raise unknown("axis", axis, AXES)
@@ -112,13 +113,11 @@ def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
 
 def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[Score]]) -> set[Score]:
     """The scores that differ from the first of their group; of what raters said, those that print other."""
-    runs = {(run.identity.dataset, run.identity.scale, run.identity.model): run for run in results}
+    runs = {run.identity.key: run for run in results}
     found = {score for group in groups.values() for score in group[1:] if score.metric in STUDIED}
     for metric in _distinct(key[0] for key in groups):
         paired = {
-            key: [
-                (score, _in_one_order(runs[score.dataset, score.scale, score.model], score.metric)) for score in group
-            ]
+            key: [(score, _in_one_order(runs[score.key], score.metric)) for score in group]
             for key, group in groups.items()
             if key[0] == metric and metric not in STUDIED
         }
@@ -226,10 +225,8 @@ def _asked(results: Results, scores: Sequence[Score]) -> list[str]:
 
 
 def _runs_of(results: Results, scores: Iterable[Score]) -> list[Run]:
-    wanted = {(score.dataset, score.scale, score.model) for score in scores}
-    return [
-        run for run in in_order(results) if (run.identity.dataset, run.identity.scale, run.identity.model) in wanted
-    ]
+    wanted = {score.key for score in scores}
+    return [run for run in in_order(results) if run.identity.key in wanted]
 
 
 def _conventions(runs: Sequence[Run], metrics: Iterable[str]) -> list[str]:
@@ -258,10 +255,10 @@ def _listed(values: Iterable[str]) -> str:
 
 def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
     """Column and whole signature of every score: what `srbench verify` takes."""
-    runs = {(run.identity.dataset, run.identity.scale, run.identity.model): run for run in _runs_of(results, scores)}
+    runs = {run.identity.key: run for run in _runs_of(results, scores)}
     found: dict[str, list[str]] = {}
     for score in scores:
-        run = runs[score.dataset, score.scale, score.model]
+        run = runs[score.key]
         if score.interval.n and score.metric in run.metrics:
             column = f"{score.dataset} ×{score.scale} {heading(score.metric).label}"
             found.setdefault(column, []).append(run.signature(score.metric))

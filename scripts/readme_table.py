@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -45,7 +46,8 @@ PACKAGES = ("baselines", "reference_models")
 
 
 def table() -> str:
-    """Models in rows, data sets in columns, the three metrics in a cell; bold are the best and all that tie with it."""
+    """Models in rows, data sets in columns, in a cell PSNR and SSIM above LPIPS, so that narrow screens break nothing
+    apart; bold are the best and all that tie with it."""
     results = load_results(LEADERBOARD / "results")
     scores = [score for score in summarise(results) if score.scale == SCALE]
     ranks = rank(results, scores)
@@ -55,13 +57,20 @@ def table() -> str:
     claims = read_claims(PUBLISHED)
     lines = ["| ×4 | " + " | ".join(DATASETS) + " |", "|:--|" + "--:|" * len(DATASETS)]
     for model in models:
-        cells = [" / ".join(shown[dataset, metric, model] for metric in METRICS) for dataset in DATASETS]
+        cells = [_cell([shown[dataset, metric, model] for metric in METRICS]) for dataset in DATASETS]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
         if model in PAPERS:
             name, words = PAPERS[model]
-            cells = [" / ".join(_claimed(claims, dataset, metric, name) for metric in METRICS) for dataset in DATASETS]
+            cells = [_cell([_claimed(claims, dataset, metric, name) for metric in METRICS]) for dataset in DATASETS]
             lines.append(f"| *{words}* | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(texts: Sequence[str]) -> str:
+    """Numbers that are there, two in the first line; a dash where there are none."""
+    there = [text for text in texts if text]
+    lines = ["&nbsp;/&nbsp;".join(there[:2]), *there[2:]]
+    return "<br>".join(lines) if there else "–"
 
 
 def _shown(score: Score, best: bool) -> str:
@@ -70,10 +79,10 @@ def _shown(score: Score, best: bool) -> str:
 
 
 def _claimed(claims: list[Claim], dataset: str, metric: str, model: str) -> str:
-    """The number of a paper as it is printed there; a dash where it has none that is made as ours are."""
+    """The number of a paper as it is printed there; nothing where it has none that is made as ours are."""
     wanted = (dataset, metric, model, SCALE)
     found = [claim for claim in claims if (claim.dataset, claim.metric, claim.model, claim.scale) == wanted]
-    return f"*{found[0].text}*" if found else "–"
+    return f"*{found[0].text}*" if found else ""
 
 
 def measured(package: str) -> str:

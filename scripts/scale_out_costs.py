@@ -64,7 +64,7 @@ def measure(count: int, ranks: int, out: Path) -> None:
     with told("read the result", count):
         (found,) = load_results(out).runs
     assert [row.image for row in found.rows] == [row.image for row in rows]
-    with told("mean and bootstrap interval of one metric", count):
+    with told("mean and interval of one metric", count):
         mean_interval(found.values("psnr_y"))
     print(f"result {path.stat().st_size / count:.0f} bytes a row")  # noqa: T201
 

@@ -16,6 +16,8 @@ from srbench.base import registry
 from srbench.cli import main
 from srbench.images.files import write_image
 
+PROCESSES = 4
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -23,6 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Loops are compiled once for all tests and their processes, whose cache folders are their own."""
     if cache := getattr(config, "cache", None):  # not with -p no:cacheprovider
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.mkdir("numba")))
+    if "PYTEST_XDIST_WORKER" in os.environ:  # threads that wait for each other's processors cost more than they bring
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes share a run out: 0 is this one alone.
+
+    The default tests take a few, of 2 GB each. What was chosen, by a path, a name or a mark, runs here: to start a
+    process costs as much as a file of tests, and what is slow takes times.
+    """
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword
+    whole = not chosen and config.option.markexpr == "not slow"
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, PROCESSES) if whole and processors > 1 else 0
 
 
 BEYOND_INSTALLING = ("CUDA", "no processor to spare", "Linux's /proc")
@@ -73,12 +90,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What only a GPU can show is skipped without one; `SRBENCH_TEST_DEVICE=cpu` tries the tests themselves."""
-    import torch
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and os.environ.get("SRBENCH_TEST_DEVICE") != "cpu":
+        import torch
 
-    if torch.cuda.is_available() or os.environ.get("SRBENCH_TEST_DEVICE") == "cpu":
-        return
-    for item in items:
-        if item.get_closest_marker("gpu"):
+        for item in marked if not torch.cuda.is_available() else ():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 

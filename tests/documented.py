@@ -14,7 +14,7 @@ PROGRAMS = ("srbench", "python", "pytest", "pip", "ruff", "git", "setsid", "spli
 
 NOT_RUN = {
     r"CONTRIBUTING.md: .*": "made for a clone without an environment; .ci/run types the same lines",
-    r"README.md: python -m pip install .*": "installs into an environment of its own; .ci/run types it",
+    r"README.md: (git clone|python -m pip install) .*": "fills an environment; tests/test_newcomer.py types it",
     r"(?!docs/first-training).*: srbench train .*": "an hour of cores; tests/reference_models/test_train.py is small",
     r"docs/training-plan.md: .*": "needs a GPU or hours; tests/reference_models/test_gpu_slot.py runs all of it, small",
     r"docs/install.md: .*": "installs into an environment of its own; .ci/run types the README's line",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -71,3 +73,18 @@ def test_the_top_can_be_seen_at_a_glance() -> None:
     """Twelve rooms, and one documented import path (`srbench.torchmetrics`)."""
     entries = {path.name for path in (ROOT / "srbench").iterdir() if path.suffix in ("", ".py")} - {"__pycache__"}
     assert len(entries) <= 13
+
+
+def test_functions_and_files_can_be_seen_whole() -> None:
+    """What can be held in the head: functions up to 60 lines, files up to 350, half of the files up to 120."""
+    texts = {path: path.read_text(encoding="utf-8") for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    lengths = {str(path.relative_to(ROOT)): len(text.splitlines()) for path, text in texts.items()}
+    assert not {path: lines for path, lines in lengths.items() if lines > 350}
+    assert median(lengths.values()) <= 120
+    functions = (
+        (f"{path.relative_to(ROOT)}: {node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for path, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    )
+    assert not {name: lines for name, lines in functions if lines > 60}

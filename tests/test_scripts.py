@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.conftest import PROCESSES, pytest_xdist_auto_num_workers
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,3 +40,28 @@ def test_ci_calls_the_scripts_and_the_command_of_the_readme() -> None:
     assert 'scripts/test "$versions"' in (ROOT / ".ci" / "versions").read_text()
     for script in ("scripts/check", "scripts/test", ".ci/run", ".ci/versions"):
         assert subprocess.run(["bash", "-n", script], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "processors", "processes"),
+    [
+        ({}, 2, 2),
+        ({}, 64, PROCESSES),
+        ({}, 1, 0),
+        ({"args_source": pytest.Config.ArgsSource.ARGS}, 2, 0),
+        ({"keyword": "psnr"}, 2, 0),
+        ({"markexpr": "slow"}, 2, 0),
+    ],
+)
+def test_only_the_whole_of_the_default_tests_is_shared_out(
+    given: dict[str, object], processors: int, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False)
+    settings = {"args_source": pytest.Config.ArgsSource.TESTPATHS, "keyword": "", "markexpr": "not slow"} | given
+    config = SimpleNamespace(args_source=settings.pop("args_source"), option=SimpleNamespace(**settings))
+    assert pytest_xdist_auto_num_workers(config) == processes  # type: ignore[arg-type]
+
+
+def test_the_default_tests_are_shared_out_where_nothing_is_chosen() -> None:
+    assert "-n auto" in (ROOT / "pyproject.toml").read_text()
+    assert "pytest-xdist==" in (ROOT / "constraints.txt").read_text()

@@ -55,7 +55,3 @@ def _refuse_unfit(architecture: str, name: str, value: Any, hint: Any) -> None:
         fits, expected = isinstance(value, int) and not isinstance(value, bool) and value >= least, f"{least} or more"
     if not fits:
         raise InputError(f"architecture {architecture!r}: option {name}={value!r}; expected {expected}")
-
-
-def count_parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

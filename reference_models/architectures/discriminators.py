@@ -35,11 +35,11 @@ class VGGDiscriminator(nn.Module):
         inputs = 3
         for index, (width, stride) in enumerate(STAGES):
             outputs = width * features // 64
-            layers += _stage(inputs, outputs, stride, norm if index else _without_batch_norm(norm))
+            layers += _stage(inputs, outputs, stride, norm if index or norm != "batch" else None)
             inputs = outputs
         self.features = nn.Sequential(*layers)
         side = -(-size // 16)
-        wrap = spectral_norm if norm == "spectral" else _as_it_is
+        wrap = spectral_norm if norm == "spectral" else nn.Identity()
         self.classifier = nn.Sequential(
             wrap(nn.Linear(inputs * side**2, 16 * features)), nn.LeakyReLU(0.2), wrap(nn.Linear(16 * features, 1))
         )
@@ -75,11 +75,3 @@ def _stage(inputs: int, outputs: int, stride: int, norm: Norm | None) -> list[nn
     if norm == "batch":
         return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
     return [spectral_norm(conv) if norm == "spectral" else conv, nn.LeakyReLU(0.2)]
-
-
-def _without_batch_norm(norm: Norm) -> Norm | None:
-    return None if norm == "batch" else norm
-
-
-def _as_it_is(layer: nn.Module) -> nn.Module:
-    return layer

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_models.architectures.initial import carry
+from srbench.images.luma import STUDIO
 
 
 class SRCNN(nn.Module):
@@ -43,6 +44,7 @@ class SRCNN(nn.Module):
 
     @property
     def margin(self) -> int:
+        """Pixels that the output lacks at each side in training."""
         return sum(layer.kernel_size[0] // 2 for layer in (self.patches, self.mapping, self.reconstruction))
 
     def forward(self, y: Tensor) -> Tensor:
@@ -89,9 +91,7 @@ class LumaUpscaler(nn.Module):
 
         In studio-swing YCbCr R, G and B all carry Y with the factor 255 / 219, so that a new Y moves the three alike.
         """
-        from srbench.metrics.conventions import STUDIO_SWING
-
         bicubic = _bicubic(lr, self.scale)
-        weights = torch.tensor(STUDIO_SWING, dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)
-        y = ((bicubic * weights).sum(dim=1, keepdim=True) + 16.0) / 255.0
+        weights = torch.tensor(STUDIO.weights, dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)
+        y = ((bicubic * weights).sum(dim=1, keepdim=True) + STUDIO.offset) / 255.0
         return torch.as_tensor(bicubic + (self.network(y) - y) * (255.0 / 219.0))

@@ -67,6 +67,10 @@ def candidates(
 
 def _means(results: Results, metric: str, scale: int) -> dict[str, float]:
     """Of each model with a complete score on every data set, the mean over data sets."""
+    if not results.metrics:
+        raise InputError(
+            f"there are timings and no scores. Make some: srbench run --scale {scale} --out {results.folder}"
+        )
     if metric not in results.metrics:
         raise unknown("metric", metric, results.metrics)
     here = [score for score in summarise(results) if (score.metric, score.scale) == (metric, scale)]

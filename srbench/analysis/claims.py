@@ -34,6 +34,7 @@ class Claim:
 
     @property
     def text(self) -> str:
+        """The number as it was printed."""
         return f"{self.value:.{self.digits}f}"
 
     def agrees(self, ours: float) -> bool:
@@ -65,12 +66,15 @@ class StoredClaim:
 
     @property
     def claim(self) -> Claim:
+        """The claim; raises `InputError` where the value is no number."""
         value, digits = parse_value(self.value)
         return Claim(self.model, self.dataset, self.scale, value, digits, self.metric, self.source)
 
 
 @dataclass(frozen=True)
 class ClaimsFile:
+    """The whole file: an array of tables."""
+
     claim: tuple[StoredClaim, ...]
 
 

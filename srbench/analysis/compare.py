@@ -1,7 +1,7 @@
 """Is one model better than another? Paired differences, image by image, and what they allow one to say.
 
-Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, whose interval is
-the one that is shown) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
+Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, in the form for
+many comparisons) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
 Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_p`).
 """
 
@@ -31,8 +31,8 @@ Model = TypeVar("Model", bound=Hashable)
 class Difference:
     """Model `a` minus model `b` on the images that both have scored; `n` of them are in `interval`.
 
-    p           two-sided p-value of this data set alone
-    p_holm      the same, corrected for everything tested together
+    p           two-sided p-value of this data set alone: below 0.05 where the interval leaves out zero
+    p_holm      that of everything tested together, by Holm's correction
     wins        images on which `a` is better, and `losses`, on which `b` is; the rest are equal
     """
 
@@ -49,6 +49,7 @@ class Difference:
 
     @property
     def distinguishable(self) -> bool:
+        """Whether the images tell the models apart, all that was tested together considered."""
         return self.p_holm < ALPHA
 
     @property
@@ -137,7 +138,7 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     if pairs and not found:
         names = " and ".join(pairs[0])
         raise InputError(f"{names} have no image with {metric} in common. Run both on the same data set: srbench run")
-    corrected = holm([difference.p for difference in found])
+    corrected = holm([difference.p_holm for difference in found])
     return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
 
 
@@ -156,6 +157,7 @@ class Overall:
 
     @property
     def verdict(self) -> str:
+        """One sentence."""
         if self.p_holm >= ALPHA:
             return "not distinguishable"
         return f"{self.better} is better than {self.b if self.better == self.a else self.a}"
@@ -187,8 +189,7 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
         if run.identity.model in models and run.values(metric):
             beaten_by = sum(_beats(difference, run) for difference in differences)
             mean = float(np.mean(run.values(metric)))
-            identity = run.identity
-            places.append(Place(identity.dataset, identity.scale, metric, identity.model, mean, 1 + beaten_by))
+            places.append(Place(*run.identity.setting, metric, run.identity.model, mean, 1 + beaten_by))
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     order = list(dict.fromkeys((place.scale, place.dataset) for place in places))
     places.sort(key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
@@ -198,19 +199,14 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
 def _beats(difference: Difference, run: Run) -> bool:
     """Whether a difference says that another model is better than this run's, on this run's data set."""
     identity = run.identity
-    here = (difference.dataset, difference.scale) == (identity.dataset, identity.scale)
+    here = (difference.dataset, difference.scale) == identity.setting
     return here and identity.model in (difference.a, difference.b) and difference.better not in ("", identity.model)
 
 
 def _shared(results: Results, pair: tuple[str, str], metric: str) -> list[tuple[Run, Run]]:
     """The runs of two models on the same data set and scale, both with scores."""
     a, b = ([run for run in in_order(results) if run.identity.model == model and run.values(metric)] for model in pair)
-    both = [
-        (one, other)
-        for one in a
-        for other in b
-        if (one.identity.dataset, one.identity.scale) == (other.identity.dataset, other.identity.scale)
-    ]
+    both = [(one, other) for one in a for other in b if one.identity.setting == other.identity.setting]
     for one, other in both:
         refuse_differences(one.identity, other.identity, OWN)
     return [(one, other) for one, other in both if _paired(one, other, metric)]
@@ -227,7 +223,7 @@ def _difference(one: Run, other: Run, metric: str) -> Difference:
         b=other.identity.model,
         interval=_interval(differences),
         p=mean_p(differences),
-        p_holm=math.nan,
+        p_holm=mean_p(differences, among_many=True),  # not corrected yet
         wins=sum(value > 0 if higher else value < 0 for value in differences),
         losses=sum(value < 0 if higher else value > 0 for value in differences),
     )
@@ -257,7 +253,7 @@ def told_from_best(groups: Mapping[Group, Sequence[tuple[Model, Sequence[float]]
     ties with the best, as far as these images can tell.
     """
     tested = [
-        ((group, model), mean_p([_minus(a, b) for a, b in zip(best, values, strict=True)]))
+        ((group, model), mean_p([_minus(a, b) for a, b in zip(best, values, strict=True)], among_many=True))
         for group, ((_, best), *others) in groups.items()
         for model, values in others
     ]

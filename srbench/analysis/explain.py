@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.analysis.claims import Claim
-from srbench.analysis.mistakes import MISTAKES, made, with_next
+from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.images.degrade import DEGRADATIONS, degradation_of, is_given
@@ -60,12 +60,14 @@ class Reading:
 
     @property
     def name(self) -> str:
+        """`PSNR-Y under matlab with LR by bd`"""
         made_by = f" with LR by {self.degradation}" if self.degradation != "matlab" else ""
         mistake = f" by a mistake: {self.mistake}" if self.mistake else ""
         return f"{heading(self.metric).label} under {self.convention}{made_by}{mistake}"
 
     @property
     def text(self) -> str:
+        """The number with the metric's digits."""
         return heading(self.metric).format(self.value)
 
 
@@ -115,7 +117,7 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
     for sr, hr, next_hr in with_next(pairs):
         rows.append(scorer(sr, hr, subject.scale))
         for mistake, scores in spoilt.items():
-            scores.append(usual(*made(mistake, quantise(sr), hr, next_hr), subject.scale))
+            scores.append(usual(*with_mistake(mistake, quantise(sr), hr, next_hr), subject.scale))
     readings: dict[tuple[object, ...], Reading] = {}
     for name in names:
         metric, _, convention = name.partition("@")
@@ -151,8 +153,7 @@ def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Imag
 def _saved_run(subject: Subject) -> Run:
     assert subject.results is not None
     for run in load_results(subject.results):
-        identity = run.identity
-        if (identity.model, identity.dataset, identity.scale) == (subject.model, subject.dataset, subject.scale):
+        if run.identity.key == (subject.dataset, subject.scale, subject.model):
             return run
     what = f"{subject.model} on {subject.dataset} x{subject.scale}"
     raise InputError(f"{subject.results}: no run of {what}. Make it: srbench run --save-images, or leave RESULTS out")
@@ -190,6 +191,7 @@ class Explanation:
 
     @property
     def explained(self) -> bool:
+        """Whether any reading, honest or by a mistake, prints the claimed number."""
         return bool(self.agreeing or self.mistaken)
 
     @property
@@ -220,16 +222,13 @@ class Explanation:
         """One entry a metric and convention: `PSNR-RGB under rgb (26.692, -0.008)`, the nearest LR standing for all."""
         best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
         order = list(dict.fromkeys(map(_way, readings)))[:most]
-        return "; ".join(f"{best[key].name} ({best[key].text}, {self._shown_gap(best[key])})" for key in order)
-
-    def _gap(self, reading: Reading) -> float:
-        return reading.value - self.claim.value
+        return "; ".join(
+            f"{one.name} ({one.text}, {one.value - self.claim.value:+.{self.claim.digits + 1}f})"
+            for one in map(best.__getitem__, order)
+        )
 
     def _distance(self, reading: Reading) -> float:
-        return abs(self._gap(reading))
-
-    def _shown_gap(self, reading: Reading) -> str:
-        return f"{self._gap(reading):+.{self.claim.digits + 1}f}"
+        return abs(reading.value - self.claim.value)
 
 
 def _way(reading: Reading) -> tuple[str, str, str]:

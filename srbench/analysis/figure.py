@@ -14,11 +14,9 @@ import numpy as np
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
-from srbench.datasets.folder import short_digest
-from srbench.images.files import read_image, to_rgb
+from srbench.images.files import to_rgb
 from srbench.images.windows import largest_window
-from srbench.results.saved import dataset_of
-from srbench.results.store import run_path, saved_image
+from srbench.results.saved import dataset_of, read_sr, sr_path
 from srbench.results.summary import heading
 
 if TYPE_CHECKING:
@@ -92,12 +90,12 @@ def _runs_with(results: Results, image: str, models: Sequence[str], dataset: str
     scored = [run for run in results if any(row.image == image for row in run.rows)]
     if not scored:
         raise unknown("image", image, {row.image for run in results for row in run.rows})
-    places = {(run.identity.dataset, run.identity.scale) for run in scored}
+    places = {run.identity.setting for run in scored}
     places = {place for place in places if dataset in ("", place[0]) and scale in (None, place[1])}
     if len(places) != 1:
         texts = " or ".join(f"--dataset {name} --scale {times}" for name, times in sorted(places))
         raise UsageError(f"image {image}: say which: {texts}" if texts else f"image {image} is in no such results")
-    runs = {run.identity.model: run for run in scored if (run.identity.dataset, run.identity.scale) in places}
+    runs = {run.identity.model: run for run in scored if run.identity.setting in places}
     for model in models:
         if model not in runs:
             raise InputError(f"{model} has no scores of {image}. Make them: srbench run --save-images")
@@ -132,14 +130,11 @@ def _row(run: Run, image: str) -> Row:
 def _saved(results: Results, run: Run, image: str) -> Image:
     if results.folder is None:
         raise InputError("results made in memory have no saved images")
-    path, model = saved_image(run_path(results.folder, run.identity), image), run.identity.model
-    again = f"srbench run --models {model} --datasets {run.source} --out {results.folder} --save-images"
-    if not path.is_file():
+    if not sr_path(results.folder, run, image).is_file():
+        model = run.identity.model
+        again = f"srbench run --models {model} --datasets {run.source} --out {results.folder} --save-images"
         raise InputError(f"{model} has no saved image of {image}. Make it: {again}")
-    picture = read_image(path)
-    if short_digest(picture) != _row(run, image).sr:
-        raise InputError(f"{path} is not the image that was scored. Make it anew: {again} --force")
-    return to_rgb(picture)
+    return to_rgb(read_sr(results.folder, run, image))
 
 
 def _where_they_differ(pictures: Sequence[Image]) -> Crop:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
-from srbench.base.tex import escape
-from srbench.images.files import atomic_file, write_image
+from srbench.base.temporary import atomic_file, write_file
+from srbench.base.text import fitted
+from srbench.base.text import latex as escape
+from srbench.images.files import write_image
 
 if TYPE_CHECKING:
     from srbench.analysis.figure import Strip
@@ -136,14 +138,15 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
         ]
         body = " \\\\\n    ".join(" & ".join(line) for line in lines)
         blocks.append(
-            f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
-            f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}\n"
+            fitted(
+                f"  \\begin{{tabular}}{{{'c' * len(cells)}}}\n    {body} \\\\\n"
+                f"    \\multicolumn{{{len(cells)}}}{{c}}{{{escape(_title(strip))}}}\n  \\end{{tabular}}"
+            )
+            + "\n"
         )
     shown = ", ".join(_title(strip) for strip in strips)
     text = (
         "% needs \\usepackage{graphicx}\n\\begin{figure*}\n  \\centering\n  \\footnotesize\n"
         "  \\setlength{\\tabcolsep}{1pt}\n" + "".join(blocks) + f"  \\caption{{{escape(shown)}.}}\n\\end{{figure*}}\n"
     )
-    with atomic_file(path) as file:
-        file.write(text.encode())
-    return [path, *written]
+    return [write_file(path, text), *written]

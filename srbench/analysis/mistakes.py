@@ -26,22 +26,14 @@ class Mistake:
     misplaced: bool = False
 
 
-def _from_signed(sr: Tensor) -> Tensor:
-    return 2.0 * (sr.double() / 255.0) - 1.0
-
-
-def _to_signed(sr: Tensor) -> Tensor:
-    return (sr.double() / 255.0 + 1.0) / 2.0
-
-
 def _through_jpeg(sr: Tensor, quality: int) -> Tensor:
     pixels = sr[0].permute(1, 2, 0).numpy()
     return image_tensor(jpeg(pixels[..., 0] if pixels.shape[2] == 1 else pixels, quality), "cpu")
 
 
 MISTAKES = (
-    Mistake("SR in -1..1 read as 0..1", _from_signed),
-    Mistake("SR in 0..1 read as -1..1", _to_signed),
+    Mistake("SR in -1..1 read as 0..1", lambda sr: 2.0 * (sr.double() / 255.0) - 1.0),
+    Mistake("SR in 0..1 read as -1..1", lambda sr: (sr.double() / 255.0 + 1.0) / 2.0),
     Mistake("BGR taken for RGB", lambda sr: sr.flip(1)),
     Mistake("SR one pixel to the right", lambda sr: sr.roll(1, -1)),
     Mistake("SR one pixel to the right and down", lambda sr: sr.roll((1, 1), (-2, -1))),
@@ -63,7 +55,7 @@ def with_next(pairs: Iterable[tuple[Tensor, Image]]) -> Iterator[tuple[Tensor, I
         yield sr, hr, first[0][1]
 
 
-def made(mistake: Mistake, sr: Tensor, hr: Image, next_hr: Image) -> tuple[Tensor, Image]:
+def with_mistake(mistake: Mistake, sr: Tensor, hr: Image, next_hr: Image) -> tuple[Tensor, Image]:
     """SR and HR as they meet where the mistake is made."""
     spoilt = mistake.spoil(sr)
     if not mistake.misplaced:

@@ -35,6 +35,7 @@ class Verified:
 
     @property
     def sentence(self) -> str:
+        """`28.42 holds: made again it is 28.4159`"""
         digits = len(self.claimed.partition(".")[2])
         shown = f"{self.value:.{digits + 2}f}"
         return f"{self.claimed} {'holds' if self.holds else 'does not hold'}: made again it is {shown}"
@@ -76,7 +77,7 @@ def request_of(signature: str, *, model: str = "", dataset: str = "", **settings
     )
 
 
-def verify(
+def verify_score(
     signature: str,
     value: str,
     *,
@@ -96,10 +97,10 @@ def verify(
         request = request_of(
             signature, model=model, dataset=dataset, hints=hints, device=device, data_root=root, out=Path(folder)
         )
-        made = plan(request)
-        for reason in (*made.skipped.values(), *made.scorer.unavailable.values()):
+        planned = plan(request)
+        for reason in (*planned.skipped.values(), *planned.scorer.unavailable.values()):
             raise InputError(reason)
-        (finished,) = run(made, NoProgress()).runs
+        (finished,) = run(planned, NoProgress()).runs
     if finished.first_error:
         raise JobError(finished.first_error)
     (metric,) = request.metrics

@@ -191,11 +191,11 @@ def _unwritable(folder: Path) -> str:
 
 
 def _assets() -> Iterator[tuple[str, Asset]]:
-    """Weights that do not come with a package: LPIPS's trunk, and those of the registered models."""
-    from srbench.metrics.lpips import TORCHVISION_ALEXNET, TRUNK
+    """Weights that do not come with a package: LPIPS's trunks, and those of the registered models."""
+    from srbench.metrics.lpips import ALEXNET, SQUEEZENET, VGG16
 
-    folder = weights_folder()
-    yield "lpips", Asset(TRUNK) if folder and (folder / TRUNK).is_file() else TORCHVISION_ALEXNET
+    for name, trunk in (("lpips", ALEXNET), ("lpips_squeeze", SQUEEZENET), ("lpips_vgg", VGG16)):
+        yield name, trunk.asset
     for name in entries("models"):
         try:
             spec: ModelSpec = load("models", name)

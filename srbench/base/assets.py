@@ -7,18 +7,23 @@ within seconds, with the line that fixes it.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from srbench.base.download import retrieve
 from srbench.base.errors import InputError, UnavailableError
+from srbench.base.temporary import write_file
 
-CONNECT_TIMEOUT_S = 5
 FIRST_WORD_S = 2.0
 """How long a host may take to be found and to accept a connection, before it is held to be out of reach."""
 
@@ -43,6 +48,7 @@ class Asset:
 
     @property
     def filename(self) -> str:
+        """What the file is called on this disk."""
         return self.name or self.url.rsplit("/", 1)[-1]
 
 
@@ -90,7 +96,23 @@ def cache_folder() -> Path:
     return Path(folder).expanduser() if folder else user_cache_path("srbench")
 
 
+def read_cache(name: str) -> dict[str, Any]:
+    """A JSON file of the cache folder; empty where there is none, or a damaged one."""
+    try:
+        found = json.loads((cache_folder() / name).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def add_to_cache(name: str, entries: Mapping[str, Any]) -> None:
+    """Add entries to a JSON file of the cache folder, beside those that other processes have added meanwhile."""
+    with suppress(OSError):  # a cache that cannot be written costs time, not results
+        write_file(cache_folder() / name, json.dumps({**read_cache(name), **entries}, separators=(",", ":")))
+
+
 def is_offline() -> bool:
+    """Whether nothing may be fetched: `--offline`, or `SRBENCH_OFFLINE=1`."""
     return os.environ.get("SRBENCH_OFFLINE", "") not in ("", "0")
 
 
@@ -115,13 +137,10 @@ def _fetch(asset: Asset) -> Path:
         raise UnavailableError(f"{asset.filename} is not here and offline mode forbids fetching it. {remedy}")
     if not _answers(*_first_host(asset.url)):
         raise UnavailableError(f"{asset.filename} cannot be fetched (no connection to its server). {remedy}")
-    import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")
-    download = pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_TIMEOUT_S)
     try:
-        path = Path(pooch.retrieve(asset.url, None, asset.filename, cache_folder(), downloader=download))
+        path = retrieve(asset.url, cache_folder(), asset.filename)
     except (requests.RequestException, OSError) as error:
         raise UnavailableError(f"{asset.filename} cannot be fetched ({type(error).__name__}). {remedy}") from error
     if not digest(path).startswith(asset.sha256):

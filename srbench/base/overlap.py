@@ -56,22 +56,26 @@ def pool_of(workers: int) -> Iterator[ThreadPoolExecutor | None]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ahead(pool: ThreadPoolExecutor | None, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`map(function, items)`, with up to `AHEAD` results made before they are asked for."""
+def ahead(
+    pool: ThreadPoolExecutor | None, function: Callable[[T], U], items: Iterable[T], most: int = AHEAD
+) -> Iterator[U]:
+    """`map(function, items)`, with up to `most` results made before they are asked for."""
     if pool is None:
         yield from map(function, items)
         return
     waiting: deque[Future[U]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
-        if len(waiting) > AHEAD:
+        if len(waiting) > most:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
-def behind(pool: ThreadPoolExecutor | None, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`map(function, items)`; while a result is being made, up to `AHEAD` items more are taken.
+def behind(
+    pool: ThreadPoolExecutor | None, function: Callable[[T], U], items: Iterable[T], most: int = AHEAD
+) -> Iterator[U]:
+    """`map(function, items)`; while a result is being made, up to `most` items more are taken.
 
     An error of `items` itself is raised once everything before it is done.
     """
@@ -82,7 +86,7 @@ def behind(pool: ThreadPoolExecutor | None, function: Callable[[T], U], items: I
     failures: list[Exception] = []
     for item in _until_failure(items, failures):
         waiting.append(pool.submit(function, item))
-        while waiting and (len(waiting) > AHEAD or waiting[0].done()):
+        while waiting and (len(waiting) > most or waiting[0].done()):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

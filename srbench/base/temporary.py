@@ -49,6 +49,14 @@ class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
             self._temporary.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all, text as UTF-8, and the folders above it where they are missing; its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return path
+
+
 def in_the_making(folder: Path, suffix: str = "") -> Path:
     """A path in a folder that nobody else uses; what dead processes have left under such paths is removed first."""
     _sweep(folder.absolute())

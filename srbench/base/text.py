@@ -1,9 +1,27 @@
-"""Names and messages of strangers: in formats that have a syntax of their own, and as names of files."""
+"""Words that messages share, and text of strangers: in Markdown, in LaTeX, and as names of files."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$", "−": "$-$", "–": "--", "²": "$^2$",
+}  # fmt: skip
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `3 runs`, `12,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `2.5 min`, `1.2 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def as_file_name(text: str, most: int = 200) -> str:
@@ -25,3 +43,13 @@ def markdown_code(text: str) -> str:
     line = " ".join(text.split())
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence}{line}{fence}"
+
+
+def latex(text: str) -> str:
+    """Text as source that pdfLaTeX sets, in one line."""
+    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def fitted(tabular: str) -> str:
+    """A LaTeX tabular that is made smaller where it is wider than the line; needs graphicx."""
+    return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"

@@ -61,6 +61,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
+        """Whether this is rank 0, which speaks for all."""
         return self.rank == 0
 
     def device(self, wanted: str) -> str:
@@ -96,18 +97,18 @@ class Ranks:
 
         Where it fails on any rank, it fails on all: rank 0 raises its own error, everybody else `ElsewhereError`.
         """
-        made, error = None, None
+        value, error = None, None
         if not self.first:
             self.gather(None)
         try:
-            made = make()
+            value = make()
         except SrbenchError as failure:
             error = failure
         if self.first:
             self.gather(None)
         self._refuse(error)
-        assert made is not None
-        return made
+        assert value is not None
+        return value
 
     def _refuse(self, error: SrbenchError | None) -> None:
         """Raise on every rank where there is an error on any."""
@@ -116,9 +117,7 @@ class Ranks:
         if failed is None:
             return
         rank, message, status = failed
-        if not self.first:
-            raise ElsewhereError(f"rank {rank}: {message}", status)
-        if error is not None:
+        if self.first and error is not None:
             raise error
         raise ElsewhereError(f"rank {rank}: {message}", status)
 
@@ -180,26 +179,26 @@ def _timeout() -> timedelta:
         raise UsageError(f"{TIMEOUT}={text!r} is not a number of minutes") from None
 
 
-def run_together(made: Plan, mine: Plan, progress: Progress, ranks: Ranks) -> Results | None:
-    """Carry out a plan that every rank has made; `mine` is this rank's `share` of it.
+def run_together(planned: Plan, mine: Plan, progress: Progress, ranks: Ranks) -> Results | None:
+    """Carry out a plan that every rank has made; `mine` is `share_of_rank` of it.
 
     Returns everything that the results folder then holds on rank 0, and None elsewhere.
     Raises `InputError` where the ranks' plans differ, and `JobError` where one of them has ended.
     """
     if ranks.size == 1:
-        return run(made, progress)
-    digests = ranks.gather(_digest(made))
-    ranks.together(partial(_make_ready, made, digests, ranks))
+        return run(planned, progress)
+    digests = ranks.gather(_digest(planned))
+    ranks.together(partial(_make_ready, planned, digests, ranks))
     errors = ranks.gather(run_jobs(mine, progress))
     if not ranks.first:
         return None
-    for job in made.jobs:
-        _put_together(made, job, next((by_job[job.title] for by_job in errors if by_job.get(job.title)), ""))
-    scored = [replace(job, missing={}) for job in made.jobs]
-    return run(replace(made, jobs=scored), Notes(progress.note))  # the others have ended: now models are timed
+    for job in planned.jobs:
+        _put_together(planned, job, next((by_job[job.title] for by_job in errors if by_job.get(job.title)), ""))
+    scored = [replace(job, missing={}) for job in planned.jobs]
+    return run(replace(planned, jobs=scored), Notes(progress.note))  # the others have ended: now models are timed
 
 
-def _make_ready(made: Plan, digests: Sequence[str], ranks: Ranks) -> bool:
+def _make_ready(planned: Plan, digests: Sequence[str], ranks: Ranks) -> bool:
     """Refuse plans that differ; clear, once and before any rank writes, what `--force` does again."""
     for rank, digest in enumerate(digests):
         if digest != digests[0]:
@@ -207,32 +206,32 @@ def _make_ready(made: Plan, digests: Sequence[str], ranks: Ranks) -> bool:
                 f"rank {rank} would score other images than rank 0: data, weights or results are not the same for it. "
                 f"Give all processes one --out, the same data and the same weights"
             )
-    for job in made.jobs if ranks.first and made.request.force else ():
-        discard(run_path(made.request.out, job.identity))
+    for job in planned.jobs if ranks.first and planned.request.force else ():
+        discard(run_path(planned.request.out, job.identity))
     return True
 
 
-def _digest(made: Plan) -> str:
+def _digest(planned: Plan) -> str:
     """sha256 (hex) of what is to be done."""
-    lines = (f"{job.identity} {sorted(job.missing.items())}" for job in made.jobs)
+    lines = (f"{job.identity} {sorted(job.missing.items())}" for job in planned.jobs)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _put_together(made: Plan, job: Job, error: str) -> None:
+def _put_together(planned: Plan, job: Job, error: str) -> None:
     """Write one run from what all ranks have left beside it."""
-    path = run_path(made.request.out, job.identity)
+    path = run_path(planned.request.out, job.identity)
     found = read_run(path)
     assert found is not None  # rank 0 opens every run
     with RunWriter(path, replace(found, environments=())) as writer:
         writer.finish(job.dataset.ids, error)
 
 
-def share(made: Plan, ranks: Ranks) -> Plan:
+def share_of_rank(planned: Plan, ranks: Ranks) -> Plan:
     """What one rank does of a plan: its images of each model, shared out by LR pixels. Nothing is timed meanwhile."""
     if ranks.size == 1:
-        return made
-    jobs = [job for turn, group in enumerate(by_model(made.jobs)) for job in _share_of(group, ranks, turn)]
-    return replace(made, jobs=jobs, request=replace(made.request, speed=False, force=False), shard=ranks.rank)
+        return planned
+    jobs = [job for turn, group in enumerate(by_model(planned.jobs)) for job in _share_of(group, ranks, turn)]
+    return replace(planned, jobs=jobs, request=replace(planned.request, speed=False, force=False), shard=ranks.rank)
 
 
 def _share_of(jobs: Sequence[Job], ranks: Ranks, turn: int) -> list[Job]:

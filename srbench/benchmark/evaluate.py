@@ -66,23 +66,23 @@ def evaluate(
             speed=False,
             out=Path(folder),
         )
-        made = plan(request, [spec])
-        for name, reason in made.skipped.items():
-            raise (UsageError if scale not in spec.scales else UnavailableError)(f"{name}: {reason}")
-        results = run(made, NoProgress()).only(job.identity for job in made.jobs)
-        if all(job.scored for job in made.jobs):
+        planned = plan(request, [spec])
+        for what, reason in planned.skipped.items():
+            raise (UsageError if scale not in spec.scales else UnavailableError)(f"{what}: {reason}")
+        results = run(planned, NoProgress()).only(job.identity for job in planned.jobs)
+        if all(job.scored for job in planned.jobs):
             _refuse_nothing(results)
         return results
 
 
 def _refuse_nothing(results: Results) -> None:
     """Raise where not one score came out: a mean over nothing would pass for a result."""
-    if any(row.scores for made in results for row in made.rows):
+    if any(row.scores for one in results for row in one.rows):
         return
-    for made in results:
-        if made.first_error:
-            raise JobError(f"{made.identity.model} scored nothing on {made.identity.dataset}: {made.first_error}")
-        for metric, reason in made.unavailable.items():
+    for one in results:
+        if one.first_error:
+            raise JobError(f"{one.identity.model} scored nothing on {one.identity.dataset}: {one.first_error}")
+        for metric, reason in one.unavailable.items():
             raise UnavailableError(f"{metric} is not available: {reason}")
 
 

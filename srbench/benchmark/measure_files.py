@@ -20,7 +20,7 @@ TOLD = re.compile(r"(?:_SRF_|(?:^|[_-]|(?<=[a-z0-9]))[xX])([2348])(?![0-9])")
 
 
 @dataclass(frozen=True)
-class Measured:
+class FileScores:
     """Scores by image, their means, the metrics that could not be loaded, and what was not scored, with the reasons."""
 
     rows: dict[str, dict[str, float]]
@@ -75,7 +75,9 @@ def scale_told(sr: Path, pairs: Mapping[str, tuple[Path, Path]]) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def measure_pairs(pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str], scale: int, device: str) -> Measured:
+def measure_pairs(
+    pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str], scale: int, device: str
+) -> FileScores:
     """Score each pair; an image that cannot be read, or sizes that do not match, are noted and the others are scored.
 
     Raises `InputError` where no pair can be scored.
@@ -95,4 +97,4 @@ def measure_pairs(pairs: Mapping[str, tuple[Path, Path]], metrics: Sequence[str]
     if not rows:
         raise InputError(failed[0] + (f" ({len(failed)} such pairs)" if len(failed) > 1 else ""))
     means = {name: math.fsum(row[name] for row in rows.values()) / len(rows) for name in scorer.metrics}
-    return Measured(rows, means, scorer.unavailable, tuple(failed))
+    return FileScores(rows, means, scorer.unavailable, tuple(failed))

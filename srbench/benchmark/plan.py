@@ -76,7 +76,8 @@ class Job:
 
     @property
     def title(self) -> str:
-        return f"{self.identity.dataset} x{self.identity.scale} {self.spec.name}"
+        """`Set5 x4 srcnn`"""
+        return str(self.identity.key)
 
 
 @dataclass
@@ -85,6 +86,7 @@ class Plan:
 
     `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
     stored of one is damaged.
+    `images` is how many are to be scored in all, by every process.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
 
@@ -95,6 +97,7 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
     damaged: bool = False
+    images: int = 0
     shard: int | None = None
 
 
@@ -109,33 +112,31 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     _check(request)
     specs = specs or select_models(request.models, request.hints)
     device = select_device(request.device)
-    made = Plan(request, device, Scorer(request.metrics, device, request.degradation))
+    planned = Plan(request, device, Scorer(request.metrics, device, request.degradation))
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
     scales = tuple(dict.fromkeys(request.scales))
-    datasets = {scale: _one_of_each_name({ref: _open(request, ref, scale, root) for ref in refs}) for scale in scales}
+    datasets = {
+        scale: _one_of_each_name(
+            {ref: open_dataset(ref, scale, request.degradation, root, unverified=request.unverified) for ref in refs}
+        )
+        for scale in scales
+    }
     if device.type == "cpu":
         at_once = 1 + (spare_workers(device) if request.workers is None else request.workers)
         for opened in datasets.values():
-            refuse_what_does_not_fit(opened.values(), made.scorer.metrics, at_once, request.limit)
+            refuse_what_does_not_fit(opened.values(), planned.scorer.metrics, at_once, request.limit)
     for spec in specs:
         for scale in scales:
-            _plan_model(made, spec, scale, datasets[scale])
+            _plan_model(planned, spec, scale, datasets[scale])
         if not set(request.scales) & set(spec.scales):
-            made.without_jobs.append(spec.name)
-    if made.skipped and not made.jobs:
-        raise UsageError(_none_left(made))
-    _refuse_mixtures(made)
-    return made
-
-
-def _none_left(made: Plan) -> str:
-    """Why no model can be run: the first three reasons."""
-    return "no model is left: " + "; ".join(f"{name} {reason}" for name, reason in list(made.skipped.items())[:3])
-
-
-def _open(request: Request, ref: str, scale: int, root: Path) -> Dataset:
-    return open_dataset(ref, scale, request.degradation, root, unverified=request.unverified)
+            planned.without_jobs.append(spec.name)
+    if planned.skipped and not planned.jobs:
+        reasons = [f"{name} {reason}" for name, reason in planned.skipped.items()]
+        raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
+    _refuse_mixtures(planned)
+    planned.images = sum(len(job.missing) for job in planned.jobs)
+    return planned
 
 
 def _check(request: Request) -> None:
@@ -158,23 +159,23 @@ def _one_of_each_name(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
     return {ref: datasets[ref] for ref in refs.values()}
 
 
-def _plan_model(made: Plan, spec: ModelSpec, scale: int, datasets: Mapping[str, Dataset]) -> None:
+def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Mapping[str, Dataset]) -> None:
     if scale not in spec.scales:
-        made.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
+        planned.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
         return
     try:
         weights = weights_digest(spec, scale)
     except UnavailableError as error:
-        made.skipped[f"{spec.name} x{scale}"] = str(error)
-        made.without_jobs.append(spec.name)
+        planned.skipped[f"{spec.name} x{scale}"] = str(error)
+        planned.without_jobs.append(spec.name)
         return
     for ref, dataset in datasets.items():
-        identity = _identity(made.request, spec, weights, dataset, scale)
+        identity = _identity(planned.request, spec, weights, dataset, scale)
         try:
-            made.jobs.append(Job(spec, dataset, identity, ref, _missing(made, identity, dataset)))
+            planned.jobs.append(Job(spec, dataset, identity, ref, _missing(planned, identity, dataset)))
         except InputError as error:  # what is stored is damaged
-            made.damaged = True
-            made.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
+            planned.damaged = True
+            planned.skipped[f"{spec.name} on {dataset.name} x{scale}"] = str(error)
 
 
 def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset, scale: int) -> Identity:
@@ -195,16 +196,16 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
     )
 
 
-def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
+def _missing(planned: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
     """The images that lack a score or, where it is wanted, a saved picture; failed ones are tried again."""
-    request, path = made.request, run_path(made.request.out, identity)
+    request, path = planned.request, run_path(planned.request.out, identity)
     before = None if request.force else read_run(path)
     if before is not None and before.identity.fingerprint == dataset.fingerprint:
         refuse_strange_images(before, dataset)
     if before is None and request.save_images:  # whose pictures are there is not known
         refuse_overwriting([saved_image(path, id) for id in dataset.ids[: request.limit]], [], force=request.force)
     rows = {row.image: row for row in before.rows} if before else {}
-    wanted = made.scorer.metrics if getattr(dataset, "has_hr", True) else ()
+    wanted = planned.scorer.metrics if getattr(dataset, "has_hr", True) else ()
     missing = {}
     for index, id in list(enumerate(dataset.ids))[: request.limit]:
         row = rows.get(id, Row(id))
@@ -215,13 +216,13 @@ def _missing(made: Plan, identity: Identity, dataset: Dataset) -> dict[int, tupl
     return missing
 
 
-def _refuse_mixtures(made: Plan) -> None:
+def _refuse_mixtures(planned: Plan) -> None:
     """Refuse to put runs beside others of the folder that they do not compare with."""
     read_once = cache(read_folder)  # a folder holds one run of every model, and every model is asked about it
-    for job in made.jobs:
-        path = run_path(made.request.out, job.identity)
+    for job in planned.jobs:
+        path = run_path(planned.request.out, job.identity)
         for run in read_once(path.parent):
             if run.identity.model != job.identity.model:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
-            elif not made.request.force:
+            elif not planned.request.force:
                 refuse_differences(run.identity, job.identity, remedy="Give another --out, or --force to do it again")

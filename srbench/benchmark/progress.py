@@ -1,25 +1,21 @@
-"""What a person sees of a run: a progress bar on a terminal, plain lines in a pipe, and the tables at the end."""
+"""What a person sees of a run: how far it is, and the tables at the end."""
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.base.progress import Bar
 from srbench.base.registry import load
-from srbench.base.words import counted
+from srbench.base.text import counted
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from srbench.benchmark.plan import Job
     from srbench.results.records import Row, Run
     from srbench.results.results import Results
-
-EVERY_S = 15.0
-"""How often a long job says something in a pipe."""
 
 
 class NoProgress:
@@ -43,80 +39,37 @@ class Notes(NoProgress):
         self._note(self._prefix + text)
 
 
-class PlainProgress:
-    """A line for each finished job, and one now and then during a long one; on stderr."""
+class RunProgress(NoProgress):
+    """A bar over all images on a terminal; elsewhere a line for each job, and one a minute during a long one."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        self._done: dict[str, int] = {}
-        self._since = self._said = time.monotonic()
+        self._done: Counter[str] = Counter()
+        self._since = time.monotonic()
+        self._bar = Bar("", sum(len(job.missing) for job in jobs), "image")
 
     def image(self, job: Job, row: Row) -> None:
-        done = self._done[job.title] = self._done.get(job.title, 0) + 1
+        self._done[job.title] += 1
+        self._bar.advance(title=job.title)
         if row.error:
             self.note(f"{job.title} {row.image}: {row.error}")
-        if time.monotonic() - self._said > EVERY_S:
-            self._said = time.monotonic()
-            self.note(f"{job.title}: {done} of {len(job.missing)} images")
 
     def done(self, job: Job, run: Run) -> None:
         now = time.monotonic()
-        scored = (
-            f"{counted(self._done.get(job.title, 0), 'image')} in {now - self._since:.1f} s"
-            if job.missing
-            else "done before"
-        )
-        self.note(f"{job.title}: {run.error or scored}")
-        self._since = self._said = now
+        scored = f"{counted(self._done[job.title], 'image')} in {now - self._since:.1f} s"
+        if run.error or not self._bar.on_terminal:
+            self.note(f"{job.title}: {run.error or (scored if job.missing else 'done before')}")
+        self._since = now
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        self._bar.say(text)
 
     def close(self) -> None:
-        pass
+        self._bar.close()
 
 
-class BarProgress:
-    """One bar over all images, with rate and time left; on stderr."""
-
-    def begin(self, jobs: Sequence[Job]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar: Bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task("", total=sum(len(job.missing) for job in jobs), rate="")
-
-    def image(self, job: Job, row: Row) -> None:
-        self._bar.advance(self._task)
-        speed = self._bar.tasks[0].speed
-        self._bar.update(self._task, description=job.title, rate=f"{speed:.1f} images/s" if speed else "")
-        if row.error:
-            self.note(f"{job.title} {row.image}: {row.error}")
-
-    def done(self, job: Job, run: Run) -> None:
-        if run.error:
-            self.note(f"{job.title}: {run.error}")
-
-    def note(self, text: str) -> None:
-        self._bar.console.print(text, highlight=False, markup=False)
-
-    def close(self) -> None:
-        self._bar.stop()
-
-
-def progress_for_terminal(rank: int = 0) -> BarProgress | PlainProgress | NoProgress:
-    """A bar where stderr is a terminal, lines where it is not; of several processes only the first shows any."""
-    if rank:
-        return NoProgress()
-    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+def progress_of_rank(rank: int = 0) -> NoProgress:
+    """Of several processes only the first shows how it goes."""
+    return NoProgress() if rank else RunProgress()
 
 
 def print_results(results: Results, metrics: Sequence[str] = ()) -> None:

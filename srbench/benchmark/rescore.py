@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import InputError, JobError
-from srbench.datasets.folder import short_digest
+from srbench.base.errors import InputError
 from srbench.datasets.sample import Sample
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
@@ -33,23 +32,19 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     results = load_results(folder)
     left_out |= {problem.partition(": ")[0]: f"left out: {problem.partition(': ')[2]}" for problem in results.damaged}
     for run in results.runs:
-        scorer = (
-            scorer
-            if scorer.degradation == run.identity.degradation
-            else Scorer(metrics, scorer.device, run.identity.degradation)
-        )
-        title = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
+        if scorer.degradation != run.identity.degradation:
+            scorer = Scorer(metrics, scorer.device, run.identity.degradation)
         try:
             rescore_run(folder, run, scorer, root)
-        except (JobError, InputError) as error:
-            left_out[title] = str(error)
+        except InputError as error:
+            left_out[str(run.identity.key)] = str(error)
     return left_out
 
 
 def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
     """Score one run's saved images.
 
-    Raises `InputError` where they or the data set's are missing, and `JobError` where they have changed since.
+    Raises `InputError` where they or the data set's are missing, or have changed since.
     """
     path = run_path(folder, run.identity)
     dataset = dataset_of(run, root)
@@ -65,10 +60,5 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
 
 
 def _rescore_row(row: Row, sr: Image, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
-    if short_digest(sr) != row.sr:
-        raise JobError(
-            f"the saved {row.image}.png is not the image that was scored. Make it anew: "
-            f"srbench run --save-images --force"
-        )
     scale = sample.reference.shape[0] // sample.lr.shape[0]
     return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))

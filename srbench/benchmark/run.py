@@ -16,6 +16,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, JobError, UnavailableError
 from srbench.base.overlap import ahead, behind, pool_of, spare_workers
 from srbench.benchmark.plan import Job, Plan
@@ -23,6 +24,7 @@ from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
 from srbench.images.files import printable, write_image
 from srbench.metrics.conventions import quantise
+from srbench.metrics.numba_switch import by_torch
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
@@ -122,7 +124,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
     )
     with RunWriter(path, begun, force=plan.request.force, shard=plan.shard) as writer:
         if inference is not None:
-            with closing(rows_of(plan, job, inference, path)) as rows:
+            with exact_arithmetic(), closing(rows_of(plan, job, inference, path)) as rows:
                 for row in rows:
                     writer.append(row)
                     progress.image(job, row)
@@ -201,9 +203,10 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
         return item
     try:
         sr, hr = item.upscaled.sr, item.sample.hr
-        pixels = quantise(sr)
-        given = sr if plan.scorer.unrounded else pixels
-        scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
+        with by_torch(plan.images):
+            pixels = quantise(sr)
+            given = sr if plan.scorer.unrounded else pixels
+            scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
     except (JobError, InputError) as error:
         return replace(item, row=replace(item.row, error=str(error)))
     row = replace(
@@ -232,7 +235,8 @@ def workers_of(plan: Plan) -> int:
 
 def environment_of(plan: Plan) -> Mapping[str, Any]:
     """What the scores are made with: versions, device, and how the work is laid out."""
-    return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": workers_of(plan)}
+    with by_torch(plan.images):
+        return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": workers_of(plan)}
 
 
 def time_and_keep(plan: Plan, identity: Identity, inference: Inference, progress: Progress) -> None:

@@ -59,14 +59,14 @@ def command(
     data_root: Path | None,
 ) -> int:
     from srbench.analysis.check.baseline import baseline_of, is_baseline, read_baseline, write_baseline
-    from srbench.analysis.check.check import compare
+    from srbench.analysis.check.check import check_results
     from srbench.analysis.check.crops import write_crops
     from srbench.analysis.check.formats import as_json, as_text, is_junit
     from srbench.analysis.check.tolerances import as_toml, noise_floors, read_tolerances
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
     from srbench.base.own_files import own_files
-    from srbench.base.words import counted
+    from srbench.base.text import counted
 
     loaded = read_results(results)
     if calibrate:
@@ -87,7 +87,7 @@ def command(
         click.echo(f"{baseline}: {counted(len(loaded.runs), 'run')}, {counted(images, 'image')}")
         return 0
     expected = read_baseline(baseline)
-    verdict = compare(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
+    verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     click.echo(as_json(verdict, str(baseline)) if style == "json" else as_text(verdict, str(baseline)))
     if crops:
         with own_files(crops, force=force) as making:

@@ -41,7 +41,7 @@ def command(
     size: tuple[int, int] | None, style: str,
 ) -> int:  # fmt: skip
     from srbench.analysis.choose import Budget, candidates
-    from srbench.base.strict_json import dumps
+    from srbench.base.documents import dumps
     from srbench.results.store import load_results
 
     loaded = load_results(results)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.base.strict_json import dumps
-from srbench.base.words import counted
+from srbench.base.documents import dumps
+from srbench.base.text import counted
 from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
 from srbench.cli.values import complete
 
@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 
 
 FOOTNOTE = (
-    "A − B is the mean of paired differences and its interval (Student's t or bootstrap-t, the wider on each side). p: "
-    "its test, two-sided; Holm over the {count} above. Told apart where p (Holm) < 0.05."
+    "A − B is the mean of paired differences and its interval (Student's t with one more image on that side). p: its "
+    "test, two-sided; Holm over the {count} above. Told apart where p (Holm) < 0.05."
+)
+FEW = 30
+"""Of fewer images skewed differences are taken for a gain more often than in 5 % of cases; see docs/reports.md."""
+
+CAUTION = (
+    "{names}: fewer than {few} images do not show a tail. Where most images lose a little and few gain a lot, models "
+    "that do not differ are told apart there more often than the test says (docs/reports.md has how often)."
 )
 
 
@@ -48,6 +55,8 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str, style: s
     if len(chosen) > 2:
         _print_ranks(places)
     click.echo(FOOTNOTE.format(count=counted(len(differences), "comparison")))
+    if few := dict.fromkeys(one.dataset for one in differences if one.better and one.interval.n < FEW):
+        click.echo(CAUTION.format(names=", ".join(few), few=FEW))
     return 0
 
 

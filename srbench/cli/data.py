@@ -165,7 +165,7 @@ def audit_command(
     from srbench.base.outputs import refuse_overwriting
     from srbench.datasets import data_root as find_root
     from srbench.datasets.leaks.audit import audit, pictures_of, test_pictures
-    from srbench.datasets.leaks.contact_sheet import write_sheet
+    from srbench.datasets.leaks.contact_sheet import write_contact_sheet
 
     tests = test_pictures(against, find_root(data_root))
     training = pictures_of(folders)
@@ -175,6 +175,6 @@ def audit_command(
         click.echo(str(leak))
     click.echo(f"{len(training)} training images against {len(tests)} test images: {len(leaks) or 'no'} leaks")
     if leaks:
-        write_sheet(sheet, leaks)
+        write_contact_sheet(sheet, leaks)
         click.echo(f"Look at them: {sheet}")
     return int(bool(leaks))

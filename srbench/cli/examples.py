@@ -2,101 +2,81 @@
 
 from __future__ import annotations
 
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "srbench run": (
-        "srbench run bicubic srresnet --datasets Set5,Set14",
-        "srbench run mynet.py:make --scale 2 --datasets my/photographs --save-images",
-    ),
-    "srbench score": (
-        "srbench score results --metrics psnr_y@basicsr",
-        "srbench score results --metrics ssim_rgb,lpips",
-    ),
-    "srbench report": (
-        "srbench report results",
-        "srbench report results --format html,tex --out paper",
-    ),
-    "srbench figure": (
-        "srbench figure results --image 0005 --crop 120,80,64,48 -o figure.pdf",
-        "srbench figure results --image 0005,0010 --models bicubic,srresnet -o figure.tex",
-    ),
-    "srbench check": (
-        "srbench check results --baseline tests/baseline.json --update",
-        "srbench check results --baseline tests/baseline.json --tolerance psnr_y=0.02",
-    ),
-    "srbench compare": (
-        "srbench compare results --models bicubic,srresnet",
-        "srbench compare results --metric lpips --format json",
-    ),
-    "srbench explain": (
-        "srbench explain 28.43 --model bicubic --dataset Set5",
-        "srbench explain 0.81 results --model bicubic --dataset Set5 --matrix",
-    ),
-    "srbench claims": (
-        "srbench claims published.toml",
-        "srbench claims published.toml --results results",
-    ),
-    "srbench verify": (
-        "srbench verify 'srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager' 28.42",
-        'srbench verify "$SIGNATURE" 28.42 --dataset my/Set5',
-    ),
-    "srbench speed": (
-        "srbench speed --models srcnn,srresnet --sizes 120x80,256x256 --backend eager,onnx --threads 1",
-        "srbench speed srcnn srresnet",
-    ),
-    "srbench choose": (
-        "srbench choose results --max-ms 50",
-        "srbench choose results --max-mib 200 --metric lpips",
-    ),
-    "srbench upscale": (
-        "srbench upscale photo.jpg large.png",
-        "srbench upscale photos large --model bicubic --scale 2",
-    ),
-    "srbench export": (
-        "srbench export srresnet srresnet.onnx",
-        "srbench export srresnet srresnet.pt --format torchscript",
-    ),
-    "srbench study make": (
-        "srbench study make results study",
-        "srbench study make results study --models srresnet,srgan --mode opinion",
-    ),
-    "srbench study serve": (
-        "srbench study serve study",
-        "srbench study serve study --host 0.0.0.0 --port 8000",
-    ),
-    "srbench study score": (
-        "srbench study score study",
-        "srbench study score study --into results",
-    ),
-    "srbench measure": (
-        "srbench measure sr.png hr.png",
-        "srbench measure sr_folder hr_folder --scale 2 --format csv",
-    ),
-    "srbench degrade": (
-        "srbench degrade hr.png lr.png",
-        "srbench degrade hr_folder lr_folder --scale 2",
-    ),
-    "srbench data list": (
-        "srbench data list",
-        "srbench data list --data-root ~/data",
-    ),
-    "srbench data prepare": (
-        "srbench data prepare Set5",
-        "srbench data prepare Set5 Set14 --from ~/downloads",
-    ),
-    "srbench data verify": (
-        "srbench data verify",
-        "srbench data verify Set5 Urban100",
-    ),
-    "srbench data audit": (
-        "srbench data audit --train my/training/images",
-        "srbench data audit --train my/training/images --against Set5,Set14",
-    ),
-    "srbench list": (
-        "srbench list models",
-        "srbench list metrics --format json",
-    ),
-    "srbench doctor": (
-        "srbench doctor",
-        "srbench doctor --format json",
-    ),
-}
+EXAMPLES = """
+srbench run bicubic srresnet --datasets Set5,Set14
+srbench run mynet.py:make --scale 2 --datasets my/photographs --save-images
+
+srbench score results --metrics psnr_y@basicsr
+srbench score results --metrics ssim_rgb,lpips
+
+srbench report results
+srbench report results --format html,tex --out paper
+
+srbench figure results --image 0005 --crop 120,80,64,48 -o figure.pdf
+srbench figure results --image 0005,0010 --models bicubic,srresnet -o figure.tex
+
+srbench check results --baseline tests/baseline.json --update
+srbench check results --baseline tests/baseline.json --tolerance psnr_y=0.02
+
+srbench compare results --models bicubic,srresnet
+srbench compare results --metric lpips --format json
+
+srbench explain 28.43 --model bicubic --dataset Set5
+srbench explain 0.81 results --model bicubic --dataset Set5 --matrix
+
+srbench claims published.toml
+srbench claims published.toml --results results
+
+srbench verify 'srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager' 28.42
+srbench verify "$SIGNATURE" 28.42 --dataset my/Set5
+
+srbench speed --models srcnn,srresnet --sizes 120x80,256x256 --backend eager,onnx --threads 1
+srbench speed srcnn srresnet
+
+srbench choose results --max-ms 50
+srbench choose results --max-mib 200 --metric lpips
+
+srbench upscale photo.jpg large.png
+srbench upscale photos large --model bicubic --scale 2
+
+srbench export srresnet srresnet.onnx
+srbench export srresnet srresnet.pt --format torchscript
+
+srbench study make results study
+srbench study make results study --models srresnet,srgan --mode opinion
+
+srbench study serve study
+srbench study serve study --host 0.0.0.0 --port 8000
+
+srbench study score study
+srbench study score study --into results
+
+srbench measure sr.png hr.png
+srbench measure sr_folder hr_folder --scale 2 --format csv
+
+srbench degrade hr.png lr.png
+srbench degrade hr_folder lr_folder --scale 2
+
+srbench data list
+srbench data list --data-root ~/data
+
+srbench data prepare Set5
+srbench data prepare Set5 Set14 --from ~/downloads
+
+srbench data verify
+srbench data verify Set5 Urban100
+
+srbench data audit --train my/training/images
+srbench data audit --train my/training/images --against Set5,Set14
+
+srbench list models
+srbench list metrics --format json
+
+srbench doctor
+srbench doctor --format json
+""".splitlines()
+
+
+def examples_of(command: str) -> list[str]:
+    """The lines that call a command, such as `srbench data list`."""
+    return [line for line in EXAMPLES if f"{line} ".startswith(f"{command} ")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
 import sys
 from pathlib import Path
 
@@ -52,14 +50,10 @@ Rows = dict[str, dict[str, float]]
 
 
 def _json(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:
-    images = [{"image": image, **_finite(scores)} for image, scores in rows.items()]
-    document = images[0] if len(images) == 1 else {"n": len(images), **_finite(means), "images": images}
-    click.echo(json.dumps(document, indent=1, allow_nan=False))
+    from srbench.base.documents import dumps
 
-
-def _finite(scores: dict[str, float]) -> dict[str, float | str]:
-    """Scores as JSON can hold them: infinity becomes the string "inf"."""
-    return {name: value if math.isfinite(value) else str(value) for name, value in scores.items()}
+    images = [{"image": image, **scores} for image, scores in rows.items()]
+    click.echo(dumps(images[0] if len(images) == 1 else {"n": len(images), **means, "images": images}))
 
 
 def _csv(rows: Rows, means: dict[str, float], metrics: tuple[str, ...]) -> None:

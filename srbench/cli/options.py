@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from srbench.base.errors import StoppedError, UsageError
-from srbench.cli.examples import EXAMPLES
+from srbench.cli.examples import examples_of
 from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
@@ -49,7 +49,7 @@ class Command(click.Command):
         ]
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        if examples := self.examples or EXAMPLES.get(context.command_path, ()):
+        if examples := self.examples or examples_of(context.command_path):
             with formatter.section("Examples"):
                 formatter.write("".join(f"  {line}\n" for line in examples))
 

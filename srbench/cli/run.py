@@ -84,34 +84,34 @@ def command(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, *
 
 def _run(request: Request, ranks: Ranks) -> int:
     """The run of one process. Whether it went well is told by rank 0: a launcher stops all when one says it did not."""
-    from srbench.benchmark.distributed import run_together, share
+    from srbench.benchmark.distributed import run_together, share_of_rank
     from srbench.benchmark.plan import plan
-    from srbench.benchmark.progress import print_results, progress_for_terminal
+    from srbench.benchmark.progress import print_results, progress_of_rank
 
-    progress = progress_for_terminal(ranks.rank)
-    made = ranks.together(lambda: plan(request))
-    mine = share(made, ranks)
+    progress = progress_of_rank(ranks.rank)
+    planned = ranks.together(lambda: plan(request))
+    mine = share_of_rank(planned, ranks)
     progress.begin(mine.jobs)
     try:
         if ranks.size > 1:
             progress.note(f"{ranks.size} processes share out the images; what follows is the share of rank 0")
         if not request.datasets:
-            progress.note(chosen_sets(made))
-        for name, reason in made.skipped.items():
+            progress.note(chosen_sets(planned))
+        for name, reason in planned.skipped.items():
             progress.note(f"{name}: left out: {reason}")
-        for job in {job.spec.name: job for job in made.jobs if job.spec.remark}.values():
+        for job in {job.spec.name: job for job in planned.jobs if job.spec.remark}.values():
             progress.note(f"{job.spec.name}: {job.spec.remark}")
-        results = run_together(made, mine, progress, ranks)
+        results = run_together(planned, mine, progress, ranks)
     finally:
         progress.close()
     if results is None:
         return 0
-    results = results.only(job.identity for job in made.jobs)
+    results = results.only(job.identity for job in planned.jobs)
     print_results(results, request.metrics)
     tell_damaged(results)
     _lead_on(request)
-    named_but_missing = made.without_jobs and "all" not in request.models
-    return int(bool(named_but_missing) or made.damaged or any(run.error or run.failures for run in results.runs))
+    named_but_missing = planned.without_jobs and "all" not in request.models
+    return int(bool(named_but_missing) or planned.damaged or any(run.error or run.failures for run in results.runs))
 
 
 def _lead_on(request: Request) -> None:
@@ -121,11 +121,11 @@ def _lead_on(request: Request) -> None:
     click.echo(f"Results: {request.out.absolute()}. Next: {more}", err=True)
 
 
-def chosen_sets(made: Plan) -> str:
+def chosen_sets(planned: Plan) -> str:
     """Which data sets were taken where none were asked for, and why."""
     from srbench.datasets import SAMPLES, data_root
 
-    names = list(dict.fromkeys(job.identity.dataset for job in made.jobs))
-    root = data_root(made.request.data_root)
+    names = list(dict.fromkeys(job.identity.dataset for job in planned.jobs))
+    root = data_root(planned.request.data_root)
     why = f"no standard test set is under {root}" if names == [SAMPLES] else f"found under {root}"
     return f"data sets: {', '.join(names)} ({why}; see srbench data list)"

@@ -48,6 +48,7 @@ class Asked:
     out: Path
 
     def prepared(self, spec: ModelSpec, backend: str) -> Inference:
+        """A model ready to be timed, never in tiles."""
         from srbench.models.inference import prepare
 
         return prepare(spec, self.scale, self.device, precision=self.precision, backend=backend, tile="none")
@@ -171,11 +172,11 @@ def _one_backend(spec: ModelSpec, backend: str, asked: Asked) -> Iterable[Timed]
 
 def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
-    from srbench.benchmark.speed.curve import fit
+    from srbench.benchmark.speed.curve import fit_line
 
     for model, backend, batch in dict.fromkeys((one.row.model, one.row.backend, one.row.batch) for one in timed):
         mine = [one for one in timed if (one.row.model, one.row.backend, one.row.batch) == (model, backend, batch)]
-        curve = fit({batch * one.row.width * one.row.height / 1e6: one.times_ms for one in mine})
+        curve = fit_line({batch * one.row.width * one.row.height / 1e6: one.times_ms for one in mine})
         if curve is not None:
             fixed, slope = (
                 "{:,.1f} [{:,.1f}, {:,.1f}]".format(*part) for part in (curve.fixed_ms, curve.ms_per_megapixel)
@@ -218,14 +219,14 @@ def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
 
 
 def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
-    from srbench.benchmark.speed.backend_audit import IMAGES, Audit, audit, ways
+    from srbench.benchmark.speed.backend_audit import IMAGES, Audit, audit_backends, variants
 
     rows: list[Audit] = []
     size = asked.sizes[0]
     for spec in specs:
         for backend in ("" if name == "eager" else name for name in asked.backends):
-            tried = ways(asked.device, backend, asked.precision)
-            for found in audit(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget):
+            tried = variants(asked.device, backend, asked.precision)
+            for found in audit_backends(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget):
                 if isinstance(found, tuple):
                     click.echo(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}", err=True)
                 else:
@@ -235,6 +236,6 @@ def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
     if asked.style == "table":
         click.echo(
             f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "
-            f"geometric mean over interleaved rounds, 95 % interval (Student's t, bootstrap-t)."
+            f"geometric mean over interleaved rounds, 95 % interval (Student's t)."
         )
     return int(not rows)

@@ -74,6 +74,7 @@ def _interval(ratio: Ratio) -> str:
 
 
 def print_timings(timed: Sequence[Timed], style: str) -> None:
+    """A row a timing; `style` is `table`, `csv` or `json`."""
     rows = [one.row for one in timed]
     unknown = () if any(row.energy_j for row in rows) else ("J/image",)
     notes = list(dict.fromkeys(note for one in timed for note in one.notes))
@@ -81,12 +82,14 @@ def print_timings(timed: Sequence[Timed], style: str) -> None:
 
 
 def print_ratios(turns: Sequence[Turn], style: str) -> None:
+    """A row a pair of models, size and batch."""
     _print(RATIOS, turns, style, "ratios")
     if style == "table":
-        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % bootstrap interval.")
+        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval.")
 
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:
+    """A row a backend and precision of a model."""
     _print(AUDITS, audits, style, "audits")
 
 
@@ -110,7 +113,7 @@ def _print(
 ) -> None:
     from tabulate import tabulate
 
-    from srbench.base.strict_json import dumps
+    from srbench.base.documents import dumps
 
     if style == "json":
         return click.echo(dumps(document(kind, rows, notes)))

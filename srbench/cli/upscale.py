@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from srbench.base.progress import Bar
 from srbench.cli.options import EXISTING, device_option, model_options, srbench_command, threads_option
 from srbench.cli.values import Factor, complete
 
@@ -107,8 +106,8 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
     refuse_unwritable(target, lr, enlarger.scale)
     if lr.colour.shape[0] * lr.colour.shape[1] >= LARGE:
         click.echo(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
-    with _progress(source.name) as progress:
-        picture = enlarge(lr, enlarger, progress)
+    with Bar(source.name, unit="tile") as bar:
+        picture = enlarge(lr, enlarger, bar.to)
     write_picture(target, picture)
     if sheet:
         from srbench.apps.upscale.sheet import write_sheet
@@ -122,11 +121,11 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
 
 def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale.video import upscale_video
-    from srbench.base.words import counted
+    from srbench.base.text import counted
 
     start = time.monotonic()
-    with _progress(source.name) as progress:
-        count, notes = upscale_video(source, target, enlarger, progress, sheet)
+    with Bar(source.name, unit="frame") as bar:
+        count, notes = upscale_video(source, target, enlarger, bar.to, sheet)
     for note in notes:
         click.echo(f"{target}: {note}", err=True)
     _tell(target, counted(count, "frame"), start)
@@ -137,7 +136,7 @@ def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Pat
 
 def _tell(path: Path, what: str, start: float | None = None) -> None:
     """What was written, and in what time."""
-    from srbench.apps.upscale.forecast import duration
+    from srbench.base.text import duration
 
     click.echo(
         f"{path}: {what}" + (f", in {duration(time.monotonic() - start)}" if start is not None else ""), err=True
@@ -146,22 +145,15 @@ def _tell(path: Path, what: str, start: float | None = None) -> None:
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
     from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
-    from srbench.base.words import counted
+    from srbench.base.text import counted
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
     start = time.monotonic()
     made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}
     pairs = plan_folder(source, target, made_by, force=force)
-    count = 0
-    with _progress(source.name) as progress:
-
-        def done(path: Path, error: str) -> None:
-            nonlocal count
-            count += 1
-            progress(count, len(pairs))
-
-        failed = upscale_folder(pairs, enlarger, done)
+    with Bar(source.name, len(pairs), "image") as bar:
+        failed = upscale_folder(pairs, enlarger, lambda path, error: bar.advance())
     for _, error in failed:
         click.echo(f"srbench: {error}", err=True)
     if others := passed_over(source, target):
@@ -170,25 +162,3 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
     done_now = counted(len(pairs) - len(failed), "image")
     _tell(target, f"{done_now} done, {len(failed)} failed", start)
     return int(bool(failed))
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time that is left on a terminal; elsewhere a line every half minute; on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    told = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-
-        def step(done: int, expected: int) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=expected or None)
-            if not console.is_terminal and time.monotonic() - told > 30:
-                told = time.monotonic()
-                click.echo(f"{title}: {done} of {expected or 'unknown'}", err=True)
-
-        yield step

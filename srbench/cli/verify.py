@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def command(
     signature: str, value: str, model: str, dataset: str, hints: Hints, device: str, data_root: Path | None
 ) -> int:
-    from srbench.analysis.verify import verify
+    from srbench.analysis.verify import verify_score
 
-    found = verify(signature, value, model=model, dataset=dataset, hints=hints, device=device, root=data_root)
+    found = verify_score(signature, value, model=model, dataset=dataset, hints=hints, device=device, root=data_root)
     click.echo(f"{found.sentence}\n{found.signature}")
     return int(not found.holds)

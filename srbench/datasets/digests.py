@@ -6,8 +6,6 @@ are computed anew each time.
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -15,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from srbench.base.assets import cache_folder
+from srbench.base.assets import add_to_cache, cache_folder, read_cache
 from srbench.datasets.standard.pixels import grey_of, pixel_digest
-from srbench.images.files import atomic_file, read_image
+from srbench.images.files import read_image
 
 FILE_NAME = "pixel-digests.json"
 _unsaved: dict[str, dict[str, Any]] = {}
@@ -56,14 +54,8 @@ def file_digests(paths: Iterable[Path]) -> Iterator[FileDigest | Exception]:
 
 def save() -> None:
     """Write what was computed in this process; what another process wrote meanwhile is kept."""
-    if not _unsaved:
-        return
-    folder = cache_folder()
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not results
-        folder.mkdir(parents=True, exist_ok=True)
-        merged = {**_read(folder), **_unsaved}
-        with atomic_file(folder / FILE_NAME) as file:
-            file.write(json.dumps(merged, separators=(",", ":")).encode())
+    if _unsaved:
+        add_to_cache(FILE_NAME, _unsaved)
         _unsaved.clear()
 
 
@@ -83,12 +75,4 @@ def _compute(path: Path) -> FileDigest:
 
 @cache
 def _remembered(folder: Path) -> dict[str, dict[str, Any]]:
-    return _read(folder)
-
-
-def _read(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        found: dict[str, dict[str, Any]] = json.loads((folder / FILE_NAME).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found
+    return read_cache(FILE_NAME)

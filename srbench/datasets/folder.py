@@ -48,6 +48,7 @@ class FileDataset:
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
+        """The name of each image, sorted."""
         return tuple(self.hr or self.lr or ())
 
     @property

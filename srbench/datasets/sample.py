@@ -32,17 +32,23 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """A sequence of samples at one scale and one degradation, always in the same order."""
+    """A sequence of samples at one scale and one degradation, always in the same order.
+
+    It may also have `has_hr` (False: LR alone, nothing is scored), `unverified` (True: a standard set's name without
+    its pixels) and `lr_pixels` (the size of each LR, by which several processes share the images out).
+    """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables and signatures call it."""
 
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over the ids and decoded pixels of every image, whatever the file format."""
 
     @property
-    def ids(self) -> tuple[str, ...]: ...
+    def ids(self) -> tuple[str, ...]:
+        """The name of each image, in order."""
 
     def __len__(self) -> int: ...
 

@@ -205,7 +205,7 @@ def low_resolution(hr: Image, scale: int, degradation: str) -> LowResolution:
     check_degradation(degradation, scale)
     _check(hr, scale)
     reference = high_resolution(mod_crop(hr, scale), degradation)
-    return flavour.make(reference, scale, _generator(reference, degradation))
+    return flavour.make(reference, scale, _generator(reference, degradation) if flavour.random else UNUSED)
 
 
 def high_resolution(hr: Image, degradation: str) -> Image:
@@ -214,6 +214,10 @@ def high_resolution(hr: Image, degradation: str) -> Image:
         return hr
     y = STUDIO.of(*(hr[..., channel].astype(np.float64) for channel in range(3)))
     return np.floor(y + 0.5).astype(np.uint8)
+
+
+UNUSED = np.random.default_rng(0)
+"""For degradations that draw nothing: to seed one for an image takes longer than to shrink a small one."""
 
 
 def _generator(hr: Image, degradation: str) -> np.random.Generator:

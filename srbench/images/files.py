@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image as pil
 from PIL import ImageOps, UnidentifiedImageError
 
-from srbench.base.errors import InputError
-from srbench.base.temporary import atomic_file as atomic_file  # whoever writes images writes other files so, too
+from srbench.base.errors import InputError, first_line
+from srbench.base.temporary import atomic_file
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -93,8 +93,8 @@ def readable(path: Path) -> Iterator[None]:
     except MemoryError:
         raise InputError(f"{path}: cannot be decoded: it needs more memory than there is") from None
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(f"{path}: cannot be decoded ({reason}). Replace the file; it may be truncated.") from error
+        told = f"cannot be decoded ({first_line(error)}). Replace the file; it may be truncated."
+        raise InputError(f"{path}: {told}") from error
 
 
 def open_picture(file: IO[bytes], formats: tuple[str, ...] = FORMATS) -> pil.Image:

@@ -20,6 +20,7 @@ class Luma:
 
     @property
     def weights(self) -> tuple[float, float, float]:
+        """Those of R, G and B."""
         return self.red, self.green, self.blue
 
     def of(self, red: Plane, green: Plane, blue: Plane) -> Plane:

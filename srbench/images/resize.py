@@ -117,9 +117,10 @@ def _multiply(banded: sparse.csr_array, x: Tensor) -> Tensor:
 
     if x.device.type != "cpu":
         return torch.as_tensor(banded.toarray(), device=x.device) @ x
-    columns = x.movedim(-2, 0)
-    product = torch.from_numpy(banded @ columns.reshape(len(columns), -1).numpy())
-    return product.reshape(-1, *columns.shape[1:]).movedim(0, -2)
+    size, width = x.shape[-2:]  # by numpy from here: torch takes longer to turn a small image round than to resize it
+    columns = x.numpy().reshape(-1, size, width).transpose(1, 0, 2)
+    product = (banded @ columns.reshape(size, -1)).reshape(-1, *columns.shape[1:]).transpose(1, 0, 2)
+    return torch.from_numpy(product).reshape(*x.shape[:-2], -1, width)
 
 
 def round_to_uint8(values: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
-from srbench.base.registry import load, registered_name
-from srbench.metrics.conventions import Convention, convention
+from srbench.base.registry import entries, load, registered_name
+from srbench.metrics.conventions import CONVENTIONS, Convention, convention
 
 if TYPE_CHECKING:
     from srbench.metrics.metric import Metric
@@ -38,10 +38,15 @@ def resolve(name: str) -> BoundMetric:
 
     Raises `UsageError` for unknown names and undefined combinations, `UnavailableError` without a reference's package.
     """
-    base, at, wanted = name.partition("@")
+    base, at, wanted = _as_registered(name).partition("@")
     base = base if ":" in base else registered_name("metrics", base)
     name = base + at + wanted
-    metric: Metric = _by_reference(base) if ":" in base else load("metrics", base)
+    if ":" in base:
+        from srbench.metrics.reference import metric_by_reference
+
+        metric = metric_by_reference(base)
+    else:
+        metric = load("metrics", base)
     chosen = convention(wanted or metric.convention)
     if metric.channel not in chosen.channels:
         raise UsageError(
@@ -50,7 +55,7 @@ def resolve(name: str) -> BoundMetric:
     return BoundMetric(name, metric, chosen)
 
 
-def _by_reference(name: str) -> Metric:
-    from srbench.metrics.reference import metric_by_reference
-
-    return metric_by_reference(name)
+def _as_registered(name: str) -> str:
+    """`lpips_vgg` for `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention."""
+    whole = registered_name("metrics", name.replace("@", "_"))
+    return whole if whole in entries("metrics") and name.partition("@")[2] not in CONVENTIONS else name

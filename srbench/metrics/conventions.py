@@ -27,7 +27,6 @@ VERSION = "0.1"
 
 Channel = Literal["y", "rgb"]
 
-STUDIO_SWING = STUDIO.weights
 LUMAS = {"studio": STUDIO, "full": FULL, "edsr-pytorch": EDSR_PYTORCH}
 
 
@@ -121,9 +120,11 @@ def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
     if rgb.dtype == torch.uint8 and (fast := kernels(rgb.device)):
         # By numpy, which asks for large pages: faults on fresh memory would cost as much as the conversion.
         planes = np.empty((len(rgb), *(side - 2 * border for side in rgb.shape[-2:])))
+        pixels = rgb.permute(0, 2, 3, 1)
+        kernel, rgb = (fast.luma_of_pixels, pixels) if pixels.is_contiguous() else (fast.luma_of_planes, rgb)
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
-            loop = partial(fast.luma, given, made, border, luma.weights, luma.divisor, luma.offset, whole)
-            share(loop, len(made), made.size)
+            loop = partial(kernel, given, made, border, luma.weights, luma.divisor, luma.offset, whole)
+            share(loop, len(made), made.size // LIGHT)
         return torch.from_numpy(planes)[:, None]
     y = luma.of(*(_inside(rgb[:, index : index + 1], border) for index in range(3)))
     return round_to_uint8(y) if whole else y
@@ -131,6 +132,10 @@ def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
 
 def _size(image: Tensor) -> str:
     return f"{image.shape[-1]}x{image.shape[-2]}"
+
+
+LIGHT = 8
+"""How many pixels are turned into Y while one gets its SSIM: few are done sooner than a second thread wakes."""
 
 
 CONVENTIONS = {

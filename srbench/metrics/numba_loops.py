@@ -19,6 +19,7 @@ from srbench.base.assets import cache_folder
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Weights = tuple[float, float, float]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -45,6 +46,8 @@ def _kept(**options: Any) -> Decorator:
 compiled = _kept()
 fused = _kept(fastmath={"contract"})
 """Products may be fused into sums: where no exact bits are promised."""
+summed = _kept(fastmath={"contract", "reassoc"})
+"""And sums be taken in any order, which is that of the compiled code, and always the same."""
 
 TAPS = 11
 MARGIN = TAPS - 1
@@ -70,11 +73,11 @@ def to_bytes(values: npt.NDArray[np.float32]) -> Bytes:
 
 
 @compiled
-def luma(
+def luma_of_planes(
     rgb: Bytes,
     out: Floats,
     border: int,
-    weights: tuple[float, float, float],
+    weights: Weights,
     divisor: float,
     offset: float,
     whole: bool,
@@ -90,11 +93,39 @@ def luma(
         for j in range(width):
             row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / divisor + offset
         if whole:
-            for j in range(width):
-                row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)
+            _round_halves_up(row)
 
 
-@fused
+@compiled
+def luma_of_pixels(
+    rgb: Bytes,
+    out: Floats,
+    border: int,
+    weights: Weights,
+    divisor: float,
+    offset: float,
+    whole: bool,
+    start: int,
+    end: int,
+) -> None:
+    """As `luma_of_planes`, of `(h + 2 border, w + 2 border, 3)`: as image files are read, which saves a copy."""
+    width = out.shape[1]
+    for i in range(start, end):
+        row, given = out[i], rgb[i + border].ravel()[3 * border : 3 * (border + width)]
+        for j in range(width):
+            red, green, blue = given[3 * j], given[3 * j + 1], given[3 * j + 2]
+            row[j] = (red * weights[0] + green * weights[1] + blue * weights[2]) / divisor + offset
+        if whole:
+            _round_halves_up(row)
+
+
+@compiled
+def _round_halves_up(row: Floats) -> None:
+    for j in range(len(row)):
+        row[j] = min(max(np.floor(row[j] + 0.5), 0.0), 255.0)
+
+
+@summed
 def squared_error(x: Floats, y: Floats) -> float:
     """The sum of squared differences of two planes; exact, in any order, where both hold whole numbers."""
     a, b = x.ravel(), y.ravel()

@@ -35,7 +35,12 @@ def fast_psnr(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def _load(convention: Convention, device: torch.device) -> ScoreFunction:
-    return fast_psnr if kernels(device) else psnr
+    return _by_either
+
+
+def _by_either(sr: Tensor, hr: Tensor) -> Tensor:
+    """Which path is decided where an image is scored: numba is imported if there is one, and not to be ready for it."""
+    return fast_psnr(sr, hr) if kernels(sr.device) else psnr(sr, hr)
 
 
 SUMMARY = "peak signal-to-noise ratio in dB"

@@ -14,9 +14,7 @@ package and its version, or a digest of the source file, are the metric's varian
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import packages_distributions, version
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.registry import import_from_here
 from srbench.metrics.metric import Metric, ScoreFunction
 
 if TYPE_CHECKING:
@@ -43,7 +42,8 @@ def metric_by_reference(name: str) -> Metric:
     module_name, _, attribute = name.partition(":")
     module = _import(module_name)
     if module_name == "pyiqa":
-        return _metric(name, partial(_pyiqa, module, attribute), module, _better_in_pyiqa(module, attribute))
+        make = partial(module.create_metric, attribute)
+        return _metric(name, lambda device: make(device=device), module, _better_in_pyiqa(module, attribute))
     try:
         thing = attrgetter(attribute)(module)
     except AttributeError as error:
@@ -82,10 +82,6 @@ def _called(thing: Any, device: torch.device) -> Callable[..., Any]:
     return ready
 
 
-def _pyiqa(module: Any, name: str, device: torch.device) -> Callable[..., Any]:
-    return module.create_metric(name, device=device)  # type: ignore[no-any-return]
-
-
 def _better_in_pyiqa(module: Any, name: str) -> bool:
     if name not in module.list_models():
         raise UsageError(f"pyiqa has no metric {name!r}; see pyiqa.list_models()")
@@ -94,14 +90,12 @@ def _better_in_pyiqa(module: Any, name: str) -> bool:
 
 
 def _import(name: str) -> Any:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UnavailableError(f"metric package {name} is not here ({error}): pip install {name}") from None
-    except Exception as error:
-        raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
+        return import_from_here(name)
+    except UsageError as error:
+        if isinstance(missing := error.__cause__, ModuleNotFoundError):
+            raise UnavailableError(f"metric package {name} is not here ({missing}): pip install {name}") from None
+        raise
 
 
 def _version_of(module: Any) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from srbench.base.assets import cache_folder
 from srbench.base.errors import JobError, UnavailableError, UsageError, first_line
 from srbench.base.packages import install_hint
 from srbench.base.registry import entries, load, package_of
@@ -174,7 +175,6 @@ def exported(network: nn.Module, example: Tensor) -> Path:
     Raises `InputError` for a network that does not consist of torch operations, and `UnavailableError` without the
     packages.
     """
-    from srbench.base.assets import cache_folder
     from srbench.base.temporary import in_the_making
     from srbench.models.export import write
 

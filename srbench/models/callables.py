@@ -24,7 +24,10 @@ DEPTH = 4
 
 @contextmanager
 def evaluating(thing: object) -> Iterator[None]:
-    """The networks of a callable in evaluation mode; each of their modules gets its own mode back."""
+    """The networks of a callable in evaluation mode; each of their modules gets its own mode back.
+
+    In the other mode batch norm would count what passes.
+    """
     before = [(part, part.training) for network in networks_in(thing) for part in network.modules()]
     try:
         for network in networks_in(thing):

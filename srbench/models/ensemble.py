@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UsageError
-from srbench.models.spec import ModelSpec
+from srbench.models.spec import ModelSpec, weights_digest
 from srbench.models.wrap import combined, parameters_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def ensemble(specs: Sequence[ModelSpec]) -> ModelSpec:
         return Mean([spec.build(scale, device) for spec in specs])
 
     def digest(scale: int) -> str:
-        from srbench.models.spec import weights_digest
-
         return combined(f"{spec.name}@{weights_digest(spec, scale)}" for spec in specs)
 
     return ModelSpec(name, scales, build, digest=digest, summary=f"mean of {len(specs)} models")

@@ -142,13 +142,8 @@ def _write_torchscript(module: nn.Module, lr: Tensor, path: Path) -> None:
 def _write_torch_export(module: nn.Module, lr: Tensor, path: Path) -> None:
     import torch
 
-    torch.export.save(torch.export.export(module, (lr.expand(2, -1, -1, -1),), dynamic_shapes=(_free_sizes(),)), path)
-
-
-def _free_sizes() -> dict[int, Any]:
-    from torch.export import Dim
-
-    return {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    torch.export.save(torch.export.export(module, (lr.expand(2, -1, -1, -1),), dynamic_shapes=(sizes,)), path)
 
 
 _WRITERS: dict[str, Callable[[Any, Any, Path], None]] = {

@@ -112,7 +112,7 @@ class Inference:
         except JobError:
             raise
         except Exception as error:
-            raise JobError(told(error)) from error
+            raise JobError(error_line(error)) from error
         seconds = time.perf_counter() - start
         check_sr(sr, x, self.upscaler.scale, self.precision)
         return Upscaled(sr, seconds, tile, seam)
@@ -165,7 +165,7 @@ def prepare(
     except (UsageError, JobError):
         raise
     except Exception as error:
-        raise JobError(told(error)) from error
+        raise JobError(error_line(error)) from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     plain = None if backend == "eager" else upscaler
@@ -202,6 +202,7 @@ def _unpose(x: Tensor, turns: int, flip: bool) -> Tensor:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """torch's mixed precision for `bf16` and `fp16`; nothing for `fp32`."""
     import torch
 
     if precision == "fp32":
@@ -217,7 +218,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """An error of a model in one line; of memory, with what helps."""
     if is_out_of_memory(error):
         return f"out of memory ({type(error).__name__}). Give --tile 128, or a smaller number, or --batch 1"

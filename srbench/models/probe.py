@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from operator import attrgetter
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from srbench.base.assets import add_to_cache, read_cache
 from srbench.base.errors import InputError, first_line
+from srbench.metrics.conventions import VERSION
 from srbench.models.values import UNIT, USUAL, Channels, Hints, Range, Values
 from srbench.models.wrap import Revalued, combined
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
     from srbench.images.files import Image
     from srbench.models.spec import ModelSpec, Upscaler
+
+FOUND = "model-values.json"
+"""What was found out before, in the cache folder."""
 
 BYTE: Range = (0.0, 255.0)
 SIGNED: Range = (-1.0, 1.0)
@@ -43,7 +49,7 @@ CENTRES = {
 """Row and column, in each photograph of `samples`, around which red and blue differ most: the pieces to look at."""
 
 NEGLIGIBLE = 0.05
-"""dB."""
+"""Differences of mean PSNR up to this many dB decide nothing."""
 
 FAR_OFF = 8.0
 """dB below bicubic: further than any GAN, and nearer than any network under a wrong range."""
@@ -60,26 +66,15 @@ def find_values(upscaler: Upscaler, hints: Hints) -> tuple[Values, str]:
     orders: tuple[Channels, ...] = (hints.channels,) if hints.channels else ("rgb", "bgr")
     grid = {Values(*range, order): _scores(upscaler, Values(*range, order)) for range in ranges for order in orders}
     _refuse_nonsense(grid, upscaler.scale)
-    by_range = {range: _better_order(grid, range, orders) for range in ranges}
-    best, how = _decide({values: grid[values] for values in by_range.values()}, "--model-range", _range_of)
+    by_range = ([Values(*range, order) for order in orders] for range in ranges)
+    better = [max(alike, key=lambda values: fmean(grid[values])) for alike in by_range]
+    best, how = _decide({values: grid[values] for values in better}, "--model-range", attrgetter("range"))
     told = f"range {best.range} {'given' if hints.range else how}"
     if hints.channels:
         return best, f"{told}; channels {hints.channels} given"
     alike = {replace(best, channels=order): grid[replace(best, channels=order)] for order in orders}
-    best, how = _decide(alike, "--model-channels", _order_of)
+    best, how = _decide(alike, "--model-channels", attrgetter("channels"))
     return best, f"{told}; channels {best.channels} {how}"
-
-
-def _better_order(grid: Scores, range: tuple[Range, Range], orders: Sequence[Channels]) -> Values:
-    return max((Values(*range, order) for order in orders), key=lambda values: fmean(grid[values]))
-
-
-def _range_of(values: Values) -> str:
-    return values.range
-
-
-def _order_of(values: Values) -> str:
-    return values.channels
 
 
 def _decide(scores: Scores, option: str, name: Callable[[Values], str]) -> tuple[Values, str]:
@@ -115,8 +110,6 @@ def _refuse_nonsense(scores: Scores, scale: int) -> None:
 def _scores(upscaler: Upscaler, values: Values) -> list[float]:
     """PSNR of each piece; `InputError` where the network fails on it."""
     import torch
-
-    from srbench.models.wrap import Revalued
 
     ranged = Revalued(upscaler, values)
     try:
@@ -189,12 +182,18 @@ def _values_of(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> tup
     takes, returns = hints.range or (USUAL.takes, USUAL.returns)
     given = Values(takes, returns, hints.channels or USUAL.channels)
     if spec.probe and not (hints.range and hints.channels):
-        import torch
-
-        from srbench.models.remembered import remember
-
-        def find() -> tuple[Values, str]:
-            return find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
-
-        return remember(file(spec.scales[0]), spec.summary, hints, find)
+        return _found_once(spec, hints, file(spec.scales[0]))
     return given, "range and channels given" if hints.range or hints.channels else ""
+
+
+def _found_once(spec: ModelSpec, hints: Hints, digest: str) -> tuple[Values, str]:
+    """As `find_values`, remembered by the digest of the file: finding out takes 48 small images."""
+    import torch
+
+    key = f"{digest} {spec.summary} {hints.range} {hints.channels} {VERSION}"
+    if (entry := read_cache(FOUND).get(key)) is not None:
+        (takes, returns, channels), remark = entry
+        return Values(tuple(takes), tuple(returns), channels), remark
+    values, remark = find_values(spec.build(spec.scales[0], torch.device("cpu")), hints)
+    add_to_cache(FOUND, {key: [[values.takes, values.returns, values.channels], remark]})
+    return values, remark

@@ -59,7 +59,7 @@ def parameters_of(thing: object) -> Iterable[Any]:
     return parameters() if callable(parameters) else ()
 
 
-def settled(made: Any, device: torch.device) -> Any:
+def ready_for_inference(made: Any, device: torch.device) -> Any:
     """A torch module made ready for inference on a device; of anything else, the networks in it, where they are."""
     from torch import nn
 

@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Count, Number
-from srbench.base.strict_json import strict
+from srbench.base.documents import SCHEMA, Count, Number, strict
 from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
 
 
@@ -26,6 +25,7 @@ class StoredRow(Row):
 
     @property
     def row(self) -> Row:
+        """The row, infinite scores as numbers."""
         return Row(**{**vars(self), "scores": {name: float(value) for name, value in self.scores.items()}})
 
 
@@ -42,6 +42,7 @@ class StoredStudyRow(StudyRow):
 
     @property
     def row(self) -> StudyRow:
+        """The row, open ends as numbers."""
         return StudyRow(**{**vars(self), **{name: float(getattr(self, name)) for name in ("value", "low", "high")}})
 
 
@@ -73,6 +74,7 @@ class RunDocument:
 
     @property
     def run(self) -> Run:
+        """The run that is stored here; its signatures are made anew."""
         return Run(
             identity=self.identity,
             metrics=self.metrics,
@@ -139,4 +141,4 @@ def study_to_json(row: StudyRow) -> dict[str, Any]:
 def row_to_json(row: Row) -> dict[str, Any]:
     """A row without its empty fields; what is not finite as a word."""
     document = {key: value for key, value in vars(row).items() if value not in ("", None, 0)}
-    return cast("dict[str, Any]", strict(document | {"scores": dict(row.scores)}))
+    return document | {"scores": strict(dict(row.scores))}  # the only field that may be infinite

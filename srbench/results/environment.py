@@ -7,7 +7,6 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.packages import DISTRIBUTION
-from srbench.metrics import numba_switch as accelerator
+from srbench.metrics import numba_switch
 
 PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "pillow", "lpips")
 
@@ -27,24 +26,22 @@ def describe(device: str) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "srbench"), *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "versions": {"srbench" if name == DISTRIBUTION else name: found for name, found in _versions(PACKAGES).items()},
+        "versions": {"srbench" if name == DISTRIBUTION else name: _version(name) for name in PACKAGES},
         "device": device,
         "device_name": device_name(device),
         "cpu": cpu_name(),
         "threads": threads(),
-        "metrics": accelerator.describe(device),
+        "metrics": numba_switch.describe(device),
         "git": _git_state(),
     }
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # running from a source tree that is not installed
-            found[package] = "not installed"
-    return found
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # running from a source tree that is not installed
+        return "not installed"
 
 
 def device_name(device: str) -> str:
@@ -58,6 +55,7 @@ def device_name(device: str) -> str:
 
 @cache
 def cpu_name() -> str:
+    """The processor as its vendor prints it, or its architecture where the system does not tell."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 

@@ -8,11 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
 from srbench.base.errors import IncomparableError
 from srbench.metrics.conventions import VERSION
+
+
+class Setting(NamedTuple):
+    """What a mean is taken over: a data set at a scale."""
+
+    dataset: str
+    scale: int
+
+
+class RunKey(NamedTuple):
+    """What names a run among others: data set, scale and model; as text, its title."""
+
+    dataset: str
+    scale: int
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset} x{self.scale} {self.model}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,16 @@ class Identity:
     unverified: bool = False
     values: str = ""
     version: str = VERSION
+
+    @property
+    def setting(self) -> Setting:
+        """The data set and the scale."""
+        return Setting(self.dataset, self.scale)
+
+    @property
+    def key(self) -> RunKey:
+        """Data set, scale and model; as text the run's title: `Set5 x4 srcnn`."""
+        return RunKey(self.dataset, self.scale, self.model)
 
     def signature(self, metric: str, convention: str, parts: Sequence[str] = ()) -> str:
         """One line that a paper can quote; what is usual (no tiling, no ensemble, seed 0) is left out.
@@ -134,6 +162,7 @@ class Run:
 
     @property
     def failures(self) -> list[Row]:
+        """The rows of images that failed."""
         return [row for row in self.rows if row.error]
 
     @property

@@ -10,8 +10,8 @@ from html import escape
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
-from srbench.base.words import counted
-from srbench.results.records import OWN, Identity, Run, SpeedRow, StudyRow, refuse_differences
+from srbench.base.text import counted
+from srbench.results.records import OWN, Identity, Run, Setting, SpeedRow, StudyRow, refuse_differences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ class Results:
 
         return pd.DataFrame(
             {
-                **{name: getattr(run.identity, name) for name in ("dataset", "scale", "model")},
+                **run.identity.key._asdict(),
                 **{metric: round(mean(run.values(metric)), 4) for metric in self.metrics},
                 "images": len(run.rows),
             }
@@ -115,7 +115,7 @@ class Results:
         import pandas as pd
 
         rows = [
-            (run.identity.dataset, run.identity.scale, run.identity.model, row.image, metric, value)
+            (*run.identity.key, row.image, metric, value)
             for run in self.runs
             for row in run.rows
             for metric, value in row.scores.items()
@@ -123,21 +123,26 @@ class Results:
         return pd.DataFrame(rows, columns=["dataset", "scale", "model", "image", "metric", "value"])
 
     def speed_frame(self) -> pd.DataFrame:
-        """One row a timing, with the columns of the contract's `speed.csv` first."""
+        """One row a timing, a column for each field of `SpeedRow`."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.speeds], columns=[item.name for item in fields(SpeedRow)])
 
     def refuse_mixtures(self) -> None:
         """Raise `IncomparableError` where runs of one data set and scale differ in more than the model."""
-        first: dict[tuple[str, int], Run] = {}
-        for run in self.runs:
-            key = (run.identity.dataset, run.identity.scale)
-            refuse_differences(first.setdefault(key, run).identity, run.identity, OWN, "Keep them in separate folders.")
+        first: dict[Setting, Identity] = {}
+        for identity in (run.identity for run in self.runs):
+            refuse_differences(
+                first.setdefault(identity.setting, identity), identity, OWN, "Keep them in separate folders."
+            )
 
 
 class Report(Protocol):
-    """What an entry point of the group `srbench.reports` yields."""
+    """What an entry point of the group `srbench.reports` yields.
+
+    It may also take `rows`, `columns` (axes of its tables) and `papers` (whether published numbers stand among ours) by
+    name; `srbench report` gives them where it does.
+    """
 
     def __call__(self, results: Results, out: Path, /) -> list[Path]:
         """Write the report into the folder `out` and return the files written."""

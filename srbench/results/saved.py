@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import IncomparableError, InputError
 from srbench.datasets import open_dataset
+from srbench.datasets.folder import short_digest
 from srbench.images.files import as_named, read_image
 from srbench.results.store import REMEDY, run_path, saved_image
 
@@ -39,8 +40,7 @@ def refuse_strange_images(run: Run, dataset: Dataset) -> None:
     known = set(dataset.ids)
     strange = next((row.image for row in run.rows if row.image not in known), None)
     if strange is not None:
-        name = f"{run.identity.dataset} x{run.identity.scale} {run.identity.model}"
-        raise InputError(f"{name}: image {strange!r} of these results is not in the data set. {REMEDY}")
+        raise InputError(f"{run.identity.key}: image {strange!r} of these results is not in the data set. {REMEDY}")
 
 
 def sr_path(folder: Path, run: Run, id: str) -> Path:
@@ -49,8 +49,13 @@ def sr_path(folder: Path, run: Run, id: str) -> Path:
 
 
 def read_sr(folder: Path, run: Run, id: str) -> Image:
-    """The saved SR image, uint8 `(h, w, 3)`; raises `InputError` where it was not saved."""
+    """The SR image that was scored, uint8 `(h, w, 3)`; raises `InputError` where it is not there, or another."""
     path = sr_path(folder, run, id)
     if not path.is_file():
         raise InputError(f"{path}: no saved image. Make it: srbench run --save-images")
-    return read_image(path)
+    image = read_image(path)
+    scored = next((row.sr for row in run.rows if row.image == id), "")
+    if scored and short_digest(image) != scored:
+        again = f"srbench run --models {run.identity.model} --datasets {run.source} --out {folder}"
+        raise InputError(f"{path} is not the image that was scored. Make it anew: {again} --save-images --force")
+    return image

@@ -1,9 +1,10 @@
 """How sure a mean is, and whether it differs from zero: one interval and one test, for tables, comparisons and speed.
 
-The 95 % interval reaches on each side as far as the wider of two: Student's t, exact for normal scores, and the
-bootstrap-t (Efron and Tibshirani 1993, section 12.5), which follows skewed ones. Its test is the same turned round: the
-larger of both p-values, so that the interval leaves out zero where p < 0.05. What the interval covers at 5, 14 and 100
-images is simulated in `tests/srbench/test_coverage.py`. Everything is made the same way every time.
+Student's t, of the images seen and one more that was not: on the side in question, farther from the mean than the
+farthest image there. Student's t alone takes few images of a skewed distribution, whose tail they do not show, for too
+much: at five of lognormal scores its 95 % interval covers 82 % of means, and this one 90 %. How far the one image lies
+was found by simulation, as near as it may be; what holds is in docs/reports.md, from
+`tests/srbench/test_coverage.py`. The test is the interval turned round: it leaves out zero where p < 0.05.
 """
 
 from __future__ import annotations
@@ -25,14 +26,9 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 ALPHA = 1.0 - LEVEL
 SEED = 20_260_101
-FEWEST_RESAMPLED = 5
-"""Below, too many resamples hold one value alone, and have no t; Student's stands alone there."""
 
 _CHUNK = 1 << 20
 """How many values are drawn at once: memory stays small for a data set of thousands of images."""
-
-_TAIL = 25
-"""Of how few resamples a p-value is not read off: farther out the tail is Student's, stretched to meet the 25th."""
 
 
 @dataclass(frozen=True)
@@ -64,38 +60,57 @@ def _mean_interval(values: tuple[float, ...]) -> Interval:
     if not np.isfinite(scores).all():
         low, high = _percentiles(np.concatenate([scores[draw].mean(axis=1) for draw in _draws(len(scores))]))
         return Interval(float(scores.mean()), low, high, len(scores))
-    mean, error = float(scores.mean()), _standard_error(scores)
-    low, high = _bounds(scores)
-    return Interval(mean, mean - high * error, mean - low * error, len(scores))
+    from scipy.stats import t as student
+
+    ends: list[float] = []
+    for side in (-1, 1):
+        for judged in (scores, _one_more(scores, side)):
+            reach = float(student.ppf(1.0 - ALPHA / 2.0, len(judged) - 1)) * _standard_error(judged)
+            ends.append(float(judged.mean()) + side * reach)
+    mean = float(scores.mean())
+    return Interval(mean, min(mean, *ends), max(mean, *ends), len(scores))
 
 
-def mean_p(values: Sequence[float]) -> float:
-    """Two-sided p-value of a mean of zero, below 0.05 where `mean_interval` leaves out zero (to its resolution).
+def mean_p(values: Sequence[float], *, among_many: bool = False) -> float:
+    """Two-sided p-value of a mean of zero: below 0.05 where `mean_interval` leaves out zero.
 
-    Infinite values count as one above the largest finite one. Where all values are the same there is no variance to
-    judge by, and p is the sign test's. 1 for fewer than two values, and where all are zero.
+    `among_many` gives the one that a correction for several comparisons is to be made of, which is never smaller: such
+    verdicts rest on what is far out in a tail. Infinite values count as one above the largest finite one. Where all
+    values are the same there is no variance to judge by, and p is the sign test's. 1 for fewer than two values, and
+    where all are zero.
     """
-    return _mean_p(tuple(values))
+    return _mean_p(tuple(values), among_many)
 
 
 @lru_cache(maxsize=4096)
-def _mean_p(values: tuple[float, ...]) -> float:
-    from scipy.stats import t as student
-
+def _mean_p(values: tuple[float, ...], among_many: bool) -> float:
     scores = np.asarray(values, dtype=np.float64)
     largest = np.abs(scores[np.isfinite(scores)]).max(initial=0.0) + 1.0
     scores = np.clip(scores, -largest, largest)
     if len(scores) < 2 or not scores.any():
         return 1.0
-    error = _standard_error(scores)
-    if error == 0.0:
+    if _standard_error(scores) == 0.0:
         return float(2.0 ** (1 - len(scores)))
-    observed = float(scores.mean()) / error
-    p = 2.0 * student.sf(abs(observed), len(scores) - 1)
-    if len(scores) >= FEWEST_RESAMPLED:
-        drawn = _resampled_t(scores) * math.copysign(1.0, observed)
-        p = max(p, min(1.0, 2.0 * _tail(drawn, abs(observed), len(scores))))
-    return float(p)
+    side = -1 if scores.mean() > 0.0 else 1
+    return max(_students_p(scores, side), _students_p(_one_more(scores, side, among_many=among_many), side))
+
+
+def _students_p(scores: Values, side: int) -> float:
+    """Of a mean of zero, which lies on that side of theirs."""
+    from scipy.stats import t as student
+
+    return float(min(1.0, 2.0 * student.sf(-side * scores.mean() / _standard_error(scores), len(scores) - 1)))
+
+
+def _one_more(scores: Values, side: int, *, among_many: bool = False) -> Values:
+    """The scores and one that was not seen, below (-1) or above (1) their mean, by a multiple of the farthest there.
+
+    The multiple is 2 for five scores, and falls with their number. Among many comparisons it is twice that, and never
+    below 2.
+    """
+    mean, multiple = scores.mean(), 2.0 * (5.0 / len(scores)) ** 0.75
+    farthest = max(0.0, float((side * (scores - mean)).max()))
+    return np.append(scores, mean + side * (max(2.0, 2.0 * multiple) if among_many else multiple) * farthest)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -113,17 +128,18 @@ def stratified_p(groups: Sequence[Sequence[float]]) -> float:
 
     Within each group the signs of differences are flipped at random (a permutation within sets: of each image, which
     model is which), 10,000 times with a fixed seed. The statistic is the sum over groups of each mean by its standard
-    error, so that a large set does not outvote the others. 1 where there is nothing to flip.
+    error, so that a large set does not outvote the others. Each group has one more image, as in `mean_p` among many.
+    1 where there is nothing to flip.
     """
+    finite = [np.asarray([value for value in group if math.isfinite(value)], dtype=np.float64) for group in groups]
+    finite = [values for values in finite if len(values) > 1 and values.any()]
+    side = -1 if sum(_studentised(values[None])[0] for values in finite) > 0.0 else 1
     random = np.random.default_rng(SEED)
     observed, drawn = 0.0, np.zeros(RESAMPLES)
-    for group in groups:
-        values = np.asarray([value for value in group if math.isfinite(value)], dtype=np.float64)
-        if len(values) < 2 or not values.any():
-            continue
+    for values in (_one_more(values, side, among_many=True) for values in finite):
         flipped = _studentised(values * (2.0 * random.integers(0, 2, (RESAMPLES, len(values))) - 1.0))
         observed, drawn = observed + float(_studentised(values[None])[0]), drawn + flipped
-    if observed == 0.0:
+    if observed * side >= 0.0:
         return 1.0
     return float((1 + np.count_nonzero(np.abs(drawn) >= abs(observed) * (1 - 1e-12))) / (RESAMPLES + 1))
 
@@ -137,41 +153,6 @@ def _standard_error(scores: Values) -> float:
     """Zero where all are equal but for their last bits, which are no spread."""
     equal = np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max()))
     return 0.0 if equal else float(scores.std(ddof=1) / math.sqrt(len(scores)))
-
-
-def _bounds(scores: Values) -> tuple[float, float]:
-    """Between which t, the mean's error by its standard error, lies in 95 % of cases; the wider on each side."""
-    from scipy.stats import t as student
-
-    reach = float(student.ppf(1.0 - ALPHA / 2.0, len(scores) - 1))
-    if len(scores) < FEWEST_RESAMPLED or _standard_error(scores) == 0.0:
-        return -reach, reach
-    low, high = _percentiles(_resampled_t(scores))
-    return min(low, -reach), max(high, reach)
-
-
-def _resampled_t(scores: Values) -> Values:
-    """t of every resample around the mean of the scores; resamples of one value alone have none, and are left out."""
-    centred = scores - scores.mean()
-    pieces = []
-    for draw in _draws(len(scores)):
-        values = centred[draw]
-        means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(len(scores))
-        spread = np.ptp(values, axis=1) > 0.0
-        pieces.append(means[spread] / errors[spread])
-    return np.concatenate(pieces)
-
-
-def _tail(drawn: Values, observed: float, n: int) -> float:
-    """The share of `drawn` at or above what was observed, a Student's tail beyond the 25th largest."""
-    from scipy.stats import t as student
-
-    count = int(np.count_nonzero(drawn >= observed))
-    edge = float(np.partition(drawn, -_TAIL)[-_TAIL])
-    if count >= _TAIL or edge <= 0.0:
-        return (1 + count) / (1 + len(drawn))
-    stretch = edge / float(student.isf(_TAIL / len(drawn), n - 1))
-    return float(student.sf(observed / stretch, n - 1))
 
 
 def _draws(n: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -19,8 +19,8 @@ from typing import IO, Any, TypeVar
 
 from srbench.base.documents import SCHEMA, is_name, read_document
 from srbench.base.errors import InputError
+from srbench.base.temporary import write_file
 from srbench.datasets.standard.table import papers_order
-from srbench.images.files import atomic_file
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
@@ -63,7 +63,8 @@ def read_run(path: Path) -> Run | None:
 
 
 def _read(path: Path, journals: Iterable[Path]) -> Run | None:
-    run = with_journals(_read_document(path), journals)
+    stored = read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
+    run = with_journals(stored, journals)
     if run is not None:
         one, home = run.identity, path.parent
         places = {"data set": (one.dataset, home.parent.name), "scale": (f"x{one.scale}", home.name)}
@@ -128,9 +129,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         """Start the journal anew with what it already held: this drops a torn last line."""
         _, rows = read_journal(self.journal)
         header = {**run_to_json(replace(self._run, rows=())), "images": []}
-        with atomic_file(self.journal) as file:
-            for line in (header, *map(row_to_json, rows)):
-                file.write((json.dumps(line) + "\n").encode())
+        write_file(self.journal, "".join(json.dumps(line) + "\n" for line in (header, *map(row_to_json, rows))))
         return self.journal.open("a", encoding="utf-8")
 
     def append(self, row: Row) -> None:
@@ -175,10 +174,8 @@ def _continued(before: Run | None, wanted: Run) -> Run:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document in one step, one list item a line, so that diffs are readable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     fields = ",\n ".join(f"{json.dumps(name)}: {_indented(value)}" for name, value in document.items())
-    with atomic_file(path) as file:
-        file.write(f"{{\n {fields}\n}}\n".encode())
+    write_file(path, f"{{\n {fields}\n}}\n")
 
 
 def _indented(value: object) -> str:
@@ -296,10 +293,6 @@ def _readable(paths: Iterable[Path], read: Callable[[Path], T], damaged: list[st
         except InputError as error:
             (damaged if damaged is not None else []).append(str(error))
     return found
-
-
-def _read_document(path: Path) -> Run | None:
-    return read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
 
 
 def _refuse_elsewhere(path: Path, places: Mapping[str, tuple[str, str]]) -> None:

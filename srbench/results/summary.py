@@ -13,7 +13,7 @@ from typing import Literal
 from srbench.base.errors import IncomparableError, UnavailableError, UsageError
 from srbench.datasets.standard.table import papers_order
 from srbench.metrics import resolve
-from srbench.results.records import Run
+from srbench.results.records import Run, RunKey, Setting
 from srbench.results.results import Results
 from srbench.results.statistics import Interval, mean_interval
 
@@ -42,7 +42,13 @@ class Score:
     reason: str = ""
 
     @property
+    def key(self) -> RunKey:
+        """The run that it is of."""
+        return RunKey(self.dataset, self.scale, self.model)
+
+    @property
     def mean(self) -> float:
+        """In the metric's unit; NaN where nothing was scored."""
         return self.interval.mean
 
 
@@ -61,6 +67,7 @@ class Heading:
         return self.label + {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
 
     def format(self, value: float) -> str:
+        """A score with the metric's digits; `∞`, and `n/a` for NaN."""
         if math.isinf(value):
             return "∞" if value > 0 else "−∞"
         return "n/a" if math.isnan(value) else f"{value:.{self.digits}f}"
@@ -99,9 +106,7 @@ def summarise(results: Results) -> list[Score]:
     refuse_mixed_conventions(results)
     expected = _expected(results)
     return [
-        _rated(results, run, metric)
-        if metric in STUDIED
-        else _score(run, metric, expected[run.identity.dataset, run.identity.scale])
+        _rated(results, run, metric) if metric in STUDIED else _score(run, metric, expected[run.identity.setting])
         for run in in_order(results)
         for metric in columns(results)
     ]
@@ -135,39 +140,31 @@ def refuse_mixed_conventions(results: Results) -> None:
                 )
 
 
-def _expected(results: Results) -> dict[tuple[str, int], int]:
-    counts: dict[tuple[str, int], int] = {}
+def _expected(results: Results) -> dict[Setting, int]:
+    """How many images a complete run of each data set has."""
+    counts: dict[Setting, int] = {}
     for run in results:
-        key = (run.identity.dataset, run.identity.scale)
-        counts[key] = max(counts.get(key, 0), len(run.rows), run.of)
+        setting = run.identity.setting
+        counts[setting] = max(counts.get(setting, 0), len(run.rows), run.of)
     return counts
 
 
 def _score(run: Run, metric: str, expected: int) -> Score:
     values = run.values(metric)
     status, reason = _status(run, metric, len(values), expected)
-    return Score(
-        dataset=run.identity.dataset,
-        scale=run.identity.scale,
-        model=run.identity.model,
-        metric=metric,
-        interval=mean_interval(values),
-        expected=expected,
-        infinite=sum(map(math.isinf, values)),
-        status=status,
-        reason=reason,
-    )
+    infinite = sum(map(math.isinf, values))
+    return Score(*run.identity.key, metric, mean_interval(values), expected, infinite, status, reason)
 
 
 def _rated(results: Results, run: Run, metric: str) -> Score:
     """What raters said of a run's model on its data set: the interval is over the images that they were shown."""
-    place = (run.identity.dataset, run.identity.scale, run.identity.model)
+    key = run.identity.key
     for row in results.studies:
-        if (row.metric, row.dataset, row.scale, row.model) == (metric, *place):
+        if (row.metric, row.dataset, row.scale, row.model) == (metric, *key):
             if row.weights != run.identity.weights:
-                return Score(*place, metric, mean_interval([]), 0, status="unavailable", reason=OTHER_WEIGHTS)
-            return Score(*place, metric, Interval(row.value, row.low, row.high, row.images), row.images)
-    return Score(*place, metric, mean_interval([]), 0, status="absent")
+                return Score(*key, metric, mean_interval([]), 0, status="unavailable", reason=OTHER_WEIGHTS)
+            return Score(*key, metric, Interval(row.value, row.low, row.high, row.images), row.images)
+    return Score(*key, metric, mean_interval([]), 0, status="absent")
 
 
 def _status(run: Run, metric: str, scored: int, expected: int) -> tuple[Status, str]:

@@ -38,7 +38,7 @@ def scored(srbench: Srbench, root: Path, out: Path, dataset: str, scale: int, me
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("dataset", "scale"),
-    [pytest.param(*key, marks=pytest.mark.slow) if key[0] == "Urban100" else key for key in ROWS],
+    [pytest.param(*key, marks=pytest.mark.slow) if key[0] in ("B100", "Urban100") else key for key in ROWS],
 )
 def test_published_rows(srbench: Srbench, data_root: Path, tmp_path: Path, dataset: str, scale: int) -> None:
     mean = scored(srbench, data_root, tmp_path, dataset, scale, "psnr_y,ssim_y")

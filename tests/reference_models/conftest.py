@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from reference_models.patches import Pool
-from reference_models.pool import Request, open_pool
+from reference_models.pool import PoolRequest, open_pool
 from reference_models.recipes import GanRecipe, Recipe
 from reference_models.sources import open_sources
 from reference_models.train import Data, make_fabric, open_validation
@@ -60,7 +60,7 @@ def tiny(recipe: Recipe, **changes: object) -> Recipe:
 
 def pool_for(recipe: Recipe, *folders: Path, device: str = "cpu", **request: Any) -> Pool:
     sources, _ = open_sources(folders, recipe.scale, request.get("degradation", "matlab"))
-    wanted = Request(recipe.scale, recipe.patch, recipe.kind, tell=lambda line: None, **request)
+    wanted = PoolRequest(recipe.scale, recipe.patch, recipe.kind, tell=lambda line: None, **request)
     return open_pool(sources, wanted, torch.device(device))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reference_models.architectures import ARCHITECTURES, build, count_parameters
+from reference_models.architectures import ARCHITECTURES, build
 from reference_models.architectures.discriminators import PatchDiscriminator, VGGDiscriminator
 from reference_models.architectures.srcnn import LumaUpscaler
 from reference_models.architectures.subpixel import SubpixelConv2d
 from srbench.base.errors import InputError, UsageError
+from srbench.benchmark.speed.timing import count_parameters
 from srbench.images.resize import imresize
 
 
@@ -79,7 +80,7 @@ def test_a_luma_network_that_changes_nothing_is_bicubic() -> None:
 
 
 def test_a_luma_network_moves_y_by_what_it_answers() -> None:
-    from srbench.metrics.conventions import STUDIO_SWING
+    from srbench.images.luma import STUDIO
 
     class Brighter(torch.nn.Module):
         def forward(self, y: torch.Tensor) -> torch.Tensor:
@@ -89,7 +90,7 @@ def test_a_luma_network_moves_y_by_what_it_answers() -> None:
     plain.network, brighter.network = torch.nn.Identity(), Brighter()  # type: ignore[assignment]
     lr = torch.rand(1, 3, 8, 8)
     difference = brighter(lr) - plain(lr)
-    y = (difference * torch.tensor(STUDIO_SWING).view(1, 3, 1, 1)).sum(dim=1) / 255
+    y = (difference * torch.tensor(STUDIO.weights).view(1, 3, 1, 1)).sum(dim=1) / 255
     assert torch.allclose(y, torch.full_like(y, 0.1), atol=1e-6)
 
 

@@ -6,8 +6,11 @@ import re
 import shlex
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -21,6 +24,7 @@ from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import read_study
 from srbench.cli import cli, main
 from srbench.datasets.samples import files
+from srbench.images.files import read_image
 from srbench.models import find_model
 from tests.documented import NOT_RUN, PAGES, ROOT, Command, commands, python
 from tests.reference_models.test_weights import small
@@ -54,10 +58,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_page(page: str, before: dict[str, Callable[[], object]] | None = None) -> None:
-    """Run the commands of a page, in order; `before` is done ahead of the first command that begins so."""
+def run_page(
+    page: str, before: dict[str, Callable[[], object]] | None = None, smaller: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Run the commands of a page, in order; `before` is done ahead of the first command that begins so, and `smaller`
+    says which words are typed in place of others so that it takes less time."""
     steps = dict(before or {})
-    for command in commands(page):
+    for found in commands(page):
+        command = replace(found, text=reduce(lambda text, words: text.replace(*words), smaller.items(), found.text))
         for beginning in [text for text in steps if command.text.startswith(text)]:
             steps.pop(beginning)()
         if command.reason:
@@ -188,16 +196,29 @@ def test_the_readme(workplace: Path, data_root: Path) -> None:
 
 @pytest.mark.slow
 def test_the_path_of_a_first_training(
-    workplace: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, photograph: Callable[..., np.ndarray]
+    workplace: Path,
+    weights_folder: Path,
+    data_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    photograph: Callable[..., np.ndarray],
 ) -> None:
-    """From twenty photographs to an SRGAN's row in the table."""
+    """From twenty photographs to an SRGAN's row in the table, and to one of them made larger."""
+    pytest.importorskip("tensorboard", reason="needs tensorboard: pip install 'srbench-sr[tensorboard]'")
     monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    monkeypatch.setenv("SRBENCH_DATA", str(data_root))
     for number in range(20):
         path = Path("photographs") / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         pil.fromarray(photograph(200, 240, seed=number)).save(path)
-    run_page("docs/first-training.md")
-    assert "mine-gan-best" in Path("report/report.md").read_text(encoding="utf-8")
+    (block,) = python("docs/first-training.md")
+    exec(block, {})
+    smaller = {"minutes=1": "minutes=0.3", "minutes=2": "minutes=0.6", "--save-images": "--save-images --limit 1"}
+    run_page("docs/first-training.md", smaller=smaller)
+    text = Path("report/report.md").read_text(encoding="utf-8")
+    assert all(name in text for name in ("mine-gan-best", "mine-best", "Urban100 PSNR-Y", "crops/Set14-x4.png"))
+    assert read_image(Path("large.png")).shape == (800, 960, 3) and Path("beside.png").is_file()
+    for folder in ("runs/mine", "runs/mine-gan"):
+        assert Path(folder, "validation.png").is_file() and any(Path(folder, "tensorboard").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -223,6 +244,13 @@ def test_no_page_is_forgotten() -> None:
     lines = [f"{command.page}: {command.text}" for page in PAGES for command in commands(page)]
     for pattern in NOT_RUN:
         assert any(re.fullmatch(pattern, line) for line in lines), pattern
+
+
+def test_each_page_begins_with_what_it_lets_you_do() -> None:
+    for page in PAGES:
+        if page.startswith("docs/") and not page.endswith("report.md"):
+            title, _, first = (ROOT / page).read_text(encoding="utf-8").partition("\n\n")
+            assert title.startswith("# ") and first.startswith("You can "), page
 
 
 def test_a_wrong_option_is_found() -> None:

@@ -19,7 +19,7 @@ from reference_models import pool as module
 from reference_models.fit import fit
 from reference_models.luma import enlarged, luma_of
 from reference_models.patches import Feed
-from reference_models.pool import Cache, Request, _laid_out, open_pool
+from reference_models.pool import Cache, PoolRequest, _laid_out, open_pool
 from reference_models.recipes import RECIPES
 from reference_models.sources import open_sources
 from reference_models.validation import Validation
@@ -69,7 +69,7 @@ def test_lr_files_are_what_the_network_sees(pictures: Path, tmp_path: Path) -> N
 def test_what_is_taken_is_said(pictures: Path, photograph: Callable[..., np.ndarray]) -> None:
     write_image(pictures / "small.png", photograph(20, 90))
     said: list[str] = []
-    request = Request(4, 8, tell=said.append)
+    request = PoolRequest(4, 8, tell=said.append)
     sources, _ = open_sources([pictures], 4)
     assert open_pool(sources, request, CPU).images == {"pictures": 4}
     assert said == ["pictures: 4 images, 0.02 MP, 19 patches of 8x8, 1 too small for a patch"]
@@ -104,11 +104,11 @@ def test_lists_lr_pairs_and_the_mapped_cache_train_the_same_weights(
 def test_a_cache_goes_on_with_what_it_lacks_and_is_then_left_alone(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout, _ = _laid_out(open_sources([pictures], 4)[0], Request(4, 8))
+    layout, _ = _laid_out(open_sources([pictures], 4)[0], PoolRequest(4, 8))
     cache = Cache(layout, tmp_path)
     real, done = module.fill, []
 
-    def third_fails(layout: module.Layout, index: int, *arrays: np.ndarray) -> None:
+    def third_fails(layout: module.PoolLayout, index: int, *arrays: np.ndarray) -> None:
         done.append(index)
         if len(done) == 3:
             raise KeyboardInterrupt
@@ -133,7 +133,7 @@ def test_processes_share_the_work(pictures: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_a_helper_names_the_file_at_fault(pictures: Path, tmp_path: Path) -> None:
-    layout, _ = _laid_out(open_sources([pictures], 4)[0], Request(4, 8))
+    layout, _ = _laid_out(open_sources([pictures], 4)[0], PoolRequest(4, 8))
     cache = Cache(layout, tmp_path / "cache")
     cache.folder.mkdir(parents=True)
     cache._begin()
@@ -149,8 +149,8 @@ def test_the_key_is_of_all_that_decides_the_bytes(pictures: Path) -> None:
     keys = {
         _laid_out(sources, request)[0].key
         for request in (
-            Request(4, 8), Request(2, 8), Request(4, 8, "luma"), Request(4, 8, "bicubic"),
-            Request(4, 8, "rgb", "matlab-legacy"), Request(4, 8, zooms=(1.0, 0.8)),
+            PoolRequest(4, 8), PoolRequest(2, 8), PoolRequest(4, 8, "luma"), PoolRequest(4, 8, "bicubic"),
+            PoolRequest(4, 8, "rgb", "matlab-legacy"), PoolRequest(4, 8, zooms=(1.0, 0.8)),
         )
     }  # fmt: skip
     assert len(keys) == 6

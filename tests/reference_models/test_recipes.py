@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_models import perceptual
+from reference_models.layouts import IMAGENET
 from reference_models.losses import charbonnier, discriminator_loss, generator_loss
-from reference_models.perceptual import IMAGENET_MEAN, IMAGENET_STD, TRUNKS, PerceptualLoss
+from reference_models.perceptual import TRUNKS, PerceptualLoss
 from reference_models.recipes import RECIPES, Recipe
 from reference_models.schedules import FLOOR, factor
 from reference_models.settings import override
@@ -95,7 +96,7 @@ def test_trunks_that_are_here(name: str, weights_folder: object) -> None:
 @pytest.mark.parametrize("times", [3, 10, 30])
 def test_the_first_convolution_counts_as_often_as_the_name_says(times: int, weights_folder: object) -> None:
     fine, sr, hr = PerceptualLoss(f"squeeze_{times}"), *torch.rand(2, 2, 3, 64, 72)
-    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(three).view(3, 1, 1) for three in IMAGENET)
     first = [fine.features[0]((image - mean) / std).relu() for image in (sr, hr)]
     wanted = PerceptualLoss("squeeze")(sr, hr) + times * (first[0] - first[1]).abs().mean()
     assert float(fine(sr, hr)) == pytest.approx(float(wanted), rel=1e-6)
@@ -136,7 +137,7 @@ def test_trunks_of_vgg19_end_where_the_papers_say(
     monkeypatch.setitem(TRUNKS, name, replace(TRUNKS[name], file="vgg19.pth"))
     seen = []
     for image in (torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)):
-        x, passed = (image - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1), 0
+        x, passed = (image - torch.tensor(IMAGENET[0]).view(3, 1, 1)) / torch.tensor(IMAGENET[1]).view(3, 1, 1), 0
         for layer in whole:
             x = layer(x.clone())
             passed += isinstance(layer, torch.nn.Conv2d)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from srbench.base.errors import InputError
 from srbench.models import find_model, load_model
 from tests.conftest import Srbench
+from tests.documented import python
 
 ARCHITECTURE = """
 import torch
@@ -82,9 +82,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "architecture.py").write_text(ARCHITECTURE)
-    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    (tmp_path / "imdn_x4.py").write_text(block)
+    (tmp_path / "imdn_x4.py").write_text(python("docs/models.md")[0])
     for name in [name for name in sys.modules if name in ("imdn_x4", "model", "model.architecture")]:
         monkeypatch.delitem(sys.modules, name)
     from model.architecture import IMDN  # type: ignore[import-not-found]
@@ -109,3 +107,25 @@ def test_the_walk_through_a_network_that_no_loader_knows(repository: Path, srben
     torch.save({name: tensor * 0.5 for name, tensor in network.state_dict().items()}, "IMDN_x4.pth")
     assert srbench(*command, "--no-speed", "--out", "out") == 2  # other weights are another model
     assert "weights is" in srbench.err
+
+
+def test_an_esrnet_of_plain_residual_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, srbench: Srbench) -> None:
+    """As its trainer saved it, beside optimiser and epoch, from several GPUs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "esrnet_plain", raising=False)
+    (tmp_path / "esrnet_plain.py").write_text(python("docs/models.md")[1])
+    from esrnet_plain import ESRNet  # type: ignore[import-not-found]
+
+    torch.manual_seed(0)
+    network, lr = ESRNet(blocks=3).eval(), torch.rand(1, 3, 12, 16)
+    weights = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"epoch": 7, "state_dict": weights, "optimizer": {"state": {}}}, "esrnet.pth.tar")
+    with torch.inference_mode():
+        torch.testing.assert_close(load_model("esrnet_plain:make", 4, "cpu")(lr), network(lr), rtol=0, atol=0)
+    command = ("run", "--models", "esrnet_plain:make", "--datasets", "samples", "--limit", 1, "--metrics", "psnr_y")
+    assert srbench(*command, "--no-speed", "--out", "out") == 0
+    del weights["module.first.bias"]
+    torch.save({"state_dict": weights}, "esrnet.pth.tar")
+    assert srbench(*command, "--no-speed", "--out", "other") == 1
+    assert "first.bias" in srbench.err + srbench.out

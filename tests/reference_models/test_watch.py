@@ -13,7 +13,7 @@ import torch
 from reference_models.architectures import build
 from reference_models.checkpoint import Clock
 from reference_models.recipes import Recipe
-from reference_models.watch import Bar, Crops, Lines
+from reference_models.watch import Crops, Told
 from srbench.datasets.sample import Sample
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 def test_a_resumed_training_tells_the_speed_of_its_own_steps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = iter([100.0, 120.0, 140.0])
-    monkeypatch.setattr("reference_models.watch.time.perf_counter", lambda: next(now))
-    lines = Lines(seconds=30.0)
-    for step in (1501, 1541, 1581):
-        lines.step(Clock(step=step, seconds=500.0), {"loss": torch.tensor(0.25)}, 1e-3)
-    assert capsys.readouterr().err == "step 1581  500 s  2.00 it/s  loss 0.25  rate 1.00e-03\n"
+    now = 100.0
+    for clock in ("perf_counter", "monotonic"):
+        monkeypatch.setattr(f"time.{clock}", lambda: now)
+    told = Told(Recipe("slow", "srresnet", steps=3000))
+    for step in (1501, 1541, 1621, 1701):
+        told.step(Clock(step=step, seconds=500.0), {"loss": torch.tensor(0.25)}, 1e-3)
+        now += 40.0
+    lines = capsys.readouterr().err
+    assert lines == "slow: 54%, about 15.3 min left, step 1621  500 s  1.50 it/s  loss 0.25  rate 1.00e-03\n"
 
 
 @pytest.mark.parametrize(("architecture", "options"), [("srresnet", {"blocks": 1, "features": 8}), ("srcnn", {})])
@@ -51,14 +54,9 @@ def test_a_picture_of_crops_is_written_as_it_goes(
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
-def test_the_bar_moves_from_the_first_step_and_validations_stand_above_it(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = Bar(Recipe("slow", "srresnet", steps=10))
-    try:
-        bar.step(Clock(step=1, seconds=12.0), {"loss": torch.tensor(0.25)}, 1e-3)
-        assert bar.bar.tasks[0].completed == pytest.approx(0.1)
-        assert "step 1  0.08 it/s  loss 0.25" in bar.bar.tasks[0].fields["now"]
-        clock = Clock(step=2, curve=[[2, 24.0, 0.25, 30.0, 0.9, 0.1]])
-        bar.validated(clock, torch.nn.Identity(), [])
-    finally:
-        bar.close()
+def test_a_log_has_a_line_for_each_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told(Recipe("slow", "srresnet", steps=10))
+    told.step(Clock(step=1, seconds=12.0), {"loss": torch.tensor(0.25)}, 1e-3)
+    told.validated(Clock(step=2, curve=[[2, 24.0, 0.25, 30.0, 0.9, 0.1]]), torch.nn.Identity(), [])
+    told.close()
     assert "step 2  24 s  mean loss 0.25  validation 30.000 dB, SSIM 0.9000, LPIPS 0.1000" in capsys.readouterr().err

@@ -49,11 +49,13 @@ def test_every_line_of_a_table_has_as_many_cells(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_compiles(tmp_path: Path) -> None:
-    body = tex(Results((*runs(), failed_run("100%_&_broken")), (made_speed("srcnn"),)), tmp_path)
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{body}\end{{document}}"
+def test_latex_compiles_and_no_table_leaves_the_page(tmp_path: Path) -> None:
+    wide = [made_run("bicubic", {"psnr_y": [28.0, 29.0], "ssim_y": [0.8, 0.9]}, f"set{n}") for n in range(9)]
+    body = tex(Results((*runs(), *wide, failed_run("100%_&_broken")), (made_speed("srcnn"),)), tmp_path)
+    document = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{body}\end{{document}}"
     (tmp_path / "paper.tex").write_text(document)
     subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
+    assert r"Overfull \hbox" not in (tmp_path / "paper.log").read_text("latin-1")
 
 
 def test_published_numbers_stand_beside_ours_with_the_gap() -> None:
@@ -92,6 +94,6 @@ def test_terminal_prints_and_writes_nothing(tmp_path: Path, capsys: pytest.Captu
 def test_intervals_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     several = [made_run(model, {"psnr_y": [mean, mean + 2.0]}, "Set5") for model, mean in SCORES.items()]
     text = tex(Results(tuple(several)), tmp_path)
-    assert r"\label{tab:srbench-x4-intervals}" in text
+    assert r"\label{tab:srbench-x4-set5-intervals}" in text
     assert re.search(r"srcnn & \[18\.694, 44\.106\] \\\\", text)
     assert r"95 \% intervals of the means" in text

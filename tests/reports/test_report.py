@@ -14,6 +14,7 @@ from srbench.base.errors import IncomparableError, UsageError
 from srbench.cli import main
 from srbench.results.records import Row, Run
 from srbench.results.results import Results
+from srbench.results.store import load_results
 from tests.made_results import failed_run, made_run, made_speed, saved
 
 GOOD = {"psnr_y": [30.0, 32.0], "ssim_y": [0.90, 0.92], "lpips": [0.2, 0.3]}
@@ -152,3 +153,29 @@ def test_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytest.Ca
     assert main(["report", str(results), "--format", "csv", "--rows", "dataset"]) == 2
     assert "--rows is for reports with tables" in capsys.readouterr().err
     assert main(["report", str(tmp_path), "--format", "csv"]) == 2
+
+
+def test_markdown_shows_crops_where_images_were_saved(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--datasets", str(folder), "--metrics", "psnr_y", "--no-speed", "--out", str(tmp_path / "results")]
+    report = ["report", str(tmp_path / "results"), "--format", "md", "--out", str(tmp_path / "report")]
+    assert main(["run", "bicubic", *words]) == main(report) == 0
+    assert "Crops" not in (tmp_path / "report" / "report.md").read_text()
+    assert main(["run", "bicubic", "nearest", *words, "--save-images", "--force"]) == 0
+    pictures = []
+    for _ in range(2):
+        capsys.readouterr()
+        assert main(report) == 0
+        written = capsys.readouterr().out.split()
+        assert written == [str(tmp_path / "report" / name) for name in ("report.md", "crops/tiny-x4.png")]
+        pictures.append(Path(written[1]).read_bytes())
+    assert pictures[0] == pictures[1] and pictures[0].startswith(b"\x89PNG")
+    results = load_results(tmp_path / "results")
+    scores = {run.identity.model: {row.image: row.scores["psnr_y"] for row in run.rows} for run in results}
+    image = max("abc", key=lambda image: abs(scores["bicubic"][image] - scores["nearest"][image]))
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert f"![tiny ×4: {image}](crops/tiny-x4.png)" in text
+    folder.rename(tmp_path / "away")
+    assert main(report) == 0
+    assert "is not shown: " in (tmp_path / "report" / "report.md").read_text()

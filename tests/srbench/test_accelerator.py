@@ -126,6 +126,16 @@ def test_the_environment_tells_the_path(monkeypatch: pytest.MonkeyPatch) -> None
     assert environment.describe("cpu")["metrics"] == "torch"
 
 
+def test_torch_scores_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the loops all others, in whatever thread; what is outside goes on as before."""
+    with accelerator.by_torch(accelerator.FEW):
+        assert accelerator.describe("cpu") == "torch"
+        with accelerator.by_torch(accelerator.FEW + 1):
+            assert accelerator.kernels("cpu") is not None
+        assert accelerator.kernels("cpu") is None
+    assert accelerator.kernels("cpu") is not None
+
+
 @pytest.mark.parametrize("numba_dir", ["", "elsewhere"])
 def test_compiled_code_is_kept_in_the_cache_folder_or_where_numba_is_told(tmp_path: Path, numba_dir: str) -> None:
     """Never in the package, whose folder would outlive an uninstall and be taken for the package."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from srbench.analysis.check.baseline import Baseline, baseline_of, key, read_baseline, write_baseline
-from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, write_baseline
+from srbench.analysis.check.check import Verdict, check_results
 from srbench.analysis.check.formats import as_text
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError, InputError, UsageError
@@ -30,7 +30,7 @@ def changed(run: Run, image: int = 0, *, stage: str = "sr", **scores: float) -> 
 
 
 def check(now: Run, before: Run = BEFORE, **tolerances: float) -> Verdict:
-    return compare(Results((now,)), Baseline({key(before): before}), Tolerances(tolerances))
+    return check_results(Results((now,)), Baseline({before.identity.key: before}), Tolerances(tolerances))
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -86,7 +86,7 @@ def test_another_lr_of_the_same_hr_fails_though_scores_stay() -> None:
 
 
 def test_missing_run_image_and_metric_fail() -> None:
-    assert kinds(compare(Results(()), Baseline({key(BEFORE): BEFORE}))) == ["missing"]
+    assert kinds(check_results(Results(()), Baseline({BEFORE.identity.key: BEFORE}))) == ["missing"]
     assert kinds(check(replace(BEFORE, rows=BEFORE.rows[:2]))) == ["missing"]
     bare = replace(BEFORE.rows[0], scores={"psnr_y": 30.0})
     assert kinds(check(replace(BEFORE, rows=(bare, *BEFORE.rows[1:])))) == ["missing", "missing"]
@@ -100,7 +100,9 @@ def test_failed_image_fails() -> None:
 def test_new_images_models_and_weights_pass_but_are_told() -> None:
     identity = replace(BEFORE.identity, weights="b" * 64)
     now = replace(BEFORE, rows=(*BEFORE.rows, Row("img003", {"psnr_y": 1.0})), identity=identity)
-    verdict = compare(Results((now, made_run("other", {"psnr_y": [1.0]}))), Baseline({key(BEFORE): BEFORE}))
+    verdict = check_results(
+        Results((now, made_run("other", {"psnr_y": [1.0]}))), Baseline({BEFORE.identity.key: BEFORE})
+    )
     assert verdict.passed
     assert sorted(kinds(verdict)) == ["new", "new", "weights"]
 
@@ -148,7 +150,7 @@ def test_baseline_survives_the_file_and_is_byte_stable(tmp_path: Path) -> None:
         ),
     )
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert compare(Results((BEFORE, other)), read_baseline(tmp_path / "a.json")).findings == []
+    assert check_results(Results((BEFORE, other)), read_baseline(tmp_path / "a.json")).findings == []
 
 
 def test_a_failed_run_cannot_become_a_baseline(tmp_path: Path) -> None:

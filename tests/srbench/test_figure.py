@@ -81,6 +81,7 @@ def test_tex(srbench: Srbench, results: Path, tmp_path: Path) -> None:
         page = "\\documentclass{article}\\usepackage{graphicx}\\begin{document}\\input{figure}\\end{document}"
         (target.parent / "paper.tex").write_text(page)
         subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=target.parent, check=True, capture_output=True)
+        assert r"Overfull \hbox" not in (target.parent / "paper.log").read_text("latin-1")
 
 
 def test_without_a_crop_the_place_where_models_differ(results: Path) -> None:

@@ -42,6 +42,11 @@ def tokens(x: Tensor) -> Tensor:
     return x.flatten(2).mT
 
 
+def heads(x: Tensor, count: int) -> Tensor:
+    """The first of 4 heads: `(1, count, pixels, 4)`."""
+    return tokens(x).reshape(1, PIXELS, 4, 4).transpose(1, 2)[:, :count]
+
+
 def attend(part: nn.Module, x: Tensor) -> object:
     return part(tokens(x), tokens(x), tokens(x), need_weights=False)
 
@@ -98,6 +103,33 @@ ATTENTION = 2 * PIXELS * PIXELS * 16  # q·k and weights·v, over all heads toge
             PIXELS * 16 * 64 + ATTENTION + 2 * PIXELS * 16 * 32,
             id="encoder layer",
         ),
+        pytest.param(nn.Conv2d(16, 8, 3, padding="same"), None, PIXELS * 8 * 16 * 9, id="padded by name"),
+        pytest.param(
+            torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(16, 8, 3, padding=1)),
+            None,
+            PIXELS * 8 * 16 * 9,
+            id="weight norm",
+        ),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: nn.functional.scaled_dot_product_attention(*[tokens(x)] * 3, is_causal=True),
+            ATTENTION,
+            id="causal attention",
+        ),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: nn.functional.scaled_dot_product_attention(
+                heads(x, 4), heads(x, 2), heads(x, 2), enable_gqa=True
+            ),
+            ATTENTION,
+            id="attention of shared keys",
+        ),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: (x.flatten(2) @ tokens(x)).softmax(-1) @ x.flatten(2),
+            2 * PIXELS * 16 * 16,
+            id="attention over channels",
+        ),
     ],
 )
 def test_closed_forms(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None, expected: int) -> None:
@@ -108,6 +140,15 @@ def test_an_operator_that_is_not_known_is_named() -> None:
     net = Net(nn.Conv2d(16, 16, 1), lambda part, x: torch.fft.rfft2(part(x)))
     found = count_macs(Inference(net.eval(), CPU), torch.rand(1, 3, H, W))
     assert found is not None and found.giga * 1e9 == PIXELS * 16 * 16 and found.unknown == ("aten::_fft_r2c",)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_an_operator_of_functions_is_named() -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    net = Net(nn.Conv2d(16, 16, 1), lambda part, x: flex_attention(*[heads(part(x), 4)] * 3))
+    found = count_macs(Inference(net.eval(), CPU), torch.rand(1, 3, H, W))
+    assert found is not None and found.giga * 1e9 == PIXELS * 16 * 16 and found.unknown == ("flex_attention",)
 
 
 def test_nothing_to_see_is_no_number() -> None:

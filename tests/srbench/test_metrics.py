@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from srbench.base.assets import digest
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.files import read_image
 from srbench.metrics import lpips, resolve
@@ -130,6 +132,65 @@ def test_lpips_keeps_the_features_of_references_within_bounds(
     assert distance(hr, hr).tolist() == [0.0] * 3
     assert distance(sr, sr.flip(-1)).tolist() != distance(sr, sr).tolist()
     hook.remove()
+
+
+@pytest.mark.parametrize(("image", "expected"), [("ex_p0", 0.711048), ("ex_p1", 0.147902)])
+def test_lpips_by_squeezenet(
+    data_root: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, image: str, expected: float
+) -> None:
+    """Values of the package's own call on the authors' pairs; `lpips@squeeze` is how people write it."""
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    folder = data_root / "lpips_reference"
+    pictures = read_image(folder / f"{image}.png"), read_image(folder / "ex_ref.png")
+    assert measure(*pictures, ["lpips@squeeze"])["lpips_squeeze"] == pytest.approx(expected, abs=2e-6)
+    scorer = Scorer(["lpips_squeeze", "lpips"])
+    assert set(scorer.conventions.values()) == {"nocrop"}  # the published weights, and so no variant
+
+
+def test_lpips_by_squeezenet_of_torchmetrics(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.1008 in the documentation of torchmetrics' functional LPIPS, of random images by seed 123."""
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(weights_folder))
+    random = torch.Generator().manual_seed(123)
+    pictures = [torch.rand(10, 3, 100, 100, generator=random) * 2 - 1 for _ in range(2)]
+    distance = lpips.Distance(lpips._network("cpu", lpips.SQUEEZENET), 0)
+    assert float(distance(*((image + 1) * 127.5 for image in pictures)).mean()) == pytest.approx(0.1008, abs=5e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The parameter 'pretrained':UserWarning", "ignore:Arguments other than:UserWarning")
+def test_lpips_by_vgg16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: Photograph) -> None:
+    """Made-up weights in torchvision's spelling give what the package makes of them; a file of another sha256 does
+    not count as torchvision's."""
+    from lpips import LPIPS
+
+    package = LPIPS(net="vgg", pnet_rand=True, verbose=False)
+    names = {name: "features." + name.split(".", 1)[1] for name in package.net.state_dict()}
+    weights = {names[name]: value for name, value in package.net.state_dict().items()}
+    path = tmp_path / lpips.VGG16.whole.filename
+    torch.save(weights | {"classifier.0.bias": torch.zeros(3)}, path)
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(lpips, "_network", lpips._network.__wrapped__)
+    a, b = photograph(40, 48), photograph(40, 48, seed=1)
+    with pytest.raises(InputError, match=r"vgg16-397923af\.pth: sha256 [0-9a-f]{12}…, expected 397923af8e79…"):
+        measure(a, b, ["lpips_vgg"])
+    known = replace(lpips.VGG16, whole=replace(lpips.VGG16.whole, sha256=digest(path)))
+    distance = lpips._load(known, resolve("lpips@vgg").convention, torch.device("cpu"))
+    sr, hr = (torch.from_numpy(image).permute(2, 0, 1)[None].double() for image in (a, b))
+    with torch.inference_mode():
+        expected = package(sr.float() / 127.5 - 1, hr.float() / 127.5 - 1)
+    assert float(distance(sr, hr)) == pytest.approx(float(expected), rel=1e-5)
+    assert lpips.network_digest(package, lpips.VGG16.parts) == lpips.VGG16.usual
+
+
+@pytest.mark.filterwarnings("ignore:The parameter 'pretrained':UserWarning", "ignore:Arguments other than:UserWarning")
+def test_each_trunk_takes_the_smallest_image_that_its_strides_leave_something_of() -> None:
+    from lpips import LPIPS
+
+    for trunk in (lpips.ALEXNET, lpips.SQUEEZENET, lpips.VGG16):
+        distance = lpips.Distance(LPIPS(net=trunk.net, pnet_rand=True, verbose=False).eval(), 0, trunk.smallest)
+        image = torch.rand(1, 3, trunk.smallest, trunk.smallest) * 255
+        assert float(distance(image, image.flip(-1))) > 0
+        with pytest.raises(InputError, match=f"LPIPS needs {trunk.smallest} pixels"):
+            distance(image[..., 1:, :], image[..., 1:, :])
 
 
 def test_lpips_without_weights_says_what_helps(monkeypatch: pytest.MonkeyPatch, photograph: Photograph) -> None:

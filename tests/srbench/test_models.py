@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,48 @@ def test_the_line_that_converts_a_trusted_file_works(
     assert program == "-c"
     exec(code, {})
     assert set(Checkpoint(Path("old.safetensors")).tensors) == {"0.weight", "0.bias"}
+
+
+SCRIPT = """
+import torch
+from torch import nn
+
+class Options:
+    def __init__(self, scale):
+        self.scale = scale
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 3)
+        self.tied = self.conv
+
+class Net(nn.Sequential):
+    pass
+
+def content(kind):
+    return Net(Block()) if kind == "whole" else {"options": Options(2), "model": Net(Block())}
+
+for kind in ("whole", "wrapped"):
+    for zipped in (True, False):
+        torch.save(content(kind), f"{kind}-{zipped}.pth", _use_new_zipfile_serialization=zipped)
+"""
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kind", ["whole", "wrapped"])
+def test_the_line_converts_classes_that_a_script_defined(
+    kind: str, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python train.py` pickles its classes as `__main__.Net`, which no other program has."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT], check=True)
+    with pytest.raises(InputError, match="convert it") as refused:
+        find_model(f"{kind}-{zipped}.pth")
+    _, _, code = shlex.split(str(refused.value).partition("convert it: ")[2])
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+    found = Checkpoint(Path(f"{kind}-{zipped}.safetensors")).tensors
+    assert set(found) == {f"0.{part}.{name}" for part in ("conv", "tied") for name in ("weight", "bias")}
 
 
 def test_unknown_and_damaged_files(tmp_path: Path) -> None:

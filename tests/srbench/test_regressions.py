@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from PIL import Image as pil
 
 import srbench
 from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, write_baseline
-from srbench.analysis.check.check import Verdict, compare
+from srbench.analysis.check.check import Verdict, check_results
 from srbench.analysis.check.crops import side_by_side
 from srbench.analysis.check.formats import as_annotations, as_junit, as_markdown
 from srbench.analysis.check.tolerances import Tolerances, as_toml, noise_floors, read_tolerances
@@ -66,7 +65,7 @@ def results(pictures: Path, model: torch.nn.Module | None = None) -> Results:
 
 
 def verdict(before: Results, now: Results) -> Verdict:
-    return compare(now, baseline_of(before))
+    return check_results(now, baseline_of(before))
 
 
 def stages(found: Verdict) -> set[str]:
@@ -188,11 +187,11 @@ def test_slower_is_told_on_the_same_machine_and_does_not_fail(tmp_path: Path) ->
     write_baseline(tmp_path / "b.json", baseline_of(before))
     expected = read_baseline(tmp_path / "b.json")
     slow = Results((run,), (made_speed("m", 13.0),))
-    found = compare(slow, expected)
+    found = check_results(slow, expected)
     assert found.passed and "slower, 10.00 -> 13.00 ms (+30%" in str(found.findings[0])
-    assert compare(Results((run,), (made_speed("m", 12.0),)), expected).findings == []
-    assert compare(slow, expected, Tolerances(speed=0.5)).findings == []
-    assert compare(slow, replace(expected, machine="another")).findings == []
+    assert check_results(Results((run,), (made_speed("m", 12.0),)), expected).findings == []
+    assert check_results(slow, expected, Tolerances(speed=0.5)).findings == []
+    assert check_results(slow, replace(expected, machine="another")).findings == []
 
 
 def broken() -> tuple[Verdict, Baseline]:
@@ -269,18 +268,23 @@ def test_worse(srbench_check):
 """
 
 
+IN_ONE_PROCESS = """
+import sys, pytest
+for words in sys.argv[1:]:
+    print("=== a run of pytest", flush=True)
+    pytest.main(["-q", "-p", "no:cacheprovider", *words.split()])
+"""
+
+
 def test_fixture_in_the_test_suite_of_a_model(tmp_path: Path, pictures: Path) -> None:
     (tmp_path / "test_model.py").write_text(TEST_OF_A_MODEL)
 
-    def pytest_says(*words: str) -> str:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
-        return done.stdout
-
-    out = pytest_says("-k", "no_worse")
-    assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in out
-    assert "Traceback" not in out and "InputError" not in out
-    assert "1 passed" in pytest_says("-k", "no_worse", "--srbench-update")
-    out = pytest_says()
-    assert "1 failed, 1 passed" in out and "Worse than the baseline:" in out
-    assert "If this is meant, make it the baseline: pytest --srbench-update" in out
+    runs = ("-k no_worse", "-k no_worse --srbench-update", "")
+    command = [sys.executable, "-c", IN_ONE_PROCESS, *runs]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    before, update, after = done.stdout.split("=== a run of pytest")[1:]
+    assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in before
+    assert "Traceback" not in before and "InputError" not in before
+    assert "1 passed" in update
+    assert "1 failed, 1 passed" in after and "Worse than the baseline:" in after
+    assert "If this is meant, make it the baseline: pytest --srbench-update" in after

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from srbench.base.errors import IncomparableError, InputError
-from srbench.results.saved import dataset_of, read_sr
+from srbench.images.files import read_image, write_image
+from srbench.results.saved import dataset_of, read_sr, sr_path
 from srbench.results.store import load_results
 from tests.conftest import Srbench
 
@@ -59,3 +60,16 @@ def test_a_picture_that_was_not_saved_is_asked_for(results: Path) -> None:
     assert read_sr(results, run, "a").shape == (40, 48, 3)
     with pytest.raises(InputError, match="srbench run --save-images"):
         read_sr(results, run, "z")
+
+
+def test_a_picture_that_is_not_the_one_that_was_scored_is_refused(
+    results: Path, srbench: Srbench, tmp_path: Path
+) -> None:
+    run = load_results(results).runs[0]
+    path = sr_path(results, run, "a")
+    write_image(path, 255 - read_image(path))
+    with pytest.raises(InputError, match=r"a.png is not the image that was scored. Make it anew: srbench run --models"):
+        read_sr(results, run, "a")
+    root = results.parent / "root"
+    assert srbench("study", "make", results, tmp_path / "study", "--data-root", root) == 2
+    assert "is not the image that was scored" in srbench.err

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.backend_audit import ways
-from srbench.benchmark.speed.curve import fit
+from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
 from srbench.benchmark.speed.timing import MIB, graph_memory, peak_memory_mib
 from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
@@ -44,7 +44,7 @@ def repeats(of: Callable[[float], float], noise: float = 0.02, n: int = 40) -> d
 @given(st.floats(0.1, 50), st.floats(10, 5000))
 @settings(max_examples=20, deadline=None)
 def test_a_line_is_found_again(fixed: float, slope: float) -> None:
-    found = fit(repeats(lambda megapixels: fixed + slope * megapixels, noise=0))
+    found = fit_line(repeats(lambda megapixels: fixed + slope * megapixels, noise=0))
     assert found is not None
     assert found.fixed_ms[0] == pytest.approx(fixed, rel=1e-6, abs=1e-6 * slope)
     assert found.ms_per_megapixel[0] == pytest.approx(slope, rel=1e-6, abs=1e-6 * fixed)
@@ -52,15 +52,15 @@ def test_a_line_is_found_again(fixed: float, slope: float) -> None:
 
 
 def test_intervals_hold_the_truth_and_a_parabola_is_no_line() -> None:
-    found = fit(repeats(lambda megapixels: 5 + 400 * megapixels))
+    found = fit_line(repeats(lambda megapixels: 5 + 400 * megapixels))
     assert found is not None
     assert found.fixed_ms[1] < 5 < found.fixed_ms[2]
     assert found.ms_per_megapixel[1] < 400 < found.ms_per_megapixel[2]
     assert found.misfit < 0.02
-    bent = fit(repeats(lambda megapixels: 5 + 4000 * megapixels**2))
+    bent = fit_line(repeats(lambda megapixels: 5 + 4000 * megapixels**2))
     assert bent is not None
     assert bent.misfit > 0.2
-    assert fit({0.01: [1.0], 0.04: [2.0]}) is None
+    assert fit_line({0.01: [1.0], 0.04: [2.0]}) is None
 
 
 def test_models_are_told_apart_only_where_the_interval_leaves_out_one() -> None:
@@ -257,6 +257,12 @@ def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
     assert srbench("choose", folder, "--max-ms", 50, "--size", "240x80") == 1
     assert srbench("choose", folder, "--metric", "ssim") == 2
     assert "unknown metric 'ssim'" in srbench.err
+
+
+def test_choosing_among_timings_alone_asks_for_scores(srbench: Srbench, tmp_path: Path) -> None:
+    write_speeds(tmp_path, "", [made_speed("fine")])
+    assert srbench("choose", tmp_path, "--max-ms", 50) == 2
+    assert f"there are timings and no scores. Make some: srbench run --scale 4 --out {tmp_path}" in srbench.err
 
 
 def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:

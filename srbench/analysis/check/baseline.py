@@ -12,23 +12,32 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
 from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document
 from srbench.base.errors import InputError, UsageError
-from srbench.images.files import atomic_file
+from srbench.base.temporary import write_file
 from srbench.results.documents import refuse_unfit
-from srbench.results.records import Identity, Row, Run, SpeedRow
+from srbench.results.records import Identity, Row, Run, RunKey
 from srbench.results.results import Results
 
 DIGITS = 6
 DIGESTS = ("hr", "lr", "sr")
 
-Key = tuple[str, int, str]
-SpeedKey = tuple[str, int, str, str, str, int, int, int]
-"""Model, scale, device, precision, backend, width, height and batch of a timing."""
+
+class SpeedKey(NamedTuple):
+    """What names a timing: the model, how it ran, and on which input."""
+
+    model: str
+    scale: int
+    device: str
+    precision: str
+    backend: str
+    width: int
+    height: int
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class StoredRun:
 
     @property
     def run(self) -> Run:
+        """The run that is stored here, without what a baseline does not keep."""
         return Run(self.identity, self.metrics, tuple(_row(image, values) for image, values in self.images.items()))
 
 
@@ -69,14 +79,14 @@ def _row(image: str, values: Mapping[str, float | str]) -> Row:
 class Baseline:
     """What a baseline file holds. `speeds` are median latencies in milliseconds, measured on `machine`."""
 
-    runs: Mapping[Key, Run]
+    runs: Mapping[RunKey, Run]
     speeds: Mapping[SpeedKey, float] = field(default_factory=dict)
     machine: str = ""
 
     def of_model(self, model: str) -> Baseline:
         """What it holds of one model."""
         runs = {name: run for name, run in self.runs.items() if run.identity.model == model}
-        speeds = {name: ms for name, ms in self.speeds.items() if name[0] == model}
+        speeds = {key: ms for key, ms in self.speeds.items() if key.model == model}
         return replace(self, runs=runs, speeds=speeds)
 
     def updated(self, results: Results) -> Baseline:
@@ -85,15 +95,10 @@ class Baseline:
         return Baseline({**self.runs, **other.runs}, {**self.speeds, **other.speeds}, other.machine or self.machine)
 
 
-def key(run: Run) -> Key:
-    """What names a run in a baseline: data set, scale, model."""
-    return run.identity.dataset, run.identity.scale, run.identity.model
-
-
 def baseline_of(results: Results) -> Baseline:
     """The baseline that results make."""
-    timed = {_speed_key(row): row.p50_ms for row in results.speeds}
-    return Baseline({key(run): run for run in results}, timed, machine(results) if timed else "")
+    timed = {SpeedKey(*(getattr(row, name) for name in SpeedKey._fields)): row.p50_ms for row in results.speeds}
+    return Baseline({run.identity.key: run for run in results}, timed, machine(results) if timed else "")
 
 
 def machine(results: Results) -> str:
@@ -104,10 +109,6 @@ def machine(results: Results) -> str:
     )
 
 
-def _speed_key(row: SpeedRow) -> SpeedKey:
-    return row.model, row.scale, row.device, row.precision, row.backend, row.width, row.height, row.batch
-
-
 def read_baseline(path: Path) -> Baseline:
     """A baseline file; raises `InputError` for one that is missing, is not a baseline, or holds nothing to compare."""
     if not path.exists():
@@ -115,8 +116,8 @@ def read_baseline(path: Path) -> Baseline:
     document = read_document(path, Document, "a baseline of srbench", "Take it from version control again")
     if not document.runs:
         raise InputError(f"{path}: holds no runs, so there is nothing to compare with. Make it anew: add --update")
-    speeds = {row[:8]: row[8] for row in document.speeds}
-    return Baseline({key(stored.run): stored.run for stored in document.runs}, speeds, document.machine)
+    speeds = {SpeedKey(*row[:-1]): row[-1] for row in document.speeds}
+    return Baseline({stored.identity.key: stored.run for stored in document.runs}, speeds, document.machine)
 
 
 def is_baseline(path: Path) -> bool:
@@ -133,7 +134,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
     Raises `UsageError` where a run failed on an image: such a baseline would hide the failure from then on.
     """
-    runs = sorted(baseline.runs.values(), key=key)
+    runs = [run for _, run in sorted(baseline.runs.items())]
     for run in runs:
         if run.error or run.failures or not run.rows:
             what = run.error or (f"{run.failures[0].image}: {run.failures[0].error}" if run.rows else "no scores")
@@ -142,9 +143,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
                 "Mend it, or delete its result file"
             )
     text = ",\n".join(map(_run_text, runs))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.write(f'{{"schema": {SCHEMA}, "runs": [\n{text}\n]{_speeds_text(baseline)}}}\n'.encode())
+    write_file(path, f'{{"schema": {SCHEMA}, "runs": [\n{text}\n]{_speeds_text(baseline)}}}\n')
 
 
 def _speeds_text(baseline: Baseline) -> str:

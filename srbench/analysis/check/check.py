@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from srbench.analysis.check.baseline import Baseline, Key, baseline_of, key
+from srbench.analysis.check.baseline import Baseline, baseline_of
 from srbench.analysis.check.tolerances import Tolerances
 from srbench.base.errors import IncomparableError
-from srbench.results.records import Row, Run, refuse_differences
+from srbench.results.records import Row, Run, RunKey, refuse_differences
 from srbench.results.results import Results
 from srbench.results.summary import heading
 
@@ -37,7 +37,7 @@ class Finding:
     """One difference. `was` and `now` are scores; `stage` is the first that changed, a key of `STAGES`, or ""."""
 
     kind: Kind
-    key: Key
+    key: RunKey
     image: str = ""
     metric: str = ""
     was: float | None = None
@@ -54,8 +54,7 @@ class Finding:
         return self.now - self.was
 
     def __str__(self) -> str:
-        dataset, scale, model = self.key
-        where = " ".join(filter(None, [f"{dataset} x{scale} {model}", self.image, self.metric]))
+        where = " ".join(filter(None, [str(self.key), self.image, self.metric]))
         if self.was is None or self.now is None:
             return f"{where}: {self.detail or self.kind}"
         shown = heading(self.metric).format
@@ -72,6 +71,7 @@ class Verdict:
 
     @property
     def failures(self) -> list[Finding]:
+        """The findings for which a check fails."""
         return [finding for finding in self.findings if finding.kind in FAILING]
 
     @property
@@ -80,26 +80,27 @@ class Verdict:
         return self.compared > 0 and not self.failures
 
     def of(self, *kinds: Kind) -> list[Finding]:
+        """The findings of these kinds."""
         return [finding for finding in self.findings if finding.kind in kinds]
 
 
-def compare(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
+def check_results(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
     """Hold every score of the baseline against the results. Speed is advisory: slower is told, and does not fail.
 
     Raises `IncomparableError` where a run differs from the baseline in more than its weights.
     """
     tolerances = tolerances or Tolerances()
-    now = {key(run): run for run in results}
+    now = {run.identity.key: run for run in results}
     findings: list[Finding] = []
     compared = 0
-    for name, was in baseline.runs.items():
-        if name not in now:
-            findings.append(Finding("missing", name, detail="in the baseline, but not in the results"))
+    for key, was in baseline.runs.items():
+        if key not in now:
+            findings.append(Finding("missing", key, detail="in the baseline, but not in the results"))
             continue
-        refuse_incomparable(was, now[name])
-        findings += _run_findings(was, now[name], tolerances)
+        refuse_incomparable(was, now[key])
+        findings += _run_findings(was, now[key], tolerances)
         compared += sum(len(row.scores) for row in was.rows)
-    findings += [Finding("new", name, detail="not in the baseline") for name in now if name not in baseline.runs]
+    findings += [Finding("new", key, detail="not in the baseline") for key in now if key not in baseline.runs]
     return Verdict([*findings, *_slower(results, baseline, tolerances)], compared)
 
 
@@ -108,13 +109,12 @@ def _slower(results: Results, baseline: Baseline, tolerances: Tolerances) -> Ite
     now = baseline_of(results)
     if now.machine != baseline.machine:
         return
-    for name, was in baseline.speeds.items():
-        ms = now.speeds.get(name, 0.0)
+    for key, was in baseline.speeds.items():
+        ms = now.speeds.get(key, 0.0)
         if ms > was * (1.0 + tolerances.speed):
-            model, scale, device, precision, backend, width, height, batch = name
-            where = f"{width}x{height}, batch {batch}, {device} {precision} {backend}"
+            where = f"{key.width}x{key.height}, batch {key.batch}, {key.device} {key.precision} {key.backend}"
             detail = f"slower, {was:.2f} -> {ms:.2f} ms (+{ms / was - 1:.0%}, tolerance {tolerances.speed:.0%})"
-            yield Finding("slower", ("speed", scale, model), where, detail=detail)
+            yield Finding("slower", RunKey("speed", key.scale, key.model), where, detail=detail)
 
 
 def refuse_incomparable(was: Run, now: Run) -> None:
@@ -138,48 +138,48 @@ def _refuse_other_conventions(was: Run, now: Run) -> None:
 
 
 def _run_findings(was: Run, now: Run, tolerances: Tolerances) -> Iterator[Finding]:
-    name = key(was)
+    key = was.identity.key
     if was.identity.weights != now.identity.weights:
         digests = f"{was.identity.weights[:12]} -> {now.identity.weights[:12]}"
-        yield Finding("weights", name, detail=f"another network: weights or code have changed, {digests}")
+        yield Finding("weights", key, detail=f"another network: weights or code have changed, {digests}")
     if now.error:
-        yield Finding("failed", name, detail=now.error)
+        yield Finding("failed", key, detail=now.error)
     rows = {row.image: row for row in now.rows}
     for row in was.rows:
-        yield from _row_findings(name, row, rows.get(row.image), tolerances)
+        yield from _row_findings(key, row, rows.get(row.image), tolerances)
     known = {row.image for row in was.rows}
-    yield from (Finding("new", name, image, detail="not in the baseline") for image in rows if image not in known)
+    yield from (Finding("new", key, image, detail="not in the baseline") for image in rows if image not in known)
 
 
-def _row_findings(name: Key, was: Row, now: Row | None, tolerances: Tolerances) -> Iterator[Finding]:
+def _row_findings(key: RunKey, was: Row, now: Row | None, tolerances: Tolerances) -> Iterator[Finding]:
     if now is None:
-        yield Finding("missing", name, was.image, detail="this image has no scores in the results")
+        yield Finding("missing", key, was.image, detail="this image has no scores in the results")
         return
     if now.error:
-        yield Finding("failed", name, was.image, detail=now.error)
+        yield Finding("failed", key, was.image, detail=now.error)
         return
     stage = first_change(was, now)
     if stage == "LR":
         detail = f"LR is not what it was ({was.lr} -> {now.lr}), HR is: the degradation has changed"
-        yield Finding("changed", name, was.image, detail=detail, stage=stage)
+        yield Finding("changed", key, was.image, detail=detail, stage=stage)
     for metric, score in was.scores.items():
         if metric not in now.scores:
-            yield Finding("missing", name, was.image, metric, detail="not in the results")
+            yield Finding("missing", key, was.image, metric, detail="not in the results")
         else:
-            yield from _score_findings(name, was.image, metric, score, now.scores[metric], stage, tolerances)
+            yield from _score_findings(key, was.image, metric, score, now.scores[metric], stage, tolerances)
 
 
 def _score_findings(
-    name: Key, image: str, metric: str, was: float, now: float, stage: str, tolerances: Tolerances
+    key: RunKey, image: str, metric: str, was: float, now: float, stage: str, tolerances: Tolerances
 ) -> Iterator[Finding]:
-    tolerance = tolerances.of(metric, name[0]) * (SAME_PIXELS if stage == "metric" else 1.0)
+    tolerance = tolerances.of(metric, key.dataset) * (SAME_PIXELS if stage == "metric" else 1.0)
     if was == now or abs(now - was) <= tolerance:
         return
     known = heading(metric).higher_is_better is not None  # of a metric whose plugin is gone, no change is good
     kind: Kind = "improvement" if known and heading(metric).better(now, was) else "regression"
     if stage == "metric":
         kind = "changed"
-    yield Finding(kind, name, image, metric, was, now, tolerance, stage)
+    yield Finding(kind, key, image, metric, was, now, tolerance, stage)
 
 
 def first_change(was: Row, now: Row) -> str:

@@ -32,17 +32,16 @@ def write_crops(verdict: Verdict, results: Results, out: Path, data_root: Path |
 
     Images that were not saved, or whose data set is not here, are left out.
     """
-    from srbench.analysis.check.baseline import key
     from srbench.analysis.check.check import worst
 
-    runs = {key(run): run for run in results}
+    runs = {run.identity.key: run for run in results}
     found = worst(verdict.failures, len(verdict.failures))
     images = dict.fromkeys((finding.key, finding.image) for finding in found if finding.key in runs)
     paths: list[Path] = []
-    for (dataset, scale, model), image in images:
-        strip = _strip(results, runs[dataset, scale, model], image, data_root)
+    for key, image in images:
+        strip = _strip(results, runs[key], image, data_root)
         if strip is not None:
-            paths.append(out / f"{as_file_name(f'{dataset}-x{scale}-{model}-{image}')}.png")
+            paths.append(out / f"{as_file_name(f'{key.dataset}-x{key.scale}-{key.model}-{image}')}.png")
             write_image(paths[-1], strip)
         if len(paths) == IMAGES:
             break

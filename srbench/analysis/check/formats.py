@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
 
-from srbench.analysis.check.baseline import Baseline, Key
+from srbench.analysis.check.baseline import Baseline
 from srbench.analysis.check.check import FAILING, Finding, Kind, Verdict, worst
-from srbench.base.strict_json import dumps
+from srbench.base.documents import dumps
 from srbench.base.text import markdown
+from srbench.results.records import RunKey
 
 ACCEPT = "add --update"
 SUITES = "srbench check"
@@ -20,32 +21,23 @@ SUITES = "srbench check"
 SHOWN = 20
 """Lines of one kind before "and N more": a broken metric moves every score there is."""
 
-TITLES: dict[Kind, str] = {
-    "failed": "Failed",
-    "missing": "Missing",
-    "changed": "Changed where nothing should",
-    "regression": "Worse than the baseline",
-    "improvement": "Better than the baseline",
-    "new": "Not in the baseline",
-    "weights": "Another network under the same name",
-    "slower": "Slower (advisory)",
+WORDS: dict[Kind, tuple[str, str]] = {
+    "failed": ("failed", "Failed"),
+    "missing": ("missing", "Missing"),
+    "changed": ("changed", "Changed where nothing should"),
+    "regression": ("worse", "Worse than the baseline"),
+    "improvement": ("better", "Better than the baseline"),
+    "new": ("new", "Not in the baseline"),
+    "weights": ("with another network", "Another network under the same name"),
+    "slower": ("slower", "Slower (advisory)"),
 }
-WORDS: dict[Kind, str] = {
-    "failed": "failed",
-    "missing": "missing",
-    "changed": "changed",
-    "regression": "worse",
-    "improvement": "better",
-    "new": "new",
-    "weights": "with another network",
-    "slower": "slower",
-}
+"""What is said of findings of a kind behind their number, and above their list."""
 
 
 def as_text(verdict: Verdict, baseline: str, accept: str = ACCEPT) -> str:
     """The verdict in lines: the worst findings of each kind, then one line that sums up and says how to `accept`."""
     lines = []
-    for kind, title in TITLES.items():
+    for kind, (_, title) in WORDS.items():
         found = verdict.of(kind)
         if found:
             lines += [f"{title}:", *(f"  {finding}" for finding in worst(found, SHOWN))]
@@ -69,7 +61,7 @@ def as_json(verdict: Verdict, baseline: str) -> str:
     findings = [
         {
             **{name: value for name, value in asdict(item).items() if name != "key"},
-            **dict(zip(("dataset", "scale", "model"), item.key, strict=True)),
+            **item.key._asdict(),
             "failing": item.kind in FAILING,
             "text": str(item),
         }
@@ -80,7 +72,7 @@ def as_json(verdict: Verdict, baseline: str) -> str:
 
 
 def _counted(verdict: Verdict) -> str:
-    counts = ((len(verdict.of(kind)), word) for kind, word in WORDS.items())
+    counts = ((len(verdict.of(kind)), word) for kind, (word, _) in WORDS.items())
     return ", ".join(f"{count} {word}" for count, word in counts if count) or (
         "no difference" if verdict.compared else "nothing to compare"
     )
@@ -97,9 +89,8 @@ def is_junit(path: Path) -> bool:
 def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     """JUnit XML: a suite a run, a case an image, with every failing score of the image in its failure."""
     root = ElementTree.Element("testsuites", name=SUITES)
-    names = dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)])
-    for name in names:
-        _suite(root, name, baseline, [finding for finding in verdict.failures if finding.key == name])
+    for key in dict.fromkeys([*baseline.runs, *(finding.key for finding in verdict.failures)]):
+        _suite(root, key, baseline, [finding for finding in verdict.failures if finding.key == key])
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
     return re.sub(
@@ -107,9 +98,9 @@ def as_junit(verdict: Verdict, baseline: Baseline) -> str:
     )  # XML has none of these
 
 
-def _suite(root: ElementTree.Element, name: Key, baseline: Baseline, failures: list[Finding]) -> None:
-    title = _title(name)
-    images = [row.image for row in baseline.runs[name].rows] if name in baseline.runs else []
+def _suite(root: ElementTree.Element, key: RunKey, baseline: Baseline, failures: list[Finding]) -> None:
+    title = str(key)
+    images = [row.image for row in baseline.runs[key].rows] if key in baseline.runs else []
     failed = {finding.image for finding in failures}
     cases = [*images, *sorted(failed - set(images))]
     suite = ElementTree.SubElement(root, "testsuite", name=title, tests=str(len(cases)), failures=str(len(failed)))
@@ -124,10 +115,10 @@ def as_annotations(verdict: Verdict) -> Iterator[str]:
     """GitHub workflow commands: an error for each run that fails, with its worst finding, a warning for the rest."""
     for kinds, level in ((FAILING, "error"), (("slower", "improvement"), "warning")):
         found = verdict.of(*kinds)
-        for name in dict.fromkeys(finding.key for finding in found):
-            here = [finding for finding in found if finding.key == name]
+        for key in dict.fromkeys(finding.key for finding in found):
+            here = [finding for finding in found if finding.key == key]
             more = f" (and {len(here) - 1} more)" if len(here) > 1 else ""
-            yield f"::{level} title={_property(_title(name))}::{_message(str(worst(here, 1)[0]) + more)}"
+            yield f"::{level} title={_property(str(key))}::{_message(str(worst(here, 1)[0]) + more)}"
 
 
 def as_markdown(verdict: Verdict, baseline: str) -> str:
@@ -135,13 +126,12 @@ def as_markdown(verdict: Verdict, baseline: str) -> str:
     lines = [f"### srbench check: {summary(verdict, baseline)}", ""]
     shown = worst(verdict.failures, SHOWN) or worst(verdict.findings, SHOWN)
     if shown:
-        lines += ["| | finding |", "|---|---|", *(f"| {WORDS[item.kind]} | {markdown(str(item))} |" for item in shown)]
+        lines += [
+            "| | finding |",
+            "|---|---|",
+            *(f"| {WORDS[item.kind][0]} | {markdown(str(item))} |" for item in shown),
+        ]
     return "\n".join(lines) + "\n"
-
-
-def _title(name: Key) -> str:
-    dataset, scale, model = name
-    return f"{dataset} x{scale} {model}"
 
 
 def _message(text: str) -> str:

@@ -47,7 +47,7 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
     ) -> Verdict:
         from srbench import evaluate
         from srbench.analysis.check.baseline import Baseline, read_baseline, write_baseline
-        from srbench.analysis.check.check import compare
+        from srbench.analysis.check.check import check_results
         from srbench.analysis.check.formats import as_text
         from srbench.analysis.check.tolerances import read_tolerances
         from srbench.base.errors import IncomparableError, InputError
@@ -58,7 +58,7 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
             write_baseline(path, (read_baseline(path) if path.exists() else Baseline({})).updated(results))
         try:
             expected = read_baseline(path).of_model(results.runs[0].identity.model)
-            verdict = compare(results, expected, read_tolerances(None).updated(tolerance or {}))
+            verdict = check_results(results, expected, read_tolerances(None).updated(tolerance or {}))
         except (InputError, IncomparableError) as error:  # the sentence, with the option that pytest has
             pytest.fail(str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}"), False)
         if not verdict.passed:

@@ -50,6 +50,8 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class OfDataset:
+    """The table of one data set, `[tool.srbench.check.dataset.NAME]`."""
+
     tolerance: Mapping[str, Tolerance]
 
 
@@ -96,7 +98,7 @@ def noise_floors(results: Results, reruns: Sequence[Results]) -> dict[str, dict[
 
 def _scores(results: Results) -> dict[tuple[str, int, str, str, str], float]:
     return {
-        (run.identity.dataset, run.identity.scale, run.identity.model, row.image, metric): value
+        (*run.identity.key, row.image, metric): value
         for run in results
         for row in run.rows
         for metric, value in row.scores.items()

@@ -46,6 +46,7 @@ class Answers:
             database.close()
 
     def new_rater(self) -> str:
+        """The id of somebody new, 32 hex digits that nobody guesses."""
         rater = secrets.token_hex(16)
         with self._open() as database:
             database.execute("INSERT INTO raters (id, seed) VALUES (?, ?)", (rater, secrets.randbits(31)))
@@ -58,6 +59,7 @@ class Answers:
         return int(row[0]) if row else None
 
     def answered(self, rater: str) -> set[str]:
+        """The ids of the questions that a rater has answered."""
         with self._open() as database:
             rows = database.execute("SELECT question FROM answers WHERE rater = ?", (rater,)).fetchall()
         return {row[0] for row in rows}

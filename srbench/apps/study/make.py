@@ -15,7 +15,9 @@ import numpy as np
 from srbench.base.documents import Name, Scale, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.base.outputs import refuse_overwriting
-from srbench.images.files import atomic_file, to_rgb, write_image
+from srbench.base.temporary import write_file
+from srbench.images.files import to_rgb, write_image
+from srbench.images.windows import largest_window
 from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
 from srbench.results.store import load_results
@@ -42,6 +44,7 @@ class Question:
 
     @property
     def models(self) -> tuple[str, ...]:
+        """Whose pictures are shown."""
         return tuple(self.pictures)
 
 
@@ -61,6 +64,7 @@ class Study:
             raise ValueError("two questions have one id")
 
     def question(self, id: str) -> Question | None:
+        """The question of an id; None for an unknown one."""
         return next((question for question in self.questions if question.id == id), None)
 
 
@@ -103,8 +107,7 @@ def make_study(
                 chosen = {model: names[model] for model in together}
                 questions.append(Question(secrets.token_hex(8), place.dataset, image, reference, chosen, place.scale))
     study = Study(mode, tuple(questions), weights)
-    with atomic_file(folder / FILE) as file:
-        file.write(json.dumps(asdict(study), indent=1).encode())
+    write_file(folder / FILE, json.dumps(asdict(study), indent=1))
     return study
 
 
@@ -116,9 +119,8 @@ def _comparable(results: Path, models: Sequence[str], least: int) -> Iterator[li
         raise UsageError(f"{results} has no {', '.join(sorted(unknown))}; it has {', '.join(loaded.models)}")
     if len(wanted) < least:
         raise UsageError(f"comparing takes two models, got {', '.join(wanted)}. Use --models A,B")
-    places = dict.fromkeys((run.identity.dataset, run.identity.scale) for run in loaded)
-    for place in places:
-        here = [run for run in loaded if (run.identity.dataset, run.identity.scale) == place]
+    for setting in dict.fromkeys(run.identity.setting for run in loaded):
+        here = [run for run in loaded if run.identity.setting == setting]
         chosen = [run for run in here if run.identity.model in wanted]
         if len(chosen) >= least:
             yield chosen
@@ -140,13 +142,8 @@ def _cut(pictures: Mapping[str, Image], side: int) -> dict[str, Image]:
     """The same square of all, where their variance among each other is largest."""
     sr = np.stack([picture for model, picture in pictures.items() if model]).astype(np.float32)
     spread = sr.std(axis=0).sum(axis=-1) if len(sr) > 1 else np.abs(sr[0] - pictures[""]).sum(axis=-1)
-    height, width = (min(side, size) for size in spread.shape)
-    total = np.pad(spread.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    windows = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
-    return {
-        model: np.ascontiguousarray(image[top : top + height, left : left + width]) for model, image in pictures.items()
-    }
+    window = largest_window(spread, side, side)
+    return {model: np.ascontiguousarray(image[window]) for model, image in pictures.items()}
 
 
 def _store(folder: Path, picture: Image) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
@@ -12,7 +12,9 @@ from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.documents import read_document
 from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_overwriting
-from srbench.images.files import SUFFIXES, atomic_file
+from srbench.base.overlap import ahead, behind, pool_of
+from srbench.base.temporary import write_file
+from srbench.images.files import SUFFIXES
 
 NOTE = ".srbench-upscale.json"
 """What made the pictures of a folder: so that a second run with another model does not take them for its own."""
@@ -25,7 +27,9 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
     holds pictures of another model, scale or weights, or an output is an input.
     """
     pairs: dict[Path, Path] = {}
-    for path in _images_below(source, target):
+    for path in _visible_files(source, target):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
         suffix = path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"
         out = target / path.relative_to(source).with_suffix(suffix)
         if out in pairs:
@@ -40,22 +44,15 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
 
 def passed_over(source: Path, target: Path) -> list[Path]:
     """The files of a tree that are no images by their suffix; without hidden ones, and those of the target."""
-    files = (path for path in _visible(source, target) if path.is_file())
-    return [path for path in files if path.suffix.lower() not in SUFFIXES]
+    return [path for path in _visible_files(source, target) if path.suffix.lower() not in SUFFIXES]
 
 
-def _images_below(source: Path, target: Path) -> Iterator[Path]:
-    """Every image of a tree, in order, leaving out hidden ones and the target where it lies inside."""
-    for path in _visible(source, target):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path
-
-
-def _visible(source: Path, target: Path) -> Iterator[Path]:
+def _visible_files(source: Path, target: Path) -> Iterator[Path]:
+    """The files of a tree, in order, leaving out hidden ones and the target where it lies inside."""
     for path in sorted(source.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
         inside = path.resolve().is_relative_to(target.resolve()) and target.resolve() != source.resolve()
-        if not hidden and not inside:
+        if not hidden and not inside and path.is_file():
             yield path
 
 
@@ -73,9 +70,7 @@ def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], 
         raise UsageError(f"{target} holds pictures {whose}, not of {_text(made_by)}. Give another OUTPUT, or --force")
     for out in there if force and before != made_by else ():
         out.unlink()
-    target.mkdir(parents=True, exist_ok=True)
-    with atomic_file(note) as file:
-        file.write((json.dumps(dict(made_by)) + "\n").encode())
+    write_file(note, json.dumps(dict(made_by)) + "\n")
 
 
 def _noted(note: Path, *, force: bool) -> Mapping[str, object] | None:
@@ -95,55 +90,55 @@ def _text(made_by: Mapping[str, object]) -> str:
 
 
 def upscale_folder(
-    pairs: dict[Path, Path], enlarger: Enlarger, done: Callable[[Path, str], None]
+    pairs: Mapping[Path, Path], enlarger: Enlarger, done: Callable[[Path, str], None]
 ) -> list[tuple[Path, str]]:
     """Carry out a plan; `done(path, error)` is called after each input. Returns what failed, and why.
 
     One thread reads the next picture and one writes the last while the model is at work: three are in memory at most.
     """
     failed: list[tuple[Path, str]] = []
-
-    def settle(path: Path, outcome: Future[None]) -> None:
-        error = outcome.exception()
-        if error is not None and not isinstance(error, (SrbenchError, OSError)):
-            raise error
-        told = f"{error.filename or path}: {error.strerror}" if isinstance(error, OSError) else str(error or "")
-        if error is not None:
-            failed.append((path, told))
-        done(path, told)
-
-    with ThreadPoolExecutor(1) as writer:
-        writing: list[tuple[Path, Future[None]]] = []
-        for (out, path), read in _ahead(list(pairs.items())):
-            made = _made(path, read, enlarger)
-            while writing:
-                settle(*writing.pop())
-            writing.append((path, writer.submit(_write, out, made)))
-        while writing:
-            settle(*writing.pop())
+    with pool_of(2) as pool:
+        read = ahead(pool, _read, pairs.items(), most=1)
+        for path, error in behind(pool, _write, map(partial(_enlarge, enlarger), read), most=1):
+            if error:
+                failed.append((path, error))
+            done(path, error)
     return failed
 
 
-def _made(path: Path, read: Future[Picture], enlarger: Enlarger) -> Picture | SrbenchError:
+Step = tuple[Path, Path, Picture | Exception]
+"""Output, input, and the picture as far as it is, or what went wrong with it."""
+
+
+def _read(pair: tuple[Path, Path]) -> Step:
+    out, path = pair
     try:
-        return enlarge(read.result(), enlarger)
+        return out, path, read_picture(path)
+    except (SrbenchError, OSError) as error:
+        return out, path, error
+
+
+def _enlarge(enlarger: Enlarger, step: Step) -> Step:
+    out, path, picture = step
+    if isinstance(picture, Exception):
+        return step
+    try:
+        return out, path, enlarge(picture, enlarger)
     except JobError as error:
-        return JobError(f"{path}: {error}")
+        return out, path, JobError(f"{path}: {error}")
     except SrbenchError as error:
-        return error
+        return out, path, error
 
 
-def _write(out: Path, made: Picture | SrbenchError) -> None:
-    if isinstance(made, SrbenchError):
-        raise made
-    write_picture(out, made)
-
-
-def _ahead(pairs: Sequence[tuple[Path, Path]]) -> Iterator[tuple[tuple[Path, Path], Future[Picture]]]:
-    """Each pair with its picture, the next of which is already being read."""
-    with ThreadPoolExecutor(1) as reader:
-        reading: list[Future[Picture]] = [reader.submit(read_picture, pairs[0][1])] if pairs else []
-        for index, pair in enumerate(pairs):
-            if index + 1 < len(pairs):
-                reading.append(reader.submit(read_picture, pairs[index + 1][1]))
-            yield pair, reading.pop(0)
+def _write(step: Step) -> tuple[Path, str]:
+    """The input, and why there is no output; empty where there is."""
+    out, path, picture = step
+    try:
+        if isinstance(picture, Exception):
+            raise picture
+        write_picture(out, picture)
+    except OSError as error:
+        return path, f"{error.filename or path}: {error.strerror or error}"
+    except SrbenchError as error:
+        return path, str(error)
+    return path, ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.apps.upscale.pixels import first_tile, upscaled
-from srbench.base.words import counted
+from srbench.base.text import counted, duration
 from srbench.models.tiles import tiles_of
 
 if TYPE_CHECKING:
@@ -56,10 +56,3 @@ def forecast(enlarger: Enlarger, lr: Pixels) -> Forecast:
     mib = height * width * lr.dtype.itemsize * (samples + (4 if samples == 3 else 1)) / 2**20
     seconds = taken * work / (piece.shape[0] * piece.shape[1])
     return Forecast((width, height), len(tiles), tile, seconds, mib)
-
-
-def duration(seconds: float) -> str:
-    """`4 s`, `2.5 min`, `1.2 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -28,10 +28,10 @@ from PIL import ImageCms, ImageOps
 
 from srbench.apps.upscale.pixels import Enlarger, Pixels, Progress
 from srbench.base.errors import InputError
+from srbench.base.temporary import atomic_file, write_file
 from srbench.images.files import (
     FORMATS,
     SUFFIXES,
-    atomic_file,
     bits_per_sample,
     open_file,
     open_picture,
@@ -177,7 +177,6 @@ def write_picture(path: Path, picture: Picture) -> None:
     PNG, more pixels a side than WebP and JPEG count.
     """
     refuse_unwritable(path, picture)
-    path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix.lower()
     if picture.colour.dtype == np.uint16 and not (suffix == ".png" and picture.colour.ndim == 2):
         _write_16_bits(path, picture)
@@ -186,6 +185,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     if len(picture.exif) and suffix != ".bmp":
         options["exif"] = picture.exif
     options |= {".webp": {"lossless": True, "exact": True}, ".jpg": JPEG_OPTIONS, ".jpeg": JPEG_OPTIONS}.get(suffix, {})
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         _as_pillow(picture).save(file, format=pil.registered_extensions()[suffix], **options)
 
@@ -211,5 +211,4 @@ def _write_16_bits(path: Path, picture: Picture) -> None:
         compression="zlib",
         extratags=[(TIFF_ICC, 7, len(picture.icc), picture.icc, True)] if picture.icc else [],
     )
-    with atomic_file(path) as file:
-        file.write(buffer.getbuffer())
+    write_file(path, buffer.getvalue())

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from srbench.base.errors import JobError, UsageError
 from srbench.images.files import to_rgb
 from srbench.images.resize import CUBIC, halves_up, matrix
-from srbench.models.inference import Inference, check_sr, told
+from srbench.models.inference import Inference, check_sr, error_line
 from srbench.models.tiles import tiles_of, until_it_fits
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     except JobError:
         raise
     except Exception as error:
-        raise JobError(told(error)) from error
+        raise JobError(error_line(error)) from error
 
 
 def first_tile(tile: str, lr: Pixels) -> int:

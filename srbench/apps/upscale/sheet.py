@@ -14,7 +14,7 @@ from PIL import Image as pil
 from PIL import ImageDraw, ImageFont
 
 from srbench.apps.upscale.pixels import Pixels, resized
-from srbench.images.files import atomic_file, to_rgb
+from srbench.images.files import to_rgb, write_image
 
 PIECES = 3
 SIDE = 48
@@ -49,9 +49,7 @@ def write_sheet(path: Path, lr: Pixels, sr: Pixels, model: str) -> None:
             draw.text((left, top), f"{number}: {title}"[:36], fill="black", font=font)
             sheet.paste(_enlarged(piece), (left, top + LABEL))
         top += SHOWN + LABEL + GAP
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        sheet.save(file, format="PNG")
+    write_image(path, np.asarray(sheet))
 
 
 def detailed(lr: Pixels) -> list[Box]:

@@ -70,7 +70,8 @@ def upscale_video(
             reader = files.enter_context(av.open(str(source)))
             writers = []
             for path, part in parts.items():
-                options = _container_options(path.suffix.lower())
+                # In AVI a coder's lead-in, which begins before zero, would put every frame off by one place.
+                options = {"avoid_negative_ts": "disabled"} if path.suffix.lower() == ".avi" else {}
                 writers.append(files.enter_context(av.open(str(part), "w", container_options=options)))
             done = _Copy(reader, writers, source, enlarger).run(progress)
         for path, part in parts.items():
@@ -82,11 +83,6 @@ def upscale_video(
         for part in parts.values():
             part.unlink(missing_ok=True)
     return done
-
-
-def _container_options(suffix: str) -> dict[str, str]:
-    """In AVI a coder's lead-in, which begins before zero, would put every frame off by one place."""
-    return {"avoid_negative_ts": "disabled"} if suffix == ".avi" else {}
 
 
 def _pyav() -> Any:

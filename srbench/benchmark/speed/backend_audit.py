@@ -55,11 +55,11 @@ class Audit:
     speed_up: Ratio
 
 
-Way = tuple[str, str]
+Variant = tuple[str, str]
 """Backend and precision."""
 
 
-def ways(device: torch.device, backend: str = "", precision: str = "fp32") -> list[Way]:
+def variants(device: torch.device, backend: str = "", precision: str = "fp32") -> list[Variant]:
     """Every registered backend in every precision that it has; the reference is left out.
 
     With `backend` that one alone. With another `precision` than fp32 that one alone; without, fp16 is left out on a
@@ -75,9 +75,9 @@ def ways(device: torch.device, backend: str = "", precision: str = "fp32") -> li
     return [way for way in found if way != ("eager", "fp32")]
 
 
-def audit(
-    spec: ModelSpec, scale: int, device: torch.device, found: Iterable[Way], size: Size, *, budget_s: float = 2.0
-) -> Iterator[Audit | tuple[Way, SrbenchError]]:
+def audit_backends(
+    spec: ModelSpec, scale: int, device: torch.device, found: Iterable[Variant], size: Size, *, budget_s: float = 2.0
+) -> Iterator[Audit | tuple[Variant, SrbenchError]]:
     """Each way beside the reference, or the error that kept it from running.
 
     Raises `JobError` where the reference itself fails.

@@ -20,7 +20,7 @@ FEWEST_SIZES = 3
 
 
 @dataclass(frozen=True)
-class Curve:
+class LatencyLine:
     """`ms = fixed + per_megapixel * megapixels`, each with its 95 % interval; megapixels are of LR.
 
     `misfit` is the largest distance of a median from the line, as a part of the median: above some percent the model is
@@ -32,7 +32,7 @@ class Curve:
     misfit: float
 
 
-def fit(times_ms: Mapping[float, Sequence[float]]) -> Curve | None:
+def fit_line(times_ms: Mapping[float, Sequence[float]]) -> LatencyLine | None:
     """The line through the medians of repeated timings by LR megapixels; None for fewer than three sizes.
 
     Least squares of relative errors, so that small sizes count as much as large ones. The intervals come from drawing
@@ -53,7 +53,7 @@ def fit(times_ms: Mapping[float, Sequence[float]]) -> Curve | None:
     low, high = np.quantile(_line(megapixels, drawn), [tail, 1 - tail], axis=0)
     misfit = float(np.max(np.abs(line[0] + line[1] * megapixels - medians) / medians))
     fixed, slope = ((float(line[i]), float(low[i]), float(high[i])) for i in (0, 1))
-    return Curve(fixed, slope, misfit)
+    return LatencyLine(fixed, slope, misfit)
 
 
 def _line(megapixels: Values, medians: Values) -> Values:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import JobError
 from srbench.benchmark.speed.timing import Size, noise, seconds
 from srbench.models.inference import Inference
-from srbench.results.statistics import Interval, mean_interval
+from srbench.results.statistics import mean_interval
 
 if TYPE_CHECKING:
     import torch
@@ -87,8 +87,4 @@ def _seconds(inference: Inference, x: torch.Tensor) -> float:
 def ratio(a: str, b: str, ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     """`ours / theirs`, paired by position; the interval is that of the mean logarithm."""
     logs = mean_interval([math.log(one / other) for one, other in zip(ours, theirs, strict=True)])
-    return Ratio(a, b, *_exponentials(logs), logs.n)
-
-
-def _exponentials(interval: Interval) -> tuple[float, float, float]:
-    return math.exp(interval.mean), math.exp(interval.low), math.exp(interval.high)
+    return Ratio(a, b, math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n)

@@ -25,6 +25,12 @@ FEW = 40
 PER_IMAGE = 6
 """How many alignments of one training image are looked at, those with the most votes first."""
 
+FAR_APART = 50
+"""Pixels, the root of summed squares, by which agreeing patches lie apart before a scale is read off their places."""
+
+SCALES = 0.85, 1.18
+"""The least and the largest scale that is believed: pictures are compared at sizes a factor of 1.26 apart."""
+
 MIN_SIDE = 24
 MIN_SHARE = 0.02
 """What two pictures must share to be compared: the pixels of a square of that side, and this share of the smaller."""
@@ -78,8 +84,8 @@ def _fit(key: Ints, here: Ints, turned: Ints) -> Alignment:
     """Scale and shift by least squares; the scale only where the patches lie far enough apart to tell."""
     middle, centre = here.mean(0), turned.mean(0)
     spread = float(((turned - centre) ** 2).sum())
-    scale = float(((here - middle) * (turned - centre)).sum() / spread) if spread > 50**2 else 1.0
-    scale = min(max(scale, 0.85), 1.18)
+    scale = float(((here - middle) * (turned - centre)).sum() / spread) if spread > FAR_APART**2 else 1.0
+    scale = min(max(scale, SCALES[0]), SCALES[1])
     across, down = middle - scale * centre
     votes = len(np.unique(here, axis=0))
     return Alignment(int(key[0]), int(key[1]), int(key[2]), scale, (float(across), float(down)), votes)

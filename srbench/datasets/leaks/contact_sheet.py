@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from PIL import Image as pil
 from PIL import ImageDraw
 
-from srbench.images.files import atomic_file, read_image, to_rgb
+from srbench.base.temporary import atomic_file
+from srbench.images.files import read_image, to_rgb
 
 if TYPE_CHECKING:
     from srbench.datasets.leaks.audit import Leak
@@ -20,7 +21,7 @@ MAX_PAIRS = 60
 """What fits on a sheet that one can look at; the list on the terminal is complete."""
 
 
-def write_sheet(path: Path, leaks: Sequence[Leak]) -> None:
+def write_contact_sheet(path: Path, leaks: Sequence[Leak]) -> None:
     """Write a PNG with a row for each leak, the training picture on the left, and their names; the first 60."""
     shown = leaks[:MAX_PAIRS]
     sheet = pil.new("RGB", (2 * SIDE + 30, len(shown) * (SIDE + LABEL) + 10), "white")

@@ -18,7 +18,7 @@ from srbench.images.files import decode_image, read_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
-    from srbench.datasets.standard.unpack import Picture
+    from srbench.datasets.standard.unpack import PictureFile
     from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
@@ -32,7 +32,7 @@ class LrPicker:
     taken: Counter[int] = field(default_factory=Counter)
     labels: dict[Path, str] = field(default_factory=dict)
 
-    def offer(self, picture: Picture) -> None:
+    def offer(self, picture: PictureFile) -> None:
         """Take a picture if it is an LR; raises `InputError` for two of an image and scale that differ."""
         label, content = picture
         id, size = self.picker.names.get(bare_name(label)), picture_size(content)
@@ -76,6 +76,7 @@ class Origin:
 
     @property
     def exact(self) -> bool:
+        """Whether all files are equal to what the degradation makes."""
         return self.equal == self.images
 
 

@@ -19,7 +19,7 @@ from srbench.datasets.standard.verify import SAME_PICTURE_DB
 from srbench.images.files import FORMATS, decode_image, write_image
 
 if TYPE_CHECKING:
-    from srbench.datasets.standard.unpack import Picture
+    from srbench.datasets.standard.unpack import PictureFile
     from srbench.images.files import Image
 
 Size = tuple[int, int]
@@ -48,9 +48,10 @@ class Picker:
 
     @property
     def missing(self) -> list[str]:
+        """The ids of which there is no copy yet."""
         return [id for id in self.row.ids if id not in self.found]
 
-    def offer(self, picture: Picture) -> None:
+    def offer(self, picture: PictureFile) -> None:
         """Take a picture if it is one of the set and better than the copy at hand. What cannot be decoded is noted."""
         label, content = picture
         try:

@@ -14,7 +14,7 @@ from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_replacing
 from srbench.base.registry import unknown
 from srbench.base.temporary import in_the_making
-from srbench.datasets.standard.fetch import discard, fetched
+from srbench.datasets.standard.fetch import delete_download, fetched
 from srbench.datasets.standard.lr_files import LrPicker
 from srbench.datasets.standard.match import Picker
 from srbench.datasets.standard.pixels import TABLE
@@ -62,7 +62,7 @@ def prepare(
             _lay_out(row, root, place, with_lr, report)
         except InputError as error:
             report(str(error))
-            discard(place)
+            delete_download(place)
         else:
             return verify(name, root / name)
     raise AssertionError("fetched() ends with an exception")

@@ -23,6 +23,7 @@ class Source:
 
     @property
     def is_archive(self) -> bool:
+        """Whether all images come in one file."""
         return "{id}" not in self.url
 
 

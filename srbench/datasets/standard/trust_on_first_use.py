@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from srbench.base.errors import InputError
+from srbench.base.temporary import write_file
 from srbench.datasets.standard.pixels import TABLE, Index, Known, describe, parse, published, to_table
 from srbench.datasets.standard.table import STANDARD_SETS, StandardSet
-from srbench.images.files import atomic_file, read_image
+from srbench.images.files import read_image
 
 
 def known_set(name: str, folder: Path, files: Mapping[str, Path]) -> Index:
@@ -63,5 +64,4 @@ def _described(row: StandardSet, item: tuple[str, Path]) -> Known:
 def write_table(path: Path, row: StandardSet, images: list[Known]) -> None:
     """Remember pixels beside the data."""
     note = f"The pixels of {row.name} as they were first seen here; delete this file to trust other ones."
-    with atomic_file(path) as file:
-        file.write(to_table(images, note).encode())
+    write_file(path, to_table(images, note))

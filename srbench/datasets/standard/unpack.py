@@ -33,11 +33,11 @@ MAX_BYTES = 16 << 30
 MAX_PICTURE_BYTES = 256 << 20
 """What one picture's file may have."""
 
-Picture = tuple[str, bytes]
+PictureFile = tuple[str, bytes]
 """The path inside the source, for messages, and the file's content."""
 
 
-def pictures(source: Path) -> Iterator[Picture]:
+def pictures(source: Path) -> Iterator[PictureFile]:
     """Every picture in a folder (at any depth), zip or tar (plain, gz, bz2, xz), in a stable order.
 
     Raises `InputError` for a source that is missing, damaged, unsafe or of another kind.
@@ -53,7 +53,7 @@ def pictures(source: Path) -> Iterator[Picture]:
     raise InputError(f"{source}: neither a folder, nor a zip, nor a tar. Unpack it yourself and give the folder")
 
 
-def _in_folder(source: Path) -> Iterator[Picture]:
+def _in_folder(source: Path) -> Iterator[PictureFile]:
     for home, folders, names in os.walk(source):
         folders.sort()
         for path in (Path(home, name) for name in sorted(names)):
@@ -61,7 +61,7 @@ def _in_folder(source: Path) -> Iterator[Picture]:
                 yield str(path.relative_to(source)), path.read_bytes()
 
 
-def _guarded(source: Path, read: Callable[[Path], Iterator[Picture]]) -> Iterator[Picture]:
+def _guarded(source: Path, read: Callable[[Path], Iterator[PictureFile]]) -> Iterator[PictureFile]:
     try:
         yield from read(source)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
@@ -70,7 +70,7 @@ def _guarded(source: Path, read: Callable[[Path], Iterator[Picture]]) -> Iterato
         raise InputError(f"{source}: {error}. Unpack it yourself and give the folder") from error
 
 
-def _in_zip(source: Path) -> Iterator[Picture]:
+def _in_zip(source: Path) -> Iterator[PictureFile]:
     budget = _Budget(source)
     with zipfile.ZipFile(source) as archive:
         members = archive.infolist()
@@ -83,9 +83,12 @@ def _in_zip(source: Path) -> Iterator[Picture]:
                 yield member.filename, archive.read(member)  # reads no more than file_size says, and checks the CRC
 
 
-def _in_tar(source: Path) -> Iterator[Picture]:
+def _in_tar(source: Path) -> Iterator[PictureFile]:
     budget = _Budget(source)
-    with _decompressed(source) as stream, _open_tar(_Metered(stream, budget)) as archive:
+    with (
+        _decompressed(source) as stream,
+        tarfile.open(fileobj=cast(IO[bytes], _Metered(stream, budget)), mode="r:") as archive,
+    ):
         for member in archive:
             _refuse_leaving(source, member.name)
             if member.isreg() and not member.issparse() and _is_picture(member.name):
@@ -136,10 +139,6 @@ class _Metered:
     def seek(self, position: int) -> int:
         self._budget.check(position)
         return self._stream.seek(position)
-
-
-def _open_tar(stream: _Metered) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:")
 
 
 def _decompressed(source: Path) -> IO[bytes]:

@@ -38,7 +38,7 @@ SAME_PICTURE_DB = 18.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class ImageVerdict:
     """What one image is. `crop` is the multiple that it is cropped to (1: not at all); `detail` explains, in words."""
 
     id: str
@@ -61,7 +61,7 @@ class Verification:
     set: str
     folder: Path
     index: Index
-    findings: tuple[Finding, ...]
+    findings: tuple[ImageVerdict, ...]
     tried: tuple[int, ...] = SCALES
 
     @property
@@ -76,7 +76,8 @@ class Verification:
         """Whether every image is there, nothing else is, and all give the right HR at this scale."""
         return not self.misfits(scale)
 
-    def misfits(self, scale: int) -> list[Finding]:
+    def misfits(self, scale: int) -> list[ImageVerdict]:
+        """What keeps the folder from being the set at a scale."""
         known = self.index.sets[self.set]
         return [item for item in self.findings if item.id not in known or not item.fits(known[item.id], scale)]
 
@@ -112,43 +113,43 @@ def verify(name: str, folder: Path) -> Verification:
     return Verification(name, folder, index, tuple(findings))
 
 
-def _held_against(known: Known, path: Path | None, digest: FileDigest | Exception | None, index: Index) -> Finding:
+def _held_against(known: Known, path: Path | None, digest: FileDigest | Exception | None, index: Index) -> ImageVerdict:
     if path is None or digest is None:
-        return Finding(known.id, "missing")
+        return ImageVerdict(known.id, "missing")
     if isinstance(digest, Exception):
-        return Finding(known.id, "unreadable", detail=str(digest))
+        return ImageVerdict(known.id, "unreadable", detail=str(digest))
     matches = index.find(digest.sha256, digest.grey_sha256)
     own = [match for match in matches if match.known == known]
     if own:
         return _variant(known.id, own[0])
     if matches:
-        return Finding(known.id, "renamed", detail=f"it is {_names(matches)}")
+        return ImageVerdict(known.id, "renamed", detail=f"it is {_names(matches)}")
     return _other_pixels(known, path, digest)
 
 
-def _variant(id: str, match: Match) -> Finding:
+def _variant(id: str, match: Match) -> ImageVerdict:
     if match.as_rgb:
-        return Finding(id, "as-rgb", match.crop, match.variant)
-    return Finding(id, "cropped" if match.crop > 1 else "exact", match.crop, match.variant)
+        return ImageVerdict(id, "as-rgb", match.crop, match.variant)
+    return ImageVerdict(id, "cropped" if match.crop > 1 else "exact", match.crop, match.variant)
 
 
-def _other_pixels(known: Known, path: Path, digest: FileDigest) -> Finding:
+def _other_pixels(known: Known, path: Path, digest: FileDigest) -> ImageVerdict:
     here = f"{digest.width}x{digest.height}"
     if (digest.width - digest.width % 12, digest.height - digest.height % 12) != known.size(12):
-        return Finding(known.id, "foreign", detail=f"{here}; the original is {known.width}x{known.height}")
+        return ImageVerdict(known.id, "foreign", detail=f"{here}; the original is {known.width}x{known.height}")
     psnr = psnr_from(sketch(read_image(path)), known.sketch, known.width, known.height)
     if psnr < SAME_PICTURE_DB:
-        return Finding(known.id, "foreign", detail=f"another picture of that size, {here}")
-    return Finding(known.id, "different", detail=f"the same picture with other pixels, about {psnr:.0f} dB away")
+        return ImageVerdict(known.id, "foreign", detail=f"another picture of that size, {here}")
+    return ImageVerdict(known.id, "different", detail=f"the same picture with other pixels, about {psnr:.0f} dB away")
 
 
-def _extra(name: str, id: str, index: Index, digest: FileDigest | Exception) -> Finding:
+def _extra(name: str, id: str, index: Index, digest: FileDigest | Exception) -> ImageVerdict:
     if id in STANDARD_SETS[name].left_out:
-        return Finding(id, "extra", detail=STANDARD_SETS[name].note)
+        return ImageVerdict(id, "extra", detail=STANDARD_SETS[name].note)
     if isinstance(digest, Exception):
-        return Finding(id, "extra", detail=str(digest))
+        return ImageVerdict(id, "extra", detail=str(digest))
     matches = index.find(digest.sha256, digest.grey_sha256)
-    return Finding(id, "extra", detail=f"it is {_names(matches)}" if matches else "")
+    return ImageVerdict(id, "extra", detail=f"it is {_names(matches)}" if matches else "")
 
 
 def _names(matches: Iterable[Match]) -> str:
@@ -182,7 +183,7 @@ def _explained(verification: Verification, scale: int) -> str:
     return f"{verification.folder} is not {verification.set} at x{scale}: {worded(misfits[0])}{more}"
 
 
-def worded(finding: Finding) -> str:
+def worded(finding: ImageVerdict) -> str:
     """One finding in a few words, its image first."""
     if finding.status in ("cropped", "as-rgb"):
         return f"{finding.id} is {finding.detail}"

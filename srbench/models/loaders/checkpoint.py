@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 POINTER = b"version https://git-lfs.github.com"
+OF_A_SCRIPT = re.compile(rb"c__main__\n([A-Za-z_]\w*)\n")
+"""How a pickle, of the protocol that torch writes, names a class that the script itself defined."""
+
 PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b'{"')
 
 
@@ -37,13 +40,16 @@ class Checkpoint:
 
     @property
     def is_onnx(self) -> bool:
+        """Whether the file is an ONNX graph, by its suffix."""
         return self.path.suffix.lower() == ".onnx"
 
     @cached_property
     def is_program(self) -> bool:
-        """Whether the file holds a graph with its weights, for a loader of such, in place of weights alone."""
-
-        return is_program(self.path)
+        """Whether it is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
+        if self.path.suffix.lower() not in (".pt", ".pt2", ".pth"):
+            return False
+        names = {member.filename.partition("/")[2] for member in _members(self.path)}
+        return bool({"constants.pkl", "archive_format"} & names) or any(name.startswith("models/") for name in names)
 
     @cached_property
     def _content(self) -> tuple[State, dict[str, str], str]:
@@ -194,16 +200,20 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 def _conversion(path: Path) -> str:
     """Python that writes the tensors of a trusted pickle as safetensors into the current folder.
 
-    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole; the module of its
-    class must then be importable.
+    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole. Classes that were
+    defined in the script that wrote the file are stood in for; the module of any other must be importable.
     """
     source, target = json.dumps(str(path)), json.dumps(path.with_suffix(".safetensors").name)
+    classes = dict.fromkeys(name.decode() for name in OF_A_SCRIPT.findall(path.read_bytes()))
+    stand_in = "type('Net', (torch.nn.Module,), {'__init__': lambda *given: None})"  # an unpickled one keeps its parts
     return (
-        f"import torch; from safetensors.torch import save_file; "
-        f'c = torch.load({source}, "cpu", weights_only=False); '
+        "import torch; from safetensors.torch import save_file; "
+        + "".join(f"{name} = " for name in classes)
+        + f"{stand_in}; " * bool(classes)
+        + f'c = torch.load({source}, "cpu", weights_only=False); '
         f"c = c if hasattr(c, 'parameters') else next((c[k] for k in {WRAPPERS} if k in c), c); "
         f"c = c.state_dict() if hasattr(c, 'parameters') else c; "
-        f"save_file({{k: v.contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
+        f"save_file({{k: v.clone().contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
     )
 
 
@@ -211,11 +221,3 @@ def _culprit(error: Exception) -> str:
     """What the pickle asks for, out of torch's long message."""
     found = re.search(r"GLOBAL (\S+)|Unsupported (?:class|global|operand) \S+", str(error))
     return f"it asks for {found[1]}" if found and found[1] else found[0] if found else "an unknown instruction"
-
-
-def is_program(path: Path) -> bool:
-    """Whether a file is TorchScript or a torch.export archive: zips with code in them, where weights have none."""
-    if path.suffix.lower() not in (".pt", ".pt2", ".pth"):
-        return False
-    names = {member.filename.partition("/")[2] for member in _members(path)}
-    return "constants.pkl" in names or "archive_format" in names or any(name.startswith("models/") for name in names)

@@ -8,7 +8,6 @@ It is called with torch's random numbers at seed 0, so that a network with made-
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 import sys
@@ -21,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
 from srbench.base.errors import InputError, UsageError
+from srbench.base.registry import import_from_here
 from srbench.models.callables import state_digest
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
-from srbench.models.wrap import Scaled, combined, described, measured_scale, safe_name, settled
+from srbench.models.wrap import Scaled, combined, described, measured_scale, ready_for_inference, safe_name
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     found = re.fullmatch(r"(.+?)(?::([\w.]+))?", ref)
     assert found is not None
     home, attribute = found[1], found[2]
-    module = _import_file(Path(home)) if home.endswith(".py") else _import(home)
+    module = _import_file(Path(home)) if home.endswith(".py") else import_from_here(home)
     attribute = attribute or _only_factory(module, ref)
     ref = f"{module.__name__}:{attribute}"
     try:
@@ -61,7 +61,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     scales = SCALES if "scale" in inspect.signature(thing).parameters else _own_scales(make, hints)
 
     def build(scale: int, device: torch.device) -> Upscaler:
-        made = settled(make(scale, device), device)
+        made = ready_for_inference(make(scale, device), device)
         if not callable(made):
             raise InputError(f"the factory returned {described(made)}; expected a network or a function of images")
         return made if hasattr(made, "scale") else Scaled(made, scale)
@@ -90,7 +90,7 @@ def _import_file(path: Path) -> ModuleType:
     there = sys.modules.get(path.stem)
     if there is not None and Path(there.__file__ or "").resolve() != path.resolve():
         raise UsageError(f"{path}: another module is called {path.stem}. Give the file another name")
-    return _import(path.stem)
+    return import_from_here(path.stem)
 
 
 def _only_factory(module: ModuleType, ref: str) -> str:
@@ -106,15 +106,6 @@ def _only_factory(module: ModuleType, ref: str) -> str:
         found = f"defines {', '.join(own)}" if own else "defines no function or class"
         raise UsageError(f"{ref} {found}. Say which one makes the model: {ref}:{own[0] if own else 'make'}")
     return own[0]
-
-
-def _import(name: str) -> ModuleType:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
 
 
 def _maker(thing: Any, ref: str) -> Callable[[int, torch.device], Any]:
@@ -147,7 +138,7 @@ def _own_scales(make: Callable[[int, torch.device], Any], hints: Hints) -> tuple
     if hints.scale:
         return (hints.scale,)
     try:
-        made = settled(make(0, torch.device("cpu")), torch.device("cpu"))
+        made = ready_for_inference(make(0, torch.device("cpu")), torch.device("cpu"))
         scale = getattr(made, "scale", None)
         return (scale if isinstance(scale, int) else measured_scale(made, "the model"),)
     except Exception:

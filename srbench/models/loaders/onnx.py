@@ -135,6 +135,8 @@ def open_session(path: Path, device: str, provider: str = "", *, arena: bool = T
 
     Raises `UnavailableError` without onnxruntime, or without the provider, and `InputError` for a damaged file.
     """
+    import torch
+
     try:
         import onnxruntime
     except ImportError:
@@ -147,7 +149,7 @@ def open_session(path: Path, device: str, provider: str = "", *, arena: bool = T
         raise UnavailableError(f"onnxruntime has no execution provider {wanted}: {remedy}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # warnings are about its own optimiser, and errors are raised too
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = torch.get_num_threads()  # so that timings compare
     options.enable_cpu_mem_arena = arena
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[found])
@@ -173,13 +175,6 @@ def _refuse_baked_sizes(upscaler: OnnxUpscaler) -> None:
         f"on an image of {width}x{height} pixels it {told}: a size is fixed inside the graph. Export it anew with "
         f"dynamic height and width, from code that takes no size from its example"
     )
-
-
-def _threads() -> int:
-    """As many as torch has, so that timings compare."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _check(path: Path, session: Any) -> None:

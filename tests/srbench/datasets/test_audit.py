@@ -15,7 +15,7 @@ from srbench.base.errors import InputError
 from srbench.datasets.leaks.alignment import COMPOSED, Alignment, detail, likeness
 from srbench.datasets.leaks.audit import Leak, audit, pictures_of
 from srbench.datasets.leaks.audit import test_pictures as find_tests
-from srbench.datasets.leaks.contact_sheet import write_sheet
+from srbench.datasets.leaks.contact_sheet import write_contact_sheet
 from srbench.datasets.leaks.patch_hash import POSES, posed
 from srbench.datasets.samples import open_samples
 from srbench.images.files import read_image, write_image
@@ -131,7 +131,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
 
 def test_the_contact_sheet_shows_both_pictures(photographs: dict[str, Path], tmp_path: Path) -> None:
     leak = Leak(photographs["coffee"], photographs["rocket"], "crop", 0.9)
-    write_sheet(tmp_path / "sheet.png", [leak] * 2)
+    write_contact_sheet(tmp_path / "sheet.png", [leak] * 2)
     sheet = read_image(tmp_path / "sheet.png")
     assert sheet.shape == (2 * 268 + 10, 510, 3)
     assert sheet[10:250, 10:250].std() > 10

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from srbench.base import download
+from srbench.base.assets import Asset, locate
 from srbench.base.errors import UnavailableError
-from srbench.datasets.standard import fetch
 from srbench.datasets.standard.fetch import downloads
 from srbench.datasets.standard.prepare import prepare
 from srbench.datasets.standard.table import STANDARD_SETS, Source
@@ -76,7 +77,7 @@ def site() -> Iterator[Site]:
 def archive(little: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The set as a zip; and downloads are allowed."""
     monkeypatch.delenv("SRBENCH_OFFLINE")
-    monkeypatch.setattr(fetch, "CHUNK", 10)
+    monkeypatch.setattr(download, "CHUNK", 10)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
         for id, image in little.items():
@@ -110,6 +111,16 @@ def test_a_dropped_connection_is_taken_up_where_it_was(
     _sources(monkeypatch, Source(f"{site.url}/x.zip", _sha256(archive)))
     assert prepare("Little", tmp_path / "root").counts() == {"exact": 3}
     assert site.asked == ["/x.zip", f"/x.zip bytes={site.per_request}-"]
+
+
+def test_weights_are_taken_up_where_the_connection_dropped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SRBENCH_OFFLINE")
+    monkeypatch.setattr(download, "CHUNK", 10)
+    content = bytes(range(250)) * 4
+    site.files["/net.pth"], site.per_request = content, 500
+    path = locate(Asset(f"{site.url}/net.pth", hashlib.sha256(content).hexdigest()))
+    assert path.read_bytes() == content
+    assert site.asked == ["/net.pth", "/net.pth bytes=500-"]
 
 
 def test_a_connection_that_drops_each_time_keeps_what_came(

@@ -11,13 +11,13 @@ import pytest
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
 from srbench.datasets.folder import FileDataset, open_folder
-from srbench.datasets.standard.verify import Finding, verify
+from srbench.datasets.standard.verify import ImageVerdict, verify
 from srbench.images.degrade import mod_crop
 from srbench.images.files import to_rgb, write_image
 from tests.srbench.datasets.conftest import Pictures
 
 
-def _finding(root: Path, id: str) -> Finding:
+def _finding(root: Path, id: str) -> ImageVerdict:
     return next(item for item in verify("Little", root / "Little").findings if item.id == id)
 
 
@@ -53,19 +53,19 @@ def test_another_picture_is_foreign(at_home: Path, little: Pictures) -> None:
     _put(at_home, "a", 255 - little["a"])
     assert _finding(at_home, "a").status == "foreign"
     _put(at_home, "a", little["a"][:30])
-    assert _finding(at_home, "a") == Finding("a", "foreign", detail="50x30; the original is 50x64")
+    assert _finding(at_home, "a") == ImageVerdict("a", "foreign", detail="50x30; the original is 50x64")
 
 
 def test_exchanged_names_are_named(at_home: Path, little: Pictures) -> None:
     _put(at_home, "a", little["b"])
     _put(at_home, "b", little["a"])
-    assert _finding(at_home, "a") == Finding("a", "renamed", detail="it is Little b")
+    assert _finding(at_home, "a") == ImageVerdict("a", "renamed", detail="it is Little b")
     assert not verify("Little", at_home / "Little").scales()
 
 
 def test_grey_as_rgb_is_its_own_status_since_it_is_scored_differently(at_home: Path, little: Pictures) -> None:
     _put(at_home, "c", to_rgb(little["c"]))
-    assert _finding(at_home, "c") == Finding("c", "as-rgb", detail="grey stored as RGB")
+    assert _finding(at_home, "c") == ImageVerdict("c", "as-rgb", detail="grey stored as RGB")
     assert not verify("Little", at_home / "Little").fits(4)
 
 
@@ -75,7 +75,7 @@ def test_missing_and_extra_and_unreadable(at_home: Path, little: Pictures) -> No
     (home / "b.png").write_bytes((home / "b.png").read_bytes()[:200])
     found = {item.id: item for item in verify("Little", at_home / "Little").findings}
     assert found["a"].status == "missing"
-    assert found["z"] == Finding("z", "extra", detail="it is Little a")
+    assert found["z"] == ImageVerdict("z", "extra", detail="it is Little a")
     assert found["b"].status == "unreadable"
     assert "may be truncated" in found["b"].detail
 

@@ -1,0 +1,63 @@
+"""The picture of a report in Markdown: of each data set one image, as every model upscaled it, beside HR."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.analysis.figure import strips
+from srbench.analysis.figure_page import write_figure
+from srbench.base.errors import SrbenchError
+from srbench.base.text import markdown as escape
+from srbench.results.saved import sr_path
+from srbench.results.summary import in_order
+
+if TYPE_CHECKING:
+    from srbench.results.records import Run
+    from srbench.results.results import Results
+
+FOLDER = "crops"
+
+
+def write_crops(results: Results, out: Path) -> tuple[list[Path], list[str]]:
+    """The pictures written into `out/crops`, and the Markdown that shows them, a paragraph each.
+
+    Nothing of data sets whose SR images were not saved; of one that cannot be shown, the reason.
+    """
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for run in in_order(results):
+        groups.setdefault((run.identity.dataset, run.identity.scale), []).append(run)
+    written: list[Path] = []
+    shown: list[str] = []
+    for (dataset, scale), runs in groups.items():
+        image = _most_contested(runs)
+        models = [run.identity.model for run in runs if _is_saved(results, run, image)]
+        if not models:
+            continue
+        title = f"{dataset} ×{scale}: {image}"
+        try:
+            shown_there = strips(results, [image], models=models, dataset=dataset, scale=scale, root=results.data_root)
+        except SrbenchError as error:
+            shown.append(f"{escape(title)} is not shown: {escape(str(error))}")
+            continue
+        path = out / FOLDER / f"{dataset}-x{scale}.png"
+        written += write_figure(shown_there, path)
+        shown.append(f"![{escape(title)}]({path.relative_to(out).as_posix().replace(' ', '%20')})")
+    return written, shown
+
+
+def _is_saved(results: Results, run: Run, image: str) -> bool:
+    return results.folder is not None and sr_path(results.folder, run, image).is_file()
+
+
+def _most_contested(runs: list[Run]) -> str:
+    """The image over which the scores of models are farthest apart, by the first metric; the first of equals."""
+    metric = next(iter(runs[0].metrics), "")
+    scores: dict[str, list[float]] = {}
+    for run in runs:
+        for row in run.rows:
+            scores.setdefault(row.image, []).extend(
+                value for value in [row.scores.get(metric, math.inf)] if math.isfinite(value)
+            )
+    return max(scores, key=lambda image: max(scores[image], default=0.0) - min(scores[image], default=0.0), default="")

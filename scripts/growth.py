@@ -1,0 +1,103 @@
+"""How time and memory grow with the work: a run, its resume when all is done, every report, and `check`.
+
+python scripts/growth.py [--steps 10x1,100x1,1000x1,10000x1,100x10,100x40,1000x20]
+
+IMAGESxMODELS: so many pictures of 32x32, scored by so many models that cost next to nothing, so that what is seen is
+what srbench costs. Every step is a process of its own. Its seconds are those of the processor, which neighbours on the
+machine do not lengthen as they do those of the clock, less those that `import torch` takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+MODEL = """
+def make(scale):
+    return lambda x: x.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+"""
+FORMATS = ("terminal", "md", "tex", "csv", "json", "plots", "html")
+SIDE = 32
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor seconds of a process and its threads, and the most memory that it had resident, in MiB."""
+
+    seconds: float
+    mib: float
+
+
+def cost(*words: object, cache: Path) -> Cost:
+    """Run a command to its end; raises where it fails."""
+    command = [sys.executable, *map(str, words)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"SRBENCH_CACHE": str(cache)}
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: {said.decode()[-600:]}")
+    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def make_images(folder: Path, count: int) -> None:
+    import numpy as np
+
+    from srbench.images.files import write_image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
+    for index, picture in enumerate(pixels):
+        write_image(folder / "HR" / f"{index:06}.png", picture)
+
+
+def measure(images: int, models: int, home: Path) -> dict[str, Cost]:
+    """The steps of one size, in the order in which a user meets them."""
+    (home / "model.py").write_text(MODEL)
+    make_images(home / "set", images)
+    names = ",".join(f"m{index:02}={home / 'model.py'}:make" for index in range(models))
+    out, baseline = home / "out", home / "baseline.json"
+    run = ["run", "--models", names, "--model-scale", 4, "--datasets", home / "set", "--no-speed", "--out", out]
+    run += ["--metrics", "psnr_y,ssim_y"]
+    steps = {"run": run, "resume": run}
+    steps |= {f"report {one}": ["report", out, "--format", one, "--out", home / f"report-{one}"] for one in FORMATS}
+    steps |= {"check --update": ["check", out, "--baseline", baseline, "--update"]}
+    steps |= {"check": ["check", out, "--baseline", baseline]}
+    found = {name: cost("-m", "srbench", *words, cache=home / "cache") for name, words in steps.items()}
+    page = sum(path.stat().st_size for path in (home / "report-html").glob("*.html"))
+    print(f"{images} images x {models} models: the page has {page / 1e6:.2f} MB", file=sys.stderr, flush=True)  # noqa: T201
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", default="10x1,100x1,1000x1,10000x1,100x10,100x40,1000x20")
+    texts = [size.partition("x") for size in parser.parse_args().steps.split(",")]
+    sizes = [(int(images), int(models)) for images, _, models in texts]
+    found: dict[tuple[int, int], dict[str, Cost]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        imports = min(cost("-c", "import torch", cache=Path(folder)).seconds for _ in range(3))
+        for images, models in sizes:
+            home = Path(folder) / f"{images}x{models}"
+            found[images, models] = measure(images, models, home)
+    rows = [
+        (name, images, models, f"{max(one.seconds - imports, 0):.2f}", f"{one.mib:.0f}")
+        for name in found[sizes[0]]
+        for (images, models), steps in found.items()
+        for one in [steps[name]]
+    ]
+    print(tabulate(rows, ["step", "images", "models", "s beyond imports", "peak MiB"]))  # noqa: T201
+    print(f"`import torch` alone: {imports:.2f} s")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

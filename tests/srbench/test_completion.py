@@ -1,0 +1,62 @@
+"""Completion as docs/command-line.md has it, typed into each shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.documented import ROOT
+
+PRESS_TAB = {
+    "bash": """
+        {line}
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _srbench_completion srbench
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """,
+    "zsh": """
+        autoload -Uz compinit; compinit -u -D
+        {line}
+        compadd() {{ print -l -- ${{(P)argv[-1]}} }}
+        _describe() {{ print -l -- ${{${{(P)argv[-2]}}%%:*}} }}
+        words=({words}); CURRENT=$#words
+        $_comps[srbench]
+    """,
+    "fish": '{line}; complete -C "{words}"',
+}
+"""What a shell does when somebody presses Tab behind `words`, once `line` is in its start-up file."""
+
+
+def lines_for(shell: str) -> list[str]:
+    """The line of the page that is for a shell."""
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    found = [line.partition("#")[0].strip() for line in page.splitlines() if f"COMPLETE={shell}_source" in line]
+    assert len(found) == 1, f"docs/command-line.md has {len(found)} lines for {shell}"
+    return found
+
+
+@pytest.mark.parametrize("shell", PRESS_TAB)
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("srbench run --models bi", ["bicubic", "bilinear"]),
+        ("srbench run bicubic,lan", ["bicubic,lanczos"]),
+        ("srbench spe", ["speed"]),
+        ("srbench run --metrics lpips_", ["lpips_squeeze", "lpips_vgg"]),
+    ],
+)
+def test_a_shell_completes(shell: str, words: str, wanted: list[str]) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"needs {shell}")
+    (line,) = lines_for(shell)
+    script = PRESS_TAB[shell].format(line=line, words=words)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-N"]}[shell]
+    done = subprocess.run([program, *plain, "-c", script], capture_output=True, text=True, env=environment)
+    assert [found.split("\t")[0] for found in done.stdout.split("\n") if found] == wanted, done.stderr
