@@ -142,7 +142,7 @@ def test_command_writes_the_same_bytes_twice(tmp_path: Path) -> None:
     for out in outs:
         assert main(["report", str(results), "--out", str(out)]) == 0
     names = sorted(path.name for path in outs[0].iterdir())
-    assert names == ["images.csv", "report.md", "signatures.csv", "speed.csv", "summary.csv"]
+    assert names == [".srbench-wrote.json", "images.csv", "report.md", "signatures.csv", "speed.csv", "summary.csv"]
     assert all((outs[0] / name).read_bytes() == (outs[1] / name).read_bytes() for name in names)
 
 
