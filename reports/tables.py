@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from srbench.analysis.compare import told_from_best
+from srbench.analysis.compare import compare_overall, told_from_best
 from srbench.base.errors import UsageError
 from srbench.base.registry import unknown
 from srbench.results.records import Run
 from srbench.results.results import Results
+from srbench.results.statistics import ALPHA
 from srbench.results.summary import STUDIED, Score, heading, in_order, summarise
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
 def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
-    Two tie where they are equal as printed, or where the test of their paired differences does not tell them apart (see
-    `srbench.analysis.compare`). Only complete runs are ranked: a mean over fewer images is a mean over other images.
+    Two tie where they are equal as printed, or where their paired differences do not tell them apart: neither those of
+    this data set nor those of all that both were scored on (see `srbench.analysis.compare`), at half the level each.
+    Only complete runs are ranked: a mean over fewer images is a mean over other images.
     """
     groups: dict[tuple[object, ...], list[Score]] = {}
     for score in scores:
@@ -121,8 +123,17 @@ def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[S
             for key, group in groups.items()
             if key[0] == metric and metric not in STUDIED
         }
-        found |= {score for _, score in told_from_best(paired)}
+        found |= {score for _, score in told_from_best(paired, ALPHA / 2)}
+        found |= _told_by_all(results, paired.values(), metric)
     return found
+
+
+def _told_by_all(results: Results, groups: Iterable[list[tuple[Score, list[float]]]], metric: str) -> set[Score]:
+    """The scores of models that all data sets together call worse than the best of their group."""
+    pairs = {score: (best.model, score.model) for (best, _), *others in groups for score, _ in others}
+    tested = compare_overall(results, dict.fromkeys(pairs.values()), metric)
+    worse = {(row.scale, row.a, row.b) for row in tested if row.p_holm < ALPHA / 2 and row.better == row.a}
+    return {score for score, pair in pairs.items() if (score.scale, *pair) in worse}
 
 
 def _in_one_order(run: Run, metric: str) -> list[float]:

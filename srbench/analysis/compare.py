@@ -246,7 +246,9 @@ def _interval(differences: Sequence[float]) -> Interval:
     return mean_interval(differences)
 
 
-def told_from_best(groups: Mapping[Group, Sequence[tuple[Model, Sequence[float]]]]) -> set[tuple[Group, Model]]:
+def told_from_best(
+    groups: Mapping[Group, Sequence[tuple[Model, Sequence[float]]]], alpha: float = ALPHA
+) -> set[tuple[Group, Model]]:
     """Which models of each group differ from its first, the best: paired by position, Holm over all groups together.
 
     A group is one data set, scale and metric; its scores are an image each, in one order. What is not in the result
@@ -258,4 +260,4 @@ def told_from_best(groups: Mapping[Group, Sequence[tuple[Model, Sequence[float]]
         for model, values in others
     ]
     corrected = holm([p for _, p in tested])
-    return {key for (key, _), p in zip(tested, corrected, strict=True) if p < ALPHA}
+    return {key for (key, _), p in zip(tested, corrected, strict=True) if p < alpha}

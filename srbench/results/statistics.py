@@ -133,20 +133,22 @@ def stratified_p(groups: Sequence[Sequence[float]]) -> float:
     """
     finite = [np.asarray([value for value in group if math.isfinite(value)], dtype=np.float64) for group in groups]
     finite = [values for values in finite if len(values) > 1 and values.any()]
-    side = -1 if sum(_studentised(values[None])[0] for values in finite) > 0.0 else 1
+    side = -1 if sum(values.sum() / np.linalg.norm(values) for values in finite) > 0.0 else 1
     random = np.random.default_rng(SEED)
     observed, drawn = 0.0, np.zeros(RESAMPLES)
     for values in (_one_more(values, side, among_many=True) for values in finite):
-        flipped = _studentised(values * (2.0 * random.integers(0, 2, (RESAMPLES, len(values))) - 1.0))
-        observed, drawn = observed + float(_studentised(values[None])[0]), drawn + flipped
+        length = float(np.linalg.norm(values))  # which flips leave as it is: sums by it are in the order of their t
+        observed += float(values.sum()) / length
+        drawn += _flipped_sums(values, random) / length
     if observed * side >= 0.0:
         return 1.0
     return float((1 + np.count_nonzero(np.abs(drawn) >= abs(observed) * (1 - 1e-12))) / (RESAMPLES + 1))
 
 
-def _studentised(rows: Values) -> Values:
-    """Means by the root mean square, of each row: it orders sign flips as t does, and is finite."""
-    return np.asarray(rows.mean(axis=1) / np.sqrt((rows**2).mean(axis=1)) * math.sqrt(rows.shape[1]))
+def _flipped_sums(values: Values, random: np.random.Generator) -> Values:
+    rows = max(1, _CHUNK // len(values))
+    sizes = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
+    return np.concatenate([(2.0 * random.integers(0, 2, (size, len(values))) - 1.0) @ values for size in sizes])
 
 
 def _standard_error(scores: Values) -> float:
