@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import machine
-from srbench.benchmark.speed.backend_audit import ways
+from srbench.benchmark.speed.backend_audit import variants
 from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
 from srbench.benchmark.speed.timing import MIB, graph_memory, peak_memory_mib
@@ -159,11 +159,11 @@ def test_the_audit_finds_what_an_optimisation_changes(register: Register, srbenc
 
 
 def test_the_audit_tries_what_the_device_has() -> None:
-    found = ways(CPU)
+    found = variants(CPU)
     assert ("eager", "fp32") not in found
     assert ("eager", "bf16") in found and ("openvino", "bf16") in found
     assert not [way for way in found if way[1] == "fp16"]  # emulated on CPUs: minutes, unless asked for
-    assert ways(CPU, precision="fp16") == [(name, "fp16") for name in ("channels-last", "compile", "eager")]
+    assert variants(CPU, precision="fp16") == [(name, "fp16") for name in ("channels-last", "compile", "eager")]
     assert not [way for way in found if way[0] == "cuda-graphs"]
 
 
