@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,13 +32,15 @@ class Wrote:
 
 @contextmanager
 def own_files(out: Path, *, force: bool) -> Iterator[Path]:
-    """A folder beside `out` to write into; what is in it at the end comes into `out`, unless the block raises.
+    """A folder inside `out` to write into; what is in it at the end comes into `out`, unless the block raises.
 
     Raises `UsageError` at the end, with `out` as it was, where a file of the user's would be replaced; `force`, the
     user's `--force`, replaces it.
     """
-    around = next(home for home in (out.absolute(), *out.absolute().parents) if home.is_dir())
-    making = in_the_making(around)
+    new = not out.exists()
+    with suppress(OSError):  # whoever writes something is told; a report for the terminal needs no folder
+        out.mkdir(parents=True, exist_ok=True)
+    making = in_the_making(out)
     try:
         yield making
         if making.is_dir():
@@ -48,6 +50,9 @@ def own_files(out: Path, *, force: bool) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
+        if new:
+            with suppress(OSError):  # it is not empty
+                out.rmdir()
 
 
 def _place(making: Path, out: Path, *, force: bool) -> None:

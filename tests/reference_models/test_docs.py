@@ -28,7 +28,7 @@ from srbench.images.files import read_image
 from srbench.models import find_model
 from tests.documented import NOT_RUN, PAGES, ROOT, Command, commands, python
 from tests.reference_models.test_weights import small
-from tests.srbench.test_upscale import write_video
+from tests.srbench.test_upscale_video import write_video
 
 FACTORY = """
 import torch

@@ -19,7 +19,7 @@ from srbench.base.errors import IncomparableError, JobError
 from srbench.models import find_model
 from srbench.models.callables import networks_in, state_digest
 from srbench.models.inference import prepare
-from srbench.models.wrap import settled
+from srbench.models.wrap import ready_for_inference
 from srbench.results.store import load_results
 
 
@@ -81,7 +81,7 @@ def test_networks_are_found_where_people_keep_them() -> None:
     assert networks_in(by_global) == [GLOBAL]
     assert networks_in(holder) == [network]
     assert networks_in(np.mean) == []
-    settled(holder, torch.device("cpu"))
+    ready_for_inference(holder, torch.device("cpu"))
     assert not network.training and not any(parameter.requires_grad for parameter in network.parameters())
 
 

@@ -376,6 +376,21 @@ def test_an_error_of_the_system_names_what_was_asked_for(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_report_left_goes_with_the_next(tmp_path: Path) -> None:
+    """Whether its folder was there before or not."""
+    code = "import os, sys; from pathlib import Path; from srbench.base.own_files import own_files; " + (
+        "context = own_files(Path(sys.argv[1]), force=False); making = context.__enter__(); making.mkdir(); "
+        "(making / 'a.csv').write_text('a'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "report")], check=False)
+    assert len(list(tmp_path.rglob("a.csv"))) == 1
+    with own_files(tmp_path / "report", force=False) as making:
+        making.mkdir()
+        (making / "b.csv").write_text("b", encoding="utf-8")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [".srbench-wrote.json", "b.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
 def test_a_closed_stdout_is_not_taken_by_the_next_file() -> None:
     """Libraries print to number 1, whatever file has it."""
     code = (

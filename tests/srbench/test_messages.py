@@ -22,7 +22,7 @@ from srbench.images.files import list_images, printable, write_image
 from srbench.metrics.lpips import _network
 from srbench.metrics.scorer import Scorer
 from srbench.models import find_model
-from srbench.models.inference import check_sr, told
+from srbench.models.inference import check_sr, error_line
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled
 from tests.conftest import Srbench
@@ -98,7 +98,7 @@ def test_under_fp16_another_precision_is_advised() -> None:
 
 def test_out_of_memory_says_what_helps(srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
     for error in (MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("x: can't allocate memory: y")):
-        assert "out of memory" in told(error) and "--tile 128" in told(error)
+        assert "out of memory" in error_line(error) and "--tile 128" in error_line(error)
 
     def fail(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 9 GiB")

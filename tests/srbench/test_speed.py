@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import backend_audit, machine, timing
-from srbench.benchmark.speed.backend_audit import ways
+from srbench.benchmark.speed.backend_audit import variants
 from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
 from srbench.benchmark.speed.steadiness import doubts
@@ -165,7 +165,7 @@ def test_an_interrupted_audit_prints_what_it_has(
     """And it says beforehand what takes long."""
     register("models", "net", ModelSpec("net", (2,), lambda scale, device: Net()))
     asked: list[tuple[str, str]] = [("channels-last", "fp32"), ("eager", "bf16")]
-    monkeypatch.setattr("srbench.benchmark.speed.backend_audit.ways", lambda *_: asked)
+    monkeypatch.setattr("srbench.benchmark.speed.backend_audit.variants", lambda *_: asked)
     real = backend_audit.prepare
 
     def prepared(*words: Any, **options: Any) -> Any:
@@ -220,11 +220,11 @@ def test_what_is_slow_gets_fewer_repeats(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_audit_tries_what_the_device_has() -> None:
-    found = ways(CPU)
+    found = variants(CPU)
     assert ("eager", "fp32") not in found
     assert ("eager", "bf16") in found and ("openvino", "bf16") in found
     assert not [way for way in found if way[1] == "fp16"]  # emulated on CPUs: minutes, unless asked for
-    assert ways(CPU, precision="fp16") == [(name, "fp16") for name in ("channels-last", "compile", "eager")]
+    assert variants(CPU, precision="fp16") == [(name, "fp16") for name in ("channels-last", "compile", "eager")]
     assert not [way for way in found if way[0] == "cuda-graphs"]
 
 

@@ -137,6 +137,8 @@ def _write(step: Step) -> tuple[Path, str]:
         if isinstance(picture, Exception):
             raise picture
         write_picture(out, picture)
-    except (SrbenchError, OSError) as error:
+    except OSError as error:
+        return path, f"{error.filename or path}: {error.strerror or error}"
+    except SrbenchError as error:
         return path, str(error)
     return path, ""

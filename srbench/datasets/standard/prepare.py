@@ -42,19 +42,18 @@ def prepare(
 
     Images are found by pixels; copies are restored where nothing is lost (grey that was stored as RGB), and the least
     cropped copy of each is taken. `with_lr` also takes the LR files that are beside them. An older `root/NAME` is
-    replaced with `force` alone; without it and a source, one that verifies stays as it is. `report` hears of what is
-    worth knowing.
+    replaced with `force` alone; without it one that verifies stays as it is. `report` hears of what is worth knowing.
 
     Raises `InputError` where the source lacks an image, `UnavailableError` where nothing can be fetched, and
     `SrbenchError` where the disk is full; then `root` is as it was. Raises `UsageError` for a source in `root/NAME`,
-    and where that is there already.
+    and where that is there already and is not the set, or lacks the LR files that are wanted.
     """
     row = standard_set(name)
     if source is not None:
         refuse_replacing(root / name, [source])
     _recover(root / name)
     if (root / name).exists() and not force:
-        return _as_it_is(row, root / name, report, wanted=source is None and not with_lr)
+        return _as_it_is(row, root / name, report, with_lr=with_lr)
     if source is not None:
         _lay_out(row, root, source, with_lr, report)
         return verify(name, root / name)
@@ -69,9 +68,9 @@ def prepare(
     raise AssertionError("fetched() ends with an exception")
 
 
-def _as_it_is(row: StandardSet, home: Path, report: Report, *, wanted: bool) -> Verification:
-    """A set that is there already; raises `UsageError` where it is not the set, or another is `wanted`."""
-    found = verify(row.name, home) if wanted and (home / "HR").is_dir() else None
+def _as_it_is(row: StandardSet, home: Path, report: Report, *, with_lr: bool) -> Verification:
+    """A set that is there already; raises `UsageError` where it is not the set, or LR files are wanted, too."""
+    found = verify(row.name, home) if (home / "HR").is_dir() and not with_lr else None
     if found is None or not found.known:
         check = f"srbench data verify {row.name} says what it holds"
         raise UsageError(f"{home} is there already; {check}. Give another --data-root, or --force to replace it")
