@@ -117,7 +117,7 @@ def test_all_sets_together_keep_their_level(draw: Draw) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("raters", "images"), [(5, 5), (3, 10)])
+@pytest.mark.parametrize(("raters", "images"), [(5, 5), (3, 10), (20, 5)])
 def test_elo_covers_other_raters_and_other_images(raters: int, images: int) -> None:
     assert elo_coverage(raters, images) >= 0.93
 
@@ -132,7 +132,7 @@ def report() -> Iterator[str]:
         yield f"36 pairs, n = {n}: normal, exponential, lognormal {', '.join(f'{share:.1%}' for share in found)}"
     for name, draw in (("normal", NORMAL), ("exponential", EXPONENTIAL), ("lognormal", LOGNORMAL)):
         yield f"all sets together, {name}: {false_alarms_of_all_sets(draw):.1%}"
-    for raters, images in ((5, 5), (3, 10)):
+    for raters, images in ((5, 5), (3, 10), (20, 5)):
         yield f"Elo, {raters} raters, {images} images: {elo_coverage(raters, images):.1%}"
 
 
