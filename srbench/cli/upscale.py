@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,15 +179,18 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(title, total=None)
     told = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(title, total=None)
 
-        def step(done: int, expected: int) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=expected or None)
-            if not console.is_terminal and time.monotonic() - told > 30:
-                told = time.monotonic()
-                click.echo(f"{title}: {done} of {expected or 'unknown'}", err=True)
+    def step(done: int, expected: int) -> None:
+        nonlocal told
+        bar.update(task, completed=done, total=expected or None)
+        if not console.is_terminal and time.monotonic() - told > 30:
+            told = time.monotonic()
+            click.echo(f"{title}: {done} of {expected or 'unknown'}", err=True)
 
+    # not a disabled bar, which older versions of rich end with an empty line
+    shown: AbstractContextManager[object] = bar if console.is_terminal else nullcontext()
+    with shown:
         yield step
