@@ -11,12 +11,16 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from srbench.base import registry
 from srbench.cli import main
 from srbench.images.files import write_image
 
 PROCESSES = 4
+
+settings.register_profile("srbench", deadline=None)  # a machine that is busy is no error of the code
+settings.load_profile("srbench")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
