@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reports.figures import Palette, draw_all, reference_speeds
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
-from reports.tables import caption, notes, rank, signatures
+from reports.tables import BEST, caption, notes, rank, signatures
 from srbench.base.temporary import write_file
 from srbench.results.summary import Score, columns, heading, in_order, summarise
 
@@ -42,6 +42,7 @@ def write(results: Results, out: Path) -> list[Path]:
         data=as_script(page_data(results, scores, gallery)),
         plots=plots,
         caption=caption(results, scores),
+        best=BEST,
         notes=notes(scores),
         missing=gallery.missing,
         signatures=signatures(results, scores),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reports import published
 from reports.speed import speed_note, speed_table
-from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from reports.tables import BEST, COLUMNS, ROWS, Cell, Table, build
 from srbench.base.temporary import write_file
 from srbench.base.text import fitted
 from srbench.base.text import latex as escape
@@ -43,8 +43,8 @@ def write(
 def _scores(table: Table) -> str:
     left = len(table.corner)
     body = [_line([*map(escape, labels), *map(_marked, cells)]) for labels, cells in table.rows]
-    caption = f"{table.title}. {table.caption} In bold the best and all that the images do not tell from it "
-    caption += "(p at least 0.05, Holm), the next underlined." + "".join(f" {note}." for note in table.notes)
+    caption = f"{table.title}. {table.caption} In bold {BEST.replace('≥', 'at least')}; the next underlined."
+    caption += "".join(f" {note}." for note in table.notes)
     signatures = "\n".join("% " + " ".join(f"{column}: {signature}".split()) for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)

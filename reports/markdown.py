@@ -11,7 +11,7 @@ from tabulate import tabulate
 from reports import published
 from reports.crops import write_crops
 from reports.speed import speed_note, speed_table
-from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from reports.tables import BEST, COLUMNS, ROWS, Cell, Table, build
 from srbench.base.temporary import write_file
 from srbench.base.text import markdown as escape
 from srbench.base.text import markdown_code
@@ -28,7 +28,7 @@ INTERVALS = (
     "which `srbench compare` answers."
 )
 
-BOLD = "In **bold** the best and all that the images do not tell from it (p ≥ 0.05, Holm); incomplete runs not ranked."
+BOLD = f"In **bold** {BEST}; incomplete runs are not ranked."
 
 BESIDE = (
     "Each source's number beside ours under the convention that it is claimed for; the gap is ours minus theirs. "

@@ -26,6 +26,10 @@ Item = TypeVar("Item")
 AXES = ("scale", "dataset", "metric", "model")
 ROWS = ("model",)
 COLUMNS = ("dataset", "metric")
+BEST = (
+    "the best, and all that neither its data set nor all data sets together tell from it (p ≥ 0.025 in each test, Holm)"
+)
+"""What is bold in every format."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ NOT_RUN = {
     r"docs/install.md: .*": "installs into an environment of its own; .ci/run types the README's line",
     r"docs/scale-out.md: .*": "needs several GPUs; tests/srbench/test_scaleout.py starts processes on a CPU",
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
+    r"docs/benchmarks.md: srbench run .*": "what is timed; tests/srbench/test_run.py runs the like",
     r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",
     r"docs/leaderboard/README.md: srbench run .*": "all models on four sets: hours; its results are committed",
     r"docs/study.md: srbench study serve .*": "serves until interrupted; tests/srbench/test_study.py drives the page",

@@ -15,7 +15,7 @@ import torch
 
 from reference_models.architectures import build
 from reference_models.patches import Feed, Plane, Pool
-from reference_models.pool import Cache, Item, Layout, Request, _laid_out, open_pool
+from reference_models.pool import Cache, PoolItem, PoolLayout, PoolRequest, _laid_out, open_pool
 from reference_models.sources import open_sources
 from srbench.images.files import write_image
 from tests.benchmarks.pairs import ratio, tell
@@ -27,8 +27,8 @@ SIDE, COUNT = 2040, 800
 
 def written(tmp_path: Path, count: int, width: int, height: int) -> Cache:
     """A complete cache of random images."""
-    items = tuple(Item("", "", str(number), width, height) for number in range(count))
-    cache = Cache(Layout(items, 4, "matlab", "rgb"), tmp_path)
+    items = tuple(PoolItem("", "", str(number), width, height) for number in range(count))
+    cache = Cache(PoolLayout(items, 4, "matlab", "rgb"), tmp_path)
     cache.folder.parent.mkdir(exist_ok=True)
     cache._begin()
     for array in cache.mapped("r+"):
@@ -72,7 +72,7 @@ def test_the_second_start_of_a_set_like_div2k_takes_three_seconds(
     """800 files whose digests are known, and their cache, sparse but of full size; until the first batch is drawn."""
     for number in range(COUNT):
         write_image(tmp_path / "set" / f"{number:04}.png", np.full((8, 8, 3), number % 256, np.uint8))
-    request = Request(4, 48, cache=tmp_path / "cache", tell=lambda line: None)
+    request = PoolRequest(4, 48, cache=tmp_path / "cache", tell=lambda line: None)
 
     def sources() -> list:  # type: ignore[type-arg]
         (found,), _ = open_sources([tmp_path / "set"], 4)

@@ -151,7 +151,7 @@ def test_plain_text_of_the_leaderboard_is_that_of_its_results(tmp_path: Path) ->
     if not (LEADERBOARD / "results").is_dir():
         pytest.skip("docs/leaderboard/results is not there")
     assert main(["report", str(LEADERBOARD / "results"), "--format", "md,csv", "--out", str(tmp_path)]) == 0
-    for path in tmp_path.iterdir():
+    for path in tmp_path.glob("[!.]*"):
         made, kept = (one.read_text(encoding="utf-8") for one in (path, LEADERBOARD / path.name))
         remedy = f"{path.name}: see docs/leaderboard/README.md"
         if path.suffix != ".csv":

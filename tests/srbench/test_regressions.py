@@ -242,7 +242,7 @@ def test_command_writes_junit_summary_and_crops(
     assert "the first change is in SR: the model" in out and "::error title=pictures x4 nearest::" in out
     assert "3 worse" in (tmp_path / "summary.md").read_text()
     assert len(ElementTree.parse(tmp_path / "j.xml").findall(".//failure")) == 3
-    assert sorted(path.name for path in (tmp_path / "crops").iterdir())[0] == "pictures-x4-nearest-p0.png"
+    assert sorted(path.name for path in (tmp_path / "crops").glob("*.png"))[0] == "pictures-x4-nearest-p0.png"
 
 
 def test_crop_shows_the_place_of_the_largest_difference() -> None:

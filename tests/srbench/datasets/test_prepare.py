@@ -17,7 +17,7 @@ from srbench.datasets import open_dataset
 from srbench.datasets.standard.match import Picker, bare_name
 from srbench.datasets.standard.prepare import prepare
 from srbench.datasets.standard.table import STANDARD_SETS
-from srbench.datasets.standard.unpack import Picture
+from srbench.datasets.standard.unpack import PictureFile
 from srbench.datasets.standard.verify import verify
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb, write_image
@@ -155,7 +155,7 @@ def test_a_full_disk_leaves_no_half_set(
     flat_bitmaps(little, tmp_path / "from", "Little")
     offer = Picker.offer
 
-    def fill(picker: Picker, picture: Picture) -> None:
+    def fill(picker: Picker, picture: PictureFile) -> None:
         if picker.found:
             raise OSError(errno.ENOSPC, "No space left on device")
         offer(picker, picture)
@@ -172,7 +172,7 @@ def test_a_kill_leaves_the_old_set(
 ) -> None:
     flat_bitmaps(little, tmp_path / "from", "Little")
 
-    def interrupt(picker: Picker, picture: Picture) -> None:
+    def interrupt(picker: Picker, picture: PictureFile) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Picker, "offer", interrupt)
