@@ -87,8 +87,11 @@ def _own(thing: Any) -> dict[str, Any]:
     held = {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
     if isinstance(thing, nn.Module):
         hooks = {name: list(held[name].values()) for name in ("_forward_pre_hooks", "_forward_hooks") if held.get(name)}
-        return {name: value for name, value in held.items() if name not in vars(nn.Module())} | hooks
-    return held
+        own = {name: value for name, value in held.items() if name not in vars(nn.Module())}
+        if _is_of(type(thing), ("torch",)):  # torch.compile's keeps its compiler, which is another in each process
+            own = {name: value for name, value in own.items() if isinstance(value, PLAIN)}
+        return own | hooks
+    return {} if _is_of(type(thing), ("torch",)) else held
 
 
 def _names(slots: str | Iterable[str]) -> list[str]:

@@ -183,6 +183,8 @@ def test_digests_see_what_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> Non
     for way, made in WAYS.items():
         assert state_digest(made(Times(1.0))) == state_digest(made(Times(1.0))), way
         assert state_digest(made(Times(1.0))) != state_digest(made(Times(2.0))), way
+    assert state_digest(torch.compile(Times(1.0))) == state_digest(torch.compile(Times(1.0)))  # not of its compiler
+    assert state_digest(torch.compile(Times(1.0))) != state_digest(torch.compile(Times(2.0)))
     assert state_digest(hooked(1.0)) != state_digest(hooked(2.0))
     assert state_digest(partial(max, np.float32(1))) != state_digest(partial(max, np.float32(2)))
     assert state_digest(Gained()) == state_digest(Gained()) != state_digest(Gained(2.0))
