@@ -89,7 +89,7 @@ def _own(thing: Any) -> dict[str, Any]:
         hooks = {name: list(held[name].values()) for name in ("_forward_pre_hooks", "_forward_hooks") if held.get(name)}
         own = {name: value for name, value in held.items() if name not in vars(nn.Module())}
         if _is_of(type(thing), ("torch",)):  # torch.compile's keeps its compiler, which is another in each process
-            own = {name: value for name, value in own.items() if isinstance(value, PLAIN)}
+            own = {name: value for name, value in own.items() if isinstance(value, PLAIN) and name[0] != "_"}
         return own | hooks
     return {} if _is_of(type(thing), ("torch",)) else held
 
