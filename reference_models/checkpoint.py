@@ -146,8 +146,8 @@ def refuse_training_in(out: Path) -> None:
         return
     try:
         where = f"at step {read_checkpoint(out / 'last.ckpt')['clock']['step']}"
-    except InputError:
-        where = found[0].name
+    except InputError:  # its weights are there, and no state to go on from
+        raise InputError(f"{out} holds a training ({found[0].name}). Take another --out, or --force") from None
     raise InputError(f"{out} holds a training ({where}). Go on with --resume, or take another --out, or --force")
 
 

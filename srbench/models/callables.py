@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import CodeType, FunctionType, MethodType
@@ -18,8 +18,11 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 NO_STATE = ("_io", "_thread", "contextlib", "io", "logging", "threading", "weakref")
 """Libraries whose objects change by being used, and change no output."""
 
-DEPTH = 4
-"""How many objects deep is looked: a function around a wrapper around a pipeline around a network."""
+LIBRARIES = ("abc", "builtins", "collections", "enum", "functools", "numpy", "srbench", "torch", "types", "typing")
+"""Whose classes are told by their name: their code is that of the environment."""
+
+DEPTH = 8
+"""How many objects deep is looked: a function around a wrapper around a pipeline around a dictionary of networks."""
 
 
 @contextmanager
@@ -52,6 +55,8 @@ def networks_in(thing: object) -> list[Any]:
         seen[id(item)] = item
         if isinstance(item, nn.Module):
             found[id(item)] = item
+            seen.update((id(part), part) for part in item.modules())
+            waiting += [(value, depth + 1) for part in item.modules() for _, value in parts_of(part)]
         elif depth < DEPTH:
             waiting += [(value, depth + 1) for _, value in parts_of(item)]
     return list(found.values())
@@ -69,9 +74,56 @@ def parts_of(thing: object) -> list[tuple[str, Any]]:
         return [(str(key), value) for key, value in thing.items()]
     if isinstance(thing, (list, tuple)):
         return [(str(index), value) for index, value in enumerate(thing)]
-    if isinstance(thing, type) or inspect.ismodule(thing) or type(thing).__module__.split(".")[0] in NO_STATE:
+    if isinstance(thing, type) or inspect.ismodule(thing) or _is_of(type(thing), NO_STATE):
         return []
-    return sorted(vars(thing).items()) if hasattr(thing, "__dict__") else []
+    return [*sorted(_own(thing).items()), *_of_class(type(thing))]
+
+
+def _own(thing: Any) -> dict[str, Any]:
+    """What an object holds; of a torch module what it keeps beside its tensors and parts, and its hooks."""
+    from torch import nn
+
+    slots = [name for kind in type(thing).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
+    held = {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
+    if isinstance(thing, nn.Module):
+        hooks = {name: list(held[name].values()) for name in ("_forward_pre_hooks", "_forward_hooks") if held.get(name)}
+        own = {name: value for name, value in held.items() if name not in vars(nn.Module())}
+        if _is_of(type(thing), ("torch",)):  # torch.compile's keeps its compiler, which is another in each process
+            own = {name: value for name, value in own.items() if isinstance(value, PLAIN) and name[0] != "_"}
+        return own | hooks
+    return {} if _is_of(type(thing), ("torch",)) else held
+
+
+def _names(slots: str | Iterable[str]) -> list[str]:
+    return [slots] if isinstance(slots, str) else list(slots)
+
+
+def _of_class(kind: type) -> list[tuple[str, Any]]:
+    """The functions and the values in the body of an object's class and of those above it, up to a library's."""
+    found: dict[str, Any] = {}
+    for one in kind.__mro__:
+        if not _is_of(one, (*LIBRARIES, *NO_STATE)):
+            members = {name: _function_of(value) for name, value in vars(one).items() if _is_written(name, value)}
+            found = members | found
+    return sorted(found.items())
+
+
+def _is_written(name: str, value: object) -> bool:
+    """Whether a member of a class is what its author wrote, and no bookkeeping of Python."""
+    return (
+        isinstance(value, FunctionType)
+        or not (name.startswith("__") or inspect.isdatadescriptor(value))
+        or (isinstance(value, property))
+    )
+
+
+def _function_of(member: Any) -> Any:
+    """The function inside a property, class method or static method; anything else as it is."""
+    return member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+
+
+def _is_of(kind: type, libraries: tuple[str, ...]) -> bool:
+    return kind.__module__.partition(".")[0] in libraries
 
 
 def _variables(function: FunctionType) -> dict[str, Any]:
@@ -99,44 +151,37 @@ def _described(thing: Any, path: str, depth: int, seen: dict[int, Any]) -> Itera
     import numpy as np
     import torch
 
-    if isinstance(thing, torch.nn.Module):
-        yield from _network(thing, path)
-    elif isinstance(thing, torch.Tensor):
+    if isinstance(thing, torch.Tensor):
         yield from _tensor(thing, path)
     elif isinstance(thing, np.ndarray):
         yield f"{path}: {thing.dtype} {thing.shape}\n".encode() + thing.tobytes()
-    elif isinstance(thing, PLAIN):
+    elif isinstance(thing, (*PLAIN, np.generic, torch.dtype, torch.device, range, slice)):
         yield f"{path}: {thing!r}\n".encode()
+    elif isinstance(thing, (set, frozenset)):
+        yield f"{path}: {sorted(map(repr, thing))}\n".encode()
     else:
         yield f"{path}: {type(thing).__qualname__}\n".encode()
         if isinstance(thing, FunctionType):
             yield _code(thing.__code__)
-        if depth and id(thing) not in seen:
-            seen[id(thing)] = thing
-            for name, method in _methods(type(thing)):
-                yield f"{path}.{name}: ".encode() + _code(method.__code__)
+        if id(thing) in seen:
+            return
+        seen[id(thing)] = thing
+        if isinstance(thing, torch.nn.Module):
+            yield from _network(thing, path, seen)
+        elif depth:
             for name, value in parts_of(thing):
                 yield from _described(value, f"{path}.{name}", depth - 1, seen)
 
 
-def _methods(kind: type) -> list[tuple[str, FunctionType]]:
-    """The functions of a class, unless it came with Python or torch."""
-    if kind.__module__.partition(".")[0] in ("builtins", "functools", "torch", "types", *NO_STATE):
-        return []
-    return sorted((name, value) for name, value in vars(kind).items() if isinstance(value, FunctionType))
-
-
-def _network(network: Any, path: str) -> Iterator[bytes]:
-    """Its tensors; and of each part the printed form, plain attributes, and the code where it is not torch's."""
+def _network(network: Any, path: str, seen: dict[int, Any]) -> Iterator[bytes]:
+    """Its tensors; and of each part the printed form, and what it keeps and runs that is not torch's."""
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         yield from _tensor(tensor, f"{path}.{name}")
     for name, part in network.named_modules():
-        kept = {key: value for key, value in sorted(vars(part).items()) if isinstance(value, PLAIN)}
-        own = {key: value for key, value in kept.items() if key != "training" and not key.startswith("_")}
-        yield f"{path}.{name}: {type(part).__qualname__} {part.extra_repr()} {own}\n".encode()
-        forward = type(part).forward
-        if isinstance(forward, FunctionType) and not forward.__module__.startswith("torch."):
-            yield _code(forward.__code__)
+        yield f"{path}.{name}: {type(part).__qualname__} {part.extra_repr()}\n".encode()
+        seen[id(part)] = part
+        for key, value in parts_of(part):
+            yield from _described(value, f"{path}.{name}.{key}", DEPTH, seen)
 
 
 def _tensor(tensor: Any, path: str) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from reference_models import ship
+from reference_models.checkpoint import refuse_training_in
 from reference_models.cli import command
 from reference_models.patches import Plane, Pool
 from reference_models.weights import load_network, read_weights
@@ -191,3 +192,9 @@ def test_shipped_weights_bring_a_card(pictures: Path, tmp_path: Path, monkeypatc
     assert card.startswith("# toy, x4\n\nA toy.\n")
     assert "pictures (4)" in card
     assert "Not scored yet" in card
+
+
+def test_weights_without_a_state_are_not_said_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").write_bytes(b"of an earlier training")
+    with pytest.raises(InputError, match=r"holds a training .best.safetensors.. Take another --out, or --force$"):
+        refuse_training_in(tmp_path)

@@ -44,6 +44,36 @@ def by_global(lr: torch.Tensor) -> torch.Tensor:
     return GLOBAL(lr)
 
 
+class Slots:
+    __slots__ = ("network",)
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __call__(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.network(lr)
+
+
+class Unregistered(nn.Module):
+    """A network that keeps another in a list, where torch does not see it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.stages = [network]
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.stages[0](lr)
+
+
+def in_its_class(network: nn.Module) -> Any:
+    return type("Own", (), {"network": staticmethod(network), "__call__": lambda self, lr: self.network(lr)})()
+
+
+def deep(network: nn.Module) -> Any:
+    inner = SimpleNamespace(a={"b": [SimpleNamespace(c=(network,))]})
+    return lambda lr: inner.a["b"][0].c[0](lr)
+
+
 WAYS: dict[str, Callable[[nn.Module], Any]] = {
     "the network": lambda network: network,
     "a closure": lambda network: lambda lr: network(lr),
@@ -51,6 +81,10 @@ WAYS: dict[str, Callable[[nn.Module], Any]] = {
     "a partial": lambda network: partial(lambda net, lr: net(lr), network),
     "a closure around a function": lambda network: (lambda inner: lambda lr: inner(lr))(lambda lr: network(lr)),
     "a default": lambda network: lambda lr, net=network: net(lr),
+    "an object with slots": Slots,
+    "a list in a network": Unregistered,
+    "a class": in_its_class,
+    "a deep place": deep,
 }
 
 
@@ -120,6 +154,46 @@ def test_digests_tell_callables_apart() -> None:
     network = normed()
     assert state_digest(network.train()) == state_digest(network.eval())
     assert state_digest(network.to(torch.bfloat16)) != state_digest(normed())
+
+
+GAIN = 1.0
+
+
+class Gained(nn.Module):
+    """Its output hangs on what is no tensor of its own: a table, a method, a variable of the file."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.table = {"gain": [np.float32(factor)]}
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return lr * self._gain()
+
+    def _gain(self) -> float:
+        return GAIN * float(self.table["gain"][0])
+
+
+def hooked(factor: float) -> nn.Module:
+    network = normed()
+    network.register_forward_hook(lambda module, inputs, made: made * factor)
+    return network
+
+
+def test_digests_see_what_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for way, made in WAYS.items():
+        assert state_digest(made(Times(1.0))) == state_digest(made(Times(1.0))), way
+        assert state_digest(made(Times(1.0))) != state_digest(made(Times(2.0))), way
+    assert state_digest(torch.compile(Times(1.0))) == state_digest(torch.compile(Times(1.0)))  # not of its compiler
+    assert state_digest(torch.compile(Times(1.0))) != state_digest(torch.compile(Times(2.0)))
+    assert state_digest(hooked(1.0)) != state_digest(hooked(2.0))
+    assert state_digest(partial(max, np.float32(1))) != state_digest(partial(max, np.float32(2)))
+    assert state_digest(Gained()) == state_digest(Gained()) != state_digest(Gained(2.0))
+    before = state_digest(Gained())
+    monkeypatch.setattr(Gained, "_gain", lambda self: 3.0)
+    assert state_digest(Gained()) != before
+    monkeypatch.undo()
+    monkeypatch.setitem(globals(), "GAIN", 2.0)
+    assert state_digest(Gained()) != before
 
 
 FACTORIES = """
