@@ -27,6 +27,9 @@ MARKERS = "osD^vPX*<>hpd"
 PANEL = (3.9, 3.3)
 """Width and height of one data set's panel, in inches."""
 
+MOST_DOTS = 2_000
+"""Of images in one figure; more are kept as pixels, since an SVG takes 100 bytes for each and a reader no notice."""
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -163,22 +166,23 @@ def _distributions(results: Results, scale: int, metric: str, palette: Palette) 
     runs = [run for run in in_order(results) if run.identity.scale == scale and run.values(metric)]
     datasets = list(dict.fromkeys(run.identity.dataset for run in runs))
     figure, panels = _panels(len(datasets), height=max(2.2, 0.34 * len(results.models) + 1.2))
+    dense = sum(len(run.values(metric)) for run in runs) > MOST_DOTS
     for dataset, axes in zip(datasets, panels, strict=True):
         here = [run for run in runs if run.identity.dataset == dataset][::-1]
         for place, run in enumerate(here):
             values = [value for value in run.values(metric) if math.isfinite(value)]
-            _strip(axes, place, values, palette.colour(run.identity.model))
+            _strip(axes, place, values, palette.colour(run.identity.model), as_pixels=dense)
         axes.set_yticks(range(len(here)), [plain(run.identity.model) for run in here])
         axes.set(title=plain(dataset), xlabel=plain(heading(metric).label))
     title = f"{heading(metric).label} image by image, ×{scale}"
     yield Plot(f"distribution-x{scale}", title, "A dot an image, a box from quartile to quartile.", figure)
 
 
-def _strip(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
+def _strip(axes: Axes, place: int, values: Sequence[float], colour: str, *, as_pixels: bool) -> None:
     if not values:
         return
     spread = [place + 0.22 * math.sin(12.9898 * index) for index in range(len(values))]
-    axes.scatter(values, spread, s=9, color=colour, alpha=0.8, linewidths=0, zorder=3)
+    axes.scatter(values, spread, s=9, color=colour, alpha=0.8, linewidths=0, zorder=3, rasterized=as_pixels)
     style = {"color": INK, "linewidth": 0.8}
     axes.boxplot(
         [values], positions=[place], orientation="horizontal", widths=0.5, showfliers=False, manage_ticks=False,

@@ -17,6 +17,7 @@ from srbench.base.text import as_file_name
 from srbench.images.files import read_image, to_rgb, write_image
 from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, sr_path
+from srbench.results.store import run_path
 from srbench.results.summary import in_order
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def make_gallery(results: Results, out: Path) -> Gallery:
 
 def _has_images(results: Results, run: Run) -> bool:
     folder = results.folder
-    return folder is not None and any(sr_path(folder, run, row.image).is_file() for row in run.rows)
+    if folder is None or not run_path(folder, run.identity).with_suffix("").is_dir():
+        return False
+    return any(sr_path(folder, run, row.image).is_file() for row in run.rows)
 
 
 def _pictures(results: Results, runs: Sequence[Run], dataset: Dataset, out: Path) -> list[GalleryImage]:

@@ -75,7 +75,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
             for model, row in reference_speeds(results.speeds, scale).items()
         ],
         "pictures": [asdict(picture) for picture in gallery.pictures],
-        "images": _image_scores(results),
+        "images": _image_scores(results, gallery),
     }  # fmt: skip
 
 
@@ -96,11 +96,14 @@ def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any
         }
 
 
-def _image_scores(results: Results) -> dict[str, dict[str, list[float | str | None]]]:
-    """`{"Set5/x4/baby": {"bicubic": [28.4, 0.81, 0.3]}}`, a value a column of the results."""
+def _image_scores(results: Results, gallery: Gallery) -> dict[str, dict[str, list[float | str | None]]]:
+    """`{"Set5/x4/baby": {"bicubic": [28.4, 0.81, 0.3]}}`, a value a column of the results, of every picture shown."""
+    shown = {(picture.dataset, picture.scale, picture.image) for picture in gallery.pictures}
     found: dict[str, dict[str, list[float | str | None]]] = {}
     for run in in_order(results):
         for row in run.rows:
+            if (*run.identity.setting, row.image) not in shown:
+                continue
             key = f"{run.identity.dataset}/x{run.identity.scale}/{row.image}"
             values = [number(row.scores.get(metric, math.nan)) for metric in columns(results)]
             found.setdefault(key, {})[run.identity.model] = values

@@ -20,7 +20,7 @@ from srbench.base.registry import unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
-from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_p
+from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_ps
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
 
 Group = TypeVar("Group", bound=Hashable)
@@ -165,7 +165,7 @@ class Overall:
 
 def compare_overall(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Overall]:
     """Compare pairs of models on all data sets together, where both have scored two or more at a scale."""
-    found = []
+    found, tests = [], []
     for a, b in pairs:
         shared = _shared(results, (a, b), metric)
         for scale in dict.fromkeys(one.identity.scale for one, _ in shared):
@@ -175,9 +175,10 @@ def compare_overall(results: Results, pairs: Iterable[tuple[str, str]], metric: 
                 sign = sum(float(np.sign(np.mean(group))) for group in groups)
                 better = a if heading(metric).better(sign, 0.0) else b
                 names = tuple(one.identity.dataset for one, _ in here)
-                found.append(Overall(scale, metric, a, b, names, better, stratified_p(groups), math.nan))
-    corrected = holm([item.p for item in found])
-    return [replace(item, p_holm=p) for item, p in zip(found, corrected, strict=True)]
+                found.append(Overall(scale, metric, a, b, names, better, math.nan, math.nan))
+                tests.append(groups)
+    each = stratified_ps(tests)
+    return [replace(item, p=p, p_holm=holmed) for item, p, holmed in zip(found, each, holm(each), strict=True)]
 
 
 def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> Shown[Place]:

@@ -14,6 +14,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -113,19 +114,31 @@ def is_name(text: str) -> bool:
 
 
 def _refuse_unknown(raw: Any, made: object, at: str = "$") -> None:
-    """Raise where a document has a field that its schema lacks: a later srbench may mean something by it."""
+    """Raise where a document has a field that its schema lacks: a later srbench may mean something by it.
+
+    Only objects and lists are gone into: a run of 10,000 images has 80,000 other values.
+    """
     if is_dataclass(made):
-        known = {field.name for field in fields(made)}
+        kind: Any = type(made)
+        known = _fields_of(kind)
         for name, value in raw.items():
             if name not in known:
                 raise msgspec.ValidationError(f"Object contains unknown field `{name}` - at `{at}`")
-            _refuse_unknown(value, getattr(made, name), f"{at}.{name}")
+            if isinstance(value, (dict, list)):
+                _refuse_unknown(value, getattr(made, name), f"{at}.{name}")
     elif isinstance(made, Mapping):
         for name, value in made.items():
-            _refuse_unknown(raw[name], value, f"{at}[...]")
+            if isinstance(raw[name], (dict, list)):
+                _refuse_unknown(raw[name], value, f"{at}[...]")
     elif isinstance(made, tuple):
         for index, (before, value) in enumerate(zip(raw, made, strict=True)):
-            _refuse_unknown(before, value, f"{at}[{index}]")
+            if isinstance(before, (dict, list)):
+                _refuse_unknown(before, value, f"{at}[{index}]")
+
+
+@cache
+def _fields_of(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind))
 
 
 def _worded(error: Exception) -> str:

@@ -197,8 +197,8 @@ def list_images(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
-    for path in sorted(_image_files(folder), key=lambda path: (path.stem, path.suffix)):
-        if not path.is_file():
+    for path, is_file in sorted(_image_files(folder), key=lambda found: (found[0].stem, found[0].suffix)):
+        if not is_file:
             raise InputError(
                 f"{path}: not a regular file, but a folder, a pipe, a device or a link to nothing. Remove it"
             )
@@ -220,9 +220,11 @@ def as_named(text: str) -> str:
     return found if not os.path.lexists(text) and os.path.lexists(found) else text
 
 
-def _image_files(folder: Path) -> list[Path]:
+def _image_files(folder: Path) -> list[tuple[Path, bool]]:
+    """What is called as images are, and whether it is a file, which the folder itself says of each."""
     try:
-        paths = list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            found = [(folder / entry.name, entry.is_file()) for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
-    return [path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    return [(path, is_file) for path, is_file in found if path.suffix.lower() in SUFFIXES]

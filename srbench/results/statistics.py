@@ -10,7 +10,7 @@ was found by simulation, as near as it may be; what holds is in docs/reports.md,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -131,21 +131,40 @@ def stratified_p(groups: Sequence[Sequence[float]]) -> float:
     error, so that a large set does not outvote the others. Each group has one more image, as in `mean_p` among many.
     1 where there is nothing to flip.
     """
+    return stratified_ps([groups])[0]
+
+
+def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
+    """`stratified_p` of each; those of equally large groups share the flips, which take nearly all of the time."""
+    extended = [_extended(groups) for groups in tests]
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index, (_, groups) in enumerate(extended):
+        alike.setdefault(tuple(map(len, groups)), []).append(index)
+    found = [1.0] * len(extended)
+    for indices in alike.values():
+        random = np.random.default_rng(SEED)
+        observed, drawn = np.zeros(len(indices)), np.zeros((RESAMPLES, len(indices)))
+        for same in zip(*(extended[index][1] for index in indices), strict=True):
+            values = np.stack(same, axis=1)
+            lengths = np.linalg.norm(values, axis=0)  # flips leave them as they are: sums by them are in the order of t
+            observed += values.sum(axis=0) / lengths
+            drawn += _flipped_sums(values, random) / lengths
+        extreme = np.count_nonzero(np.abs(drawn) >= np.abs(observed) * (1 - 1e-12), axis=0)
+        for index, sum_, count in zip(indices, observed, extreme, strict=True):
+            found[index] = 1.0 if sum_ * extended[index][0] >= 0.0 else float((1 + count) / (RESAMPLES + 1))
+    return found
+
+
+def _extended(groups: Sequence[Sequence[float]]) -> tuple[int, list[Values]]:
+    """The side on which no difference lies, and each group that says anything with one more image on that side."""
     finite = [np.asarray([value for value in group if math.isfinite(value)], dtype=np.float64) for group in groups]
     finite = [values for values in finite if len(values) > 1 and values.any()]
     side = -1 if sum(values.sum() / np.linalg.norm(values) for values in finite) > 0.0 else 1
-    random = np.random.default_rng(SEED)
-    observed, drawn = 0.0, np.zeros(RESAMPLES)
-    for values in (_one_more(values, side, among_many=True) for values in finite):
-        length = float(np.linalg.norm(values))  # which flips leave as it is: sums by it are in the order of their t
-        observed += float(values.sum()) / length
-        drawn += _flipped_sums(values, random) / length
-    if observed * side >= 0.0:
-        return 1.0
-    return float((1 + np.count_nonzero(np.abs(drawn) >= abs(observed) * (1 - 1e-12))) / (RESAMPLES + 1))
+    return side, [_one_more(values, side, among_many=True) for values in finite]
 
 
 def _flipped_sums(values: Values, random: np.random.Generator) -> Values:
+    """`(RESAMPLES, k)`: sums of `(n, k)` values, whose columns are flipped alike."""
     rows = max(1, _CHUNK // len(values))
     sizes = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
     return np.concatenate([(2.0 * random.integers(0, 2, (size, len(values))) - 1.0) @ values for size in sizes])

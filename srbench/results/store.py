@@ -14,10 +14,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from srbench.base.documents import SCHEMA, is_name, read_document
+from srbench.base.documents import SCHEMA, is_name, parse, read_bytes, read_document
 from srbench.base.errors import InputError
 from srbench.base.temporary import write_file
 from srbench.datasets.standard.table import papers_order
@@ -63,13 +64,21 @@ def read_run(path: Path) -> Run | None:
 
 
 def _read(path: Path, journals: Iterable[Path]) -> Run | None:
-    stored = read_document(path, RunDocument, "a result of srbench", REMEDY).run if path.exists() else None
+    stored = _stored(path, read_bytes(path)) if path.exists() else None
     run = with_journals(stored, journals)
     if run is not None:
         one, home = run.identity, path.parent
         places = {"data set": (one.dataset, home.parent.name), "scale": (f"x{one.scale}", home.name)}
         _refuse_elsewhere(path, {**places, "model": (one.model, path.stem)})
     return run
+
+
+@lru_cache(maxsize=64)
+def _stored(path: Path, content: bytes) -> Run:
+    """What a run's file holds, decoded once as long as its bytes are the same: the plan, the neighbours of a run, the
+    job and the results all ask for it.
+    """
+    return parse(content, RunDocument, f"{path}: not a result of srbench", REMEDY).run
 
 
 def discard(path: Path) -> None:

@@ -272,3 +272,17 @@ def test_disagreement_is_found_where_it_is() -> None:
     (x, y), amount = most_disagreement([hr, other], hr)
     assert abs(x - 165) <= 36 and abs(y - 115) <= 36 and amount > 5
     assert most_disagreement([hr], hr)[1] == 0
+
+
+def test_the_page_carries_image_scores_of_pictures_alone(report: Path, tmp_path: Path) -> None:
+    results = load_results(report.parent.parent / "results")
+    (path,) = html.write(replace(results, folder=None), tmp_path)
+
+    def scores(page: Path) -> dict[str, object]:
+        found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.S)
+        assert found is not None
+        images: dict[str, object] = json.loads(found[1])["images"]
+        return images
+
+    assert sorted(scores(report)) == ["pictures/x4/a#1 b", "pictures/x4/plain"]
+    assert scores(path) == {}

@@ -203,3 +203,14 @@ def test_training_curves_are_read_from_the_weights_file(tmp_path: Path, monkeypa
     assert curves.curves_of(Results((made_run("srcnn", {"psnr_y": [30.0]}, weights="0" * 64),)), 4) == []
     save_file({"weight": np.zeros(3, np.float32)}, path)
     assert curves.read_curve(path, "srcnn") is None
+
+
+def test_the_dots_of_many_images_are_pixels_in_a_small_file() -> None:
+    draw = np.random.default_rng(0).normal(28.0, 3.0, (2, 2000))
+    runs = tuple(made_run(model, {"psnr_y": scores.tolist()}) for model, scores in zip("ab", draw, strict=True))
+    with plots.styled():
+        (plot,) = [plot for plot in draw_all(Results(runs)) if plot.name == "distribution-x4"]
+        svg = plots.inline(plot)
+    assert "<image" in svg
+    assert len(svg) < 150_000  # it was 110 bytes an image
+    assert ">b</text>" in svg  # what is read stays text

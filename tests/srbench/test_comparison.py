@@ -14,7 +14,16 @@ from srbench.analysis.compare import compare, compare_overall, rank
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.results.results import Results
-from srbench.results.statistics import holm, mean_interval, mean_p, stratified_p
+from srbench.results.statistics import (
+    RESAMPLES,
+    SEED,
+    _one_more,
+    holm,
+    mean_interval,
+    mean_p,
+    stratified_p,
+    stratified_ps,
+)
 from tests.conftest import Srbench
 from tests.made_results import made_run, saved
 
@@ -138,6 +147,17 @@ def test_all_sets_together_is_scipys_permutation_test() -> None:
     exact = permutation_test((judged,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
     assert stratified_p([values.tolist()]) == pytest.approx(exact, abs=0.02)
     assert stratified_p([[0.0, 0.0], []]) == 1.0
+
+
+def test_many_tests_over_all_sets_are_those_of_one_at_a_time() -> None:
+    random = np.random.default_rng(2)
+    tests = [[random.normal(0.1 * k, 1.0, n).tolist() for n in (12, 7, 30)] for k in range(6)]
+    tests += [[[math.inf, *tests[0][0][1:]], *tests[0][1:]], [[0.0, 0.0], []], [tests[1][0]]]
+    assert stratified_ps(tests) == [stratified_p(groups) for groups in tests]
+    drawn = np.random.default_rng(SEED).integers(0, 2, (RESAMPLES, 8)) * 2.0 - 1.0
+    values = _one_more(np.asarray(tests[5][1]), -1, among_many=True)
+    expected = (1 + np.count_nonzero(np.abs(drawn @ values) >= values.sum() * (1 - 1e-12))) / (RESAMPLES + 1)
+    assert stratified_ps([tests[3], [tests[5][1]]])[1] == expected  # flips of its own seed, as it had alone
 
 
 def test_models_that_no_set_tells_apart_are_told_apart_by_all() -> None:

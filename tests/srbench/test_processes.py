@@ -42,7 +42,8 @@ def test_help_and_lists_import_nothing_heavy(command: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_run_of_few_images_imports_what_it_needs(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("speed", ["--no-speed", "--speed"])
+def test_a_run_of_few_images_imports_what_it_needs(folder: Path, tmp_path: Path, speed: str) -> None:
     """Numba alone takes a quarter as long as torch; whatever else is here, this run has no use for it."""
     script = (
         "import sys; from srbench.cli import main; status = main(sys.argv[1:]);"
@@ -50,7 +51,7 @@ def test_a_run_of_few_images_imports_what_it_needs(folder: Path, tmp_path: Path)
         " 'scipy.stats', 'scipy.ndimage', 'openvino', 'spandrel', 'lightning_fabric', 'torch._dynamo'};"
         "print(sorted(heavy & set(sys.modules))); sys.exit(status)"
     )
-    words = ["run", "bicubic", "--datasets", folder, "--limit", 1, "--no-speed", "--metrics", "psnr_y,ssim_y"]
+    words = ["run", "bicubic", "--datasets", folder, "--limit", 1, speed, "--metrics", "psnr_y,ssim_y"]
     done = call(sys.executable, "-c", script, *words, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"

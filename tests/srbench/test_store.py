@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.base.errors import InputError, UsageError
+from srbench.results import store
 from srbench.results.journals import add_rows
 from srbench.results.records import Identity, Row, Run
 from srbench.results.store import RunWriter, load_results, read_run, run_path
@@ -141,3 +143,25 @@ def test_a_full_disk_keeps_what_was_scored(folder: Path, srbench: Srbench, monke
     monkeypatch.setattr(RunWriter, "append", counted)
     assert srbench(*command) == 0
     assert scored == ["c"]
+
+
+def test_a_finished_run_is_decoded_once_and_anew_when_its_bytes_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunWriter(path_in(tmp_path), RUN) as writer:
+        writer.append(row("a", 31.25))
+        writer.finish(["a"])
+    decoded: list[str] = []
+    parse = store.parse
+    monkeypatch.setattr(store, "parse", lambda *words: decoded.append(words[2]) or parse(*words))
+    path = path_in(tmp_path)
+    for _ in range(3):
+        found = read_run(path)
+        assert found is not None and found.values("psnr_y") == [31.25]
+    assert load_results(tmp_path).runs[0].values("psnr_y") == [31.25]
+    assert len(decoded) == 1
+    times = path.stat()
+    path.write_text(path.read_text().replace("31.25", "32.25"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    changed = read_run(path)
+    assert changed is not None and changed.values("psnr_y") == [32.25]

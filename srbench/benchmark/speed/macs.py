@@ -10,6 +10,7 @@ known is named.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,10 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
     total, unknown, hidden = 0, dict[str, None](), 0
 
     class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:  # which imports it, for two seconds, though nothing here was compiled
+            return "torch._dynamo" in sys.modules
+
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             nonlocal total
             name, kwargs = func.name().partition(".")[0], kwargs or {}

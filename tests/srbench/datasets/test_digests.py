@@ -70,3 +70,13 @@ def test_a_damaged_or_unwritable_memory_costs_time_only(
     monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache" / digests.FILE_NAME / "below-a-file"))
     assert file_digest(at_home / "Little/HR/a.png").width == 50
     save()
+
+
+def test_no_thread_is_asked_for_what_is_remembered(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted((at_home / "Little/HR").iterdir())
+    before = list(file_digests(paths))
+    _new_process()
+    submitted: list[object] = []
+    monkeypatch.setattr(digests.ThreadPoolExecutor, "submit", lambda *words: submitted.append(words))
+    assert list(file_digests(paths)) == before
+    assert submitted == []
