@@ -18,6 +18,7 @@ from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import load
 
+LENGTHS = ("steps", "epochs", "minutes")
 MAPPINGS = ("options", "rates")
 """Fields whose parts are replaced one by one, as `options.blocks=6`."""
 FRESH = "fresh"
@@ -39,8 +40,10 @@ def find_recipe(ref: str) -> Recipe:
 def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """Replace fields by `key=value` texts; `options.KEY` reaches the architecture's hyper-parameters.
 
-    Raises `UsageError` for an unknown key, with the nearest, and for a value that is not of the field's type or range.
+    A length (`steps`, `epochs` or `minutes`) takes the place of the one that the recipe had. Raises `UsageError` for an
+    unknown key, with the nearest, for a value that is not of the field's type or range, and for two lengths.
     """
+    given = set()
     for setting in settings:
         key, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
@@ -52,7 +55,17 @@ def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         else:
             hint = _known(type(recipe), key, recipe.name)[2]
             recipe = _replaced(recipe, {key: parsed(f"--set {key}", text, hint)})
-    return recipe
+            given.add(key)
+    return _of_one_length(recipe, given)
+
+
+def _of_one_length(recipe: Recipe, given: set[str]) -> Recipe:
+    """Minutes go before epochs, and these before steps: what would hide the length that was given is cleared."""
+    lengths = [name for name in LENGTHS if name in given and getattr(recipe, name)]
+    if len(lengths) > 1:
+        raise UsageError(f"--set: {' and '.join(lengths)} are two lengths; give one of them")
+    hiding = {name: 0.0 for name in LENGTHS[1:] if getattr(recipe, name) and lengths and name not in lengths}
+    return _replaced(recipe, hiding) if hiding else recipe
 
 
 def _replaced(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from srbench.base.errors import UsageError
+from srbench.base.errors import InputError, UsageError
 from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
@@ -83,6 +83,21 @@ def import_from_here(name: str) -> ModuleType:
         return import_module(name)
     except Exception as error:
         raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
+
+
+def import_file(path: Path) -> ModuleType:
+    """A file as the module of its name, with its neighbours importable, as `python FILE` would have it.
+
+    Raises `InputError` where there is no such file, `UsageError` where it does not import or its name is taken.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if str(path.parent.resolve()) not in sys.path:
+        sys.path.insert(0, str(path.parent.resolve()))
+    there = sys.modules.get(path.stem)
+    if there is not None and Path(there.__file__ or "").resolve() != path.resolve():
+        raise UsageError(f"{path}: another module is called {path.stem}. Give the file another name")
+    return import_from_here(path.stem)
 
 
 def package_of(entry: EntryPoint) -> str:

@@ -1,10 +1,10 @@
-"""Metrics by reference, as any model: `module:function`, `piq:NAME`, `pyiqa:NAME`.
+"""Metrics by reference, as any model: `module:function`, `file.py:function`, `piq:NAME`, `pyiqa:NAME`.
 
-| reference     | what is called                                                                   |
-|---------------|----------------------------------------------------------------------------------|
-| `module:name` | a `Metric`, a function of two tensors to one number, or a class of such functions |
-| `piq:NAME`    | a function of piq, such as `piq:fsim`, or one of its losses, such as `piq:DISTS`  |
-| `pyiqa:NAME`  | what `pyiqa.create_metric(NAME)` makes, on the device of the run                  |
+| reference                     | what is called                                                                   |
+|-------------------------------|----------------------------------------------------------------------------------|
+| `module:name`, `FILE.py:name` | a `Metric`, a function of two tensors to one number, or a class of such functions |
+| `piq:NAME`                    | a function of piq, such as `piq:fsim`, or one of its losses, such as `piq:DISTS`  |
+| `pyiqa:NAME`                  | what `pyiqa.create_metric(NAME)` makes, on the device of the run                  |
 
 All are given SR and HR as float32 `(1, 3, h, w)` RGB in [0, 1], SR rounded to 8 bits, no border cropped (convention
 `nocrop`), an image at a time. A function says by an attribute `higher_is_better = False` that less is better. The
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import UnavailableError, UsageError
-from srbench.base.registry import import_from_here
+from srbench.base.registry import import_file, import_from_here
 from srbench.metrics.metric import Metric, ScoreFunction
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ LESS_IS_BETTER = ("dists", "lpips", "pieapp", "gmsd", "multi_scale_gmsd", "mdsi"
 
 def metric_by_reference(name: str) -> Metric:
     """The metric behind `package:name`; raises `UsageError` or `UnavailableError` where there is none."""
-    module_name, _, attribute = name.partition(":")
-    module = _import(module_name)
+    module_name, _, attribute = name.rpartition(":")
+    module = import_file(Path(module_name)) if module_name.endswith(".py") else _import(module_name)
     if module_name == "pyiqa":
         make = partial(module.create_metric, attribute)
         return _metric(name, lambda device: make(device=device), module, _better_in_pyiqa(module, attribute))

@@ -45,7 +45,31 @@ def test_fields_are_replaced_by_text() -> None:
     assert changed.milestones == (0.5, 0.75)
     assert changed.options == {"blocks": 2}
     assert PLAIN.options == {}
-    assert override(RECIPES["srcnn-quick"], ["minutes=9.5"]).minutes == 9.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "length"),
+    [
+        (["minutes=9.5"], (8_000_000, 0.0, 9.5)),
+        (["steps=4"], (4, 0.0, 0.0)),
+        (["epochs=2"], (8_000_000, 2.0, 0.0)),
+        (["steps=4", "minutes=0"], (4, 0.0, 0.0)),
+        (["minutes=0"], (8_000_000, 0.0, 0.0)),
+        (["batch=4"], (8_000_000, 0.0, 10.0)),
+    ],
+)
+def test_the_length_given_is_the_length_of_the_training(settings: list[str], length: tuple[int, float, float]) -> None:
+    changed = override(RECIPES["srcnn-quick"], settings)
+    assert (changed.steps, changed.epochs, changed.minutes) == length
+
+
+def test_epochs_of_a_recipe_give_way_to_steps() -> None:
+    assert override(replace(PLAIN, epochs=3.0), ["steps=4"]).epochs == 0
+
+
+def test_two_lengths_are_refused() -> None:
+    with pytest.raises(UsageError, match="steps and minutes are two lengths; give one of them"):
+        override(PLAIN, ["steps=4", "minutes=3"])
 
 
 @pytest.mark.parametrize(

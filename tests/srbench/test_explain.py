@@ -156,8 +156,13 @@ def test_mistakes_are_scored_as_they_are_made() -> None:
         "SR in 0..1 read as -1..1": np.floor((x + 255.0) / 2.0 + 0.5),
         "BGR taken for RGB": x[..., ::-1],
         "SR one pixel to the right": np.roll(x, 1, 1),
+        "SR one pixel to the left": np.roll(x, -1, 1),
+        "SR one pixel down": np.roll(x, 1, 0),
+        "SR one pixel up": np.roll(x, -1, 0),
+        "SR one pixel to the left and up": np.roll(x, (-1, -1), (0, 1)),
         "SR one pixel to the right and down": np.roll(x, (1, 1), (0, 1)),
     }
+    assert expected.keys() <= {mistake.summary for mistake in MISTAKES}
     for mistake in MISTAKES:
         if mistake.summary in expected:
             spoilt, against = with_mistake(mistake, sr, hr, next_hr)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.metrics import resolve
 from srbench.metrics.scorer import Scorer, measure
 from srbench.results.store import load_results
@@ -55,6 +55,24 @@ def test_the_signature_names_its_source(mine: str, srbench: Srbench, folder: Pat
     assert srbench("report", tmp_path / "out", "--format", "md,csv,plots", "--out", tmp_path / "report") == 0, (
         srbench.err
     )
+
+
+def test_a_metric_in_a_file_is_found_by_its_path(
+    srbench: Srbench, folder: Path, tmp_path: Path, photograph: Callable[..., np.ndarray]
+) -> None:
+    path = tmp_path / "metrics of mine" / f"in_file_{abs(hash(tmp_path)) % 10**8}.py"
+    path.parent.mkdir()
+    path.write_text(SOURCE)
+    name = f"{path}:distance"
+    sr, hr = photograph(20, 30), photograph(20, 30, seed=1)
+    difference = np.abs(sr.astype(float) - hr).mean() / 255
+    assert measure(sr, hr, [name], scale=4)[name] == pytest.approx(difference, rel=1e-5)
+    options = ["--models", "bicubic", "--datasets", folder, "--metrics", name, "--no-speed", "--out", tmp_path / "out"]
+    assert srbench("run", *options) == 0, srbench.err
+    (run,) = load_results(tmp_path / "out").runs
+    assert f"|{name}(source@" in run.signature(name)
+    with pytest.raises(InputError, match="no such file"):
+        resolve(f"{tmp_path}/nothing.py:distance")
 
 
 def test_a_package_is_named_with_its_version() -> None:

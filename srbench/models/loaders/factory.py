@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import import_from_here
+from srbench.base.registry import import_file, import_from_here
 from srbench.models.callables import state_digest
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
@@ -48,7 +47,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     found = re.fullmatch(r"(.+?)(?::([\w.]+))?", ref)
     assert found is not None
     home, attribute = found[1], found[2]
-    module = _import_file(Path(home)) if home.endswith(".py") else import_from_here(home)
+    module = import_file(Path(home)) if home.endswith(".py") else import_from_here(home)
     attribute = attribute or _only_factory(module, ref)
     ref = f"{module.__name__}:{attribute}"
     try:
@@ -79,18 +78,6 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
 
     spec = ModelSpec(safe_name(ref.replace(":", ".")), scales, build, digest=digest)
     return with_values(spec, hints, digest)
-
-
-def _import_file(path: Path) -> ModuleType:
-    """A file as the module of its name, with its neighbours importable, as `python FILE` would have it."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if str(path.parent.resolve()) not in sys.path:
-        sys.path.insert(0, str(path.parent.resolve()))
-    there = sys.modules.get(path.stem)
-    if there is not None and Path(there.__file__ or "").resolve() != path.resolve():
-        raise UsageError(f"{path}: another module is called {path.stem}. Give the file another name")
-    return import_from_here(path.stem)
 
 
 def _only_factory(module: ModuleType, ref: str) -> str:
