@@ -13,7 +13,7 @@ from srbench.base.errors import InputError
 if TYPE_CHECKING:
     from srbench.datasets.sample import Dataset
 
-USUAL, LPIPS = 85, 260
+USUAL, LPIPS = 110, 260
 """Bytes that scoring takes on a processor, for a pixel of HR: by PSNR and SSIM, and by LPIPS. `pytest -m slow -k
 bytes_a_pixel` measures them; a network's own memory, which tiles bound, is not in them.
 """

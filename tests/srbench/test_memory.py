@@ -83,13 +83,13 @@ def test_what_does_not_fit_into_memory_is_refused_by_name(
     srbench: Srbench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ("run", "--models", "nearest", "--datasets", folder, "--no-speed", "--device", "cpu", "--out", folder / "out")
-    monkeypatch.setattr(memory, "memory_bytes", lambda: 48 * 48 * 100)
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 48 * 48 * 150)
     assert srbench(*run, "--metrics", "psnr_y", "--workers", 0) == 0
     assert srbench(*run, "--metrics", "psnr_y,lpips", "--workers", 0) == 2
     assert f"{folder / 'HR' / 'c.png'}: 0 megapixels; to score it takes some 260 bytes a pixel, and" in srbench.err
     assert "Leave out LPIPS (--metrics psnr_y,ssim_y)" in srbench.err
     assert srbench(*run, "--metrics", "psnr_y", "--workers", 1) == 2
-    assert "85 bytes a pixel, 2 at once" in srbench.err
+    assert "110 bytes a pixel, 2 at once" in srbench.err
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
