@@ -179,6 +179,7 @@ def hooked(factor: float) -> nn.Module:
     return network
 
 
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own workings
 def test_digests_see_what_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for way, made in WAYS.items():
         assert state_digest(made(Times(1.0))) == state_digest(made(Times(1.0))), way
