@@ -19,7 +19,7 @@ from srbench.base.assets import cache_folder
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Weights = tuple[float, float, float]
+Formula = tuple[float, float, float, float, float]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -73,17 +73,12 @@ def to_bytes(values: npt.NDArray[np.float32]) -> Bytes:
 
 
 @compiled
-def luma_of_planes(
-    rgb: Bytes,
-    out: Floats,
-    border: int,
-    weights: Weights,
-    divisor: float,
-    offset: float,
-    whole: bool,
-    start: int,
-    end: int,
-) -> None:
+def _y(red: int, green: int, blue: int, luma: Formula) -> float:
+    return (red * luma[0] + green * luma[1] + blue * luma[2]) / luma[3] + luma[4]
+
+
+@compiled
+def luma_of_planes(rgb: Bytes, out: Floats, border: int, luma: Formula, whole: bool, start: int, end: int) -> None:
     """Rows `start` to `end` of Y `(h, w)`, of `(3, h + 2 border, w + 2 border)`: in the torch path's order."""
     width = out.shape[1]
     inside = slice(border, border + width)
@@ -91,30 +86,19 @@ def luma_of_planes(
         row, rows = out[i], rgb[:, i + border]
         red, green, blue = rows[0][inside], rows[1][inside], rows[2][inside]
         for j in range(width):
-            row[j] = (red[j] * weights[0] + green[j] * weights[1] + blue[j] * weights[2]) / divisor + offset
+            row[j] = _y(red[j], green[j], blue[j], luma)
         if whole:
             _round_halves_up(row)
 
 
 @compiled
-def luma_of_pixels(
-    rgb: Bytes,
-    out: Floats,
-    border: int,
-    weights: Weights,
-    divisor: float,
-    offset: float,
-    whole: bool,
-    start: int,
-    end: int,
-) -> None:
-    """As `luma_of_planes`, of `(h + 2 border, w + 2 border, 3)`: as image files are read, which saves a copy."""
-    width = out.shape[1]
+def luma_of_pixels(rgb: Bytes, out: Floats, border: int, luma: Formula, whole: bool, start: int, end: int) -> None:
+    """As `luma_of_planes`, of `(h + 2 border, w + 2 border, 3)`, as image files are read. Turning them into planes
+    would cost five times as much as this, and strides that the compiler does not know twice or more."""
     for i in range(start, end):
-        row, given = out[i], rgb[i + border].ravel()[3 * border : 3 * (border + width)]
-        for j in range(width):
-            red, green, blue = given[3 * j], given[3 * j + 1], given[3 * j + 2]
-            row[j] = (red * weights[0] + green * weights[1] + blue * weights[2]) / divisor + offset
+        row, given = out[i], rgb[i + border].ravel()[3 * border :]
+        for j in range(len(row)):
+            row[j] = _y(given[3 * j], given[3 * j + 1], given[3 * j + 2], luma)
         if whole:
             _round_halves_up(row)
 
