@@ -20,15 +20,19 @@ CHUNK = 1 << 14
 def retrieve(url: str, folder: Path, name: str = "", checksum: str = "") -> Path:
     """The file of an address in a folder, fetched unless it is there; `checksum` is `sha256:…` or `md5:…`.
 
-    It is called `name`, or as the address ends. What has arrived lies in `NAME.part` until all has. Raises
-    `requests.RequestException`, and `ValueError` for a wrong checksum, after which the file is gone.
+    It is called `name`, or as the address ends. What has arrived lies in `NAME.part` until all has; of several
+    processes one fetches, and the others wait for its file. Raises `requests.RequestException`, and `ValueError` for a
+    wrong checksum, after which the file is gone.
     """
     import pooch
+    from filelock import FileLock
 
     pooch.get_logger().setLevel("WARNING")
     name = name or url.rsplit("/", 1)[-1]
     resuming = _resuming(folder / f"{name}.part")
-    return Path(pooch.retrieve(url, checksum or None, name, folder, downloader=resuming))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):  # two that append to one part would make rubbish of it
+        return Path(pooch.retrieve(url, checksum or None, name, folder, downloader=resuming))
 
 
 def _resuming(part: Path) -> Callable[[str, Any, Any], None]:
@@ -37,7 +41,6 @@ def _resuming(part: Path) -> Callable[[str, Any, Any], None]:
     def download(url: str, output_file: str, pooch: Any) -> None:
         import requests
 
-        part.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(ATTEMPTS):
             before = part.stat().st_size if part.exists() else 0
             try:

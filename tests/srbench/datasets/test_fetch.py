@@ -8,6 +8,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def test_weights_are_taken_up_where_the_connection_dropped(site: Site, monkeypat
     path = locate(Asset(f"{site.url}/net.pth", hashlib.sha256(content).hexdigest()))
     assert path.read_bytes() == content
     assert site.asked == ["/net.pth", "/net.pth bytes=500-"]
+
+
+def test_two_that_want_one_file_fetch_it_once(site: Site, archive: bytes, tmp_path: Path) -> None:
+    site.files["/x.zip"] = archive * 200
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda _: download.retrieve(f"{site.url}/x.zip", tmp_path), range(2)))
+    assert [path.read_bytes() for path in paths] == [archive * 200] * 2 and site.asked == ["/x.zip"]
 
 
 def test_a_connection_that_drops_each_time_keeps_what_came(
