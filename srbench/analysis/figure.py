@@ -42,7 +42,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Strip:
-    """All that is shown of one image: the whole HR `(h, w, 3)` with the crop's place, HR's crop and every model's."""
+    """All that is shown of one image: the whole HR `(h, w, 3)` with the crop's place, HR's crop and every model's.
+
+    `source` is HR's file, where the data set is a folder.
+    """
 
     image: str
     dataset: str
@@ -50,6 +53,7 @@ class Strip:
     whole: Image
     crop: Crop
     panels: tuple[Panel, ...]
+    source: Path | None = None
 
 
 def strips(
@@ -120,7 +124,9 @@ def _strip(
         for run, picture in zip(runs, pictures, strict=True)
     ]
     names = " / ".join(heading(metric).label for metric in metrics)
-    return Strip(image, identity.dataset, identity.scale, hr, crop, (Panel("HR", names, hr[window]), *panels))
+    shown = (Panel("HR", names, hr[window]), *panels)
+    source = getattr(samples, "hr", {}).get(image)
+    return Strip(image, identity.dataset, identity.scale, hr, crop, shown, source)
 
 
 def _row(run: Run, image: str) -> Row:

@@ -51,9 +51,10 @@ def command(
     from srbench.base.outputs import refuse_overwriting
     from srbench.results.store import load_results
 
-    refuse_overwriting(outputs(out), results.rglob("*"), force=force)
     names = () if models == ("all",) else models
     shown = strips(load_results(results), images, crops, names, metrics, dataset=dataset, scale=scale, root=data_root)
+    sources = [strip.source for strip in shown if strip.source]
+    refuse_overwriting(outputs(out), [*results.rglob("*"), *sources], force=force)
     for strip in shown:
         click.echo(f"{strip.image}: --crop {','.join(map(str, strip.crop))}", err=True)
     for path in write_figure(shown, out):

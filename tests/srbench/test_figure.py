@@ -111,6 +111,14 @@ def test_what_is_refused(srbench: Srbench, results: Path, words: list[str], mess
     assert message in srbench.err and srbench.err.count("\n") <= 2
 
 
+def test_hr_is_not_written_over(srbench: Srbench, results: Path, tmp_path: Path) -> None:
+    hr = tmp_path / "tiny" / "HR" / "0005.png"
+    before = hr.read_bytes()
+    assert srbench("figure", results, "--image", "0005", "-o", hr, "--force") == 2
+    assert "0005.png is an input, and would be written over; give another output" in srbench.err
+    assert hr.read_bytes() == before
+
+
 def test_only_the_image_that_was_scored_is_shown(srbench: Srbench, results: Path) -> None:
     path = results / "tiny" / "x4" / "nearest" / "0005.png"
     write_image(path, 255 - read_image(path))
