@@ -68,9 +68,12 @@ def _told(names: Sequence[str], what: str) -> Iterable[str]:
 
 
 def scale_told(sr: Path, pairs: Mapping[str, tuple[Path, Path]]) -> int | None:
-    """The scale that SR's names tell (`babyx2.png`, `baby_SRF_2.png`, a folder `X2`); None where none or several do."""
-    names = [path.stem for path, _ in pairs.values()] if sr.is_file() else [sr.resolve().name]
-    names += [path.stem for path, _ in pairs.values()]
+    """The scale that SR's names tell (`babyx2.png`, `baby_SRF_2.png`, a folder `X2`, `x2/bicubic` of saved results).
+
+    None where none or several do.
+    """
+    folder = sr.resolve()
+    names = [path.stem for path, _ in pairs.values()] + ([] if sr.is_file() else [folder.name, folder.parent.name])
     found = {int(scale) for name in names for scale in TOLD.findall(name)}
     return found.pop() if len(found) == 1 else None
 

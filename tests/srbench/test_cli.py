@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_measure_two_folders(srbench: Srbench, folder: Path, tmp_path: Path) -> 
     assert [float(row["psnr_y"]) for row in rows] == values
     assert srbench("measure", tmp_path / "sr", folder / "HR") == 0
     assert "mean" in srbench.out
+
+
+@pytest.mark.parametrize(("where", "cropped"), [("x2/net", 2), ("X2", 2), ("sr", 4), ("x2/X3", 4)])
+def test_measure_crops_by_the_scale_that_a_folder_tells(
+    srbench: Srbench, folder: Path, tmp_path: Path, where: str, cropped: int
+) -> None:
+    sr = tmp_path / where
+    shutil.copytree(folder / "HR", sr)
+    for path in sr.iterdir():
+        pixels = read_image(path).copy()
+        pixels[:3] = 255 - pixels[:3]  # within a border of 4 pixels, and not of 2
+        write_image(path, pixels)
+    assert srbench("measure", sr, folder / "HR", "--metrics", "psnr_y", "--format", "json") == 0
+    assert (json.loads(srbench.out)["psnr_y"] == "inf") is (cropped == 4)
+    assert ("no scale told" in srbench.err) is (cropped == 4)
 
 
 def test_measure_scores_what_it_can(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
