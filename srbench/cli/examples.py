@@ -21,7 +21,7 @@ srbench check results --baseline tests/baseline.json --tolerance psnr_y=0.02
 srbench compare results --models bicubic,srresnet
 srbench compare results --metric lpips --format json
 
-srbench explain 28.43 --model bicubic --dataset Set5
+srbench explain 33.66 --scale 2
 srbench explain 0.81 results --model bicubic --dataset Set5 --matrix
 
 srbench claims published.toml

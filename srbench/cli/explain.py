@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @srbench_command(
     help="Score the outputs of a model under every convention, and name those that give the number VALUE.\n\n"
-    "RESULTS is a folder with saved SR images; without it the model is run. Exit status 1 where nothing gives it.\n\n"
-    "  srbench explain 28.43 --model bicubic --dataset Set5\n\n"
-    "  srbench explain --matrix --model bicubic --dataset Set5"
+    "RESULTS is a folder with saved SR images; without it the model is run. Exit status 1 where nothing gives it."
 )
 @click.argument("value", required=False)
 @click.argument("results", type=FOLDER, required=False)
-@click.option("--model", required=True, shell_complete=complete("models"), help="A model REF.")
-@click.option("--dataset", required=True, shell_complete=complete("datasets"), help="samples, a name or a folder.")
+@click.option("--model", default="bicubic", show_default=True, shell_complete=complete("models"), help="A model REF.")
+@click.option(
+    "--dataset", default="Set5", show_default=True, shell_complete=complete("datasets"), help="samples, a name or a folder."
+)
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")
 @click.option("--degradation", "degradations", type=NAMES, default=(), help="How LR may be made, tried in turn.")

@@ -131,6 +131,12 @@ def test_published_bicubic_figures_are_named(
 
 
 @pytest.mark.data
+def test_a_number_alone_is_bicubic_on_set5(data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = explain(capsys, "33.66", "--scale", 2, "--data-root", data_root)
+    assert status == 0 and out.startswith("33.66 is PSNR-Y under matlab with LR by matlab-y (33.661")
+
+
+@pytest.mark.data
 def test_a_claim_is_explained_by_the_digits_that_were_printed_or_not_at_all(
     data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
