@@ -96,13 +96,19 @@ def main() -> None:
             home = Path(folder) / f"{images}x{models}"
             found[images, models] = measure(images, models, home)
     rows = [
-        (name, images, models, f"{one.seconds - imports * (name in ('run', 'resume')):.2f}", f"{one.mib:.0f}")
-        for name in found[sizes[0]]
+        (
+            f"{images:,} × {models}",
+            *(f"{_beyond(imports, name, one):.1f} s, {one.mib:.0f}" for name, one in steps.items()),
+        )
         for (images, models), steps in found.items()
-        for one in [steps[name]]
     ]
-    print(tabulate(rows, ["step", "images", "models", "s (beyond torch)", "peak MiB"]))  # noqa: T201
+    headings = ["images × models", *(f"{name}, MiB" for name in found[sizes[0]])]
+    print(tabulate(rows, headings, tablefmt="github", disable_numparse=True))  # noqa: T201
     print(f"`import torch` alone: {imports:.2f} s")  # noqa: T201
+
+
+def _beyond(imports: float, step: str, spent: Cost) -> float:
+    return spent.seconds - imports * (step in ("run", "resume"))
 
 
 if __name__ == "__main__":

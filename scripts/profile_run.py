@@ -102,7 +102,8 @@ def main() -> None:
         (stage, f"{seconds:.2f}", f"{seconds / whole:.1%}", f"{seconds / images * 1e3:.1f}", stages.calls[stage] or "")
         for stage, seconds in sorted(stages.seconds.items(), key=lambda item: -item[1])
     ]
-    print(tabulate(body, ["stage", "s", "of the run", "ms an image", "calls"], disable_numparse=True))  # noqa: T201
+    headings = ["stage", "s", "of the run", "ms an image", "calls"]
+    print(tabulate(body, headings, tablefmt="github", disable_numparse=True))  # noqa: T201
     print(f"{len(results.runs)} runs, {images} rows: {whole:.1f} s, and {planned - start:.1f} s to plan")  # noqa: T201
 
 

@@ -54,6 +54,11 @@ def seconds(function: Callable[[], object], clock: Callable[[], float] = time.pe
     return clock() - start
 
 
+TOLD: list[tuple[str, str]] = []
+"""The rows of the table at the end of a run (`conftest.py`)."""
+
+
 def tell(what: str, found: float) -> None:
-    """Print one line of the table; `pytest -s` shows it."""
+    """Add a row to the table; `pytest -s` shows it at once."""
+    TOLD.append((what, f"{found:.2f}"))
     print(f"\n{what}: {found:.2f}")  # noqa: T201

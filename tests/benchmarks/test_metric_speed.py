@@ -92,7 +92,9 @@ def test_measure_beside_scikit_image(shape: tuple[int, int], wanted: float, phot
     sr = (sr + np.random.default_rng(0).normal(0, 5, sr.shape)).clip(0, 255).round().astype(np.uint8)
 
     def y(image: np.ndarray) -> np.ndarray:
-        return np.floor(rgb2ycbcr(image)[4:-4, 4:-4, 0] + (0.5 + 1e-9))  # its product leaves exact halves below or above
+        return np.floor(
+            rgb2ycbcr(image)[4:-4, 4:-4, 0] + (0.5 + 1e-9)
+        )  # its product leaves exact halves below or above
 
     def ours() -> dict[str, float]:
         return measure(sr, hr, Y_METRICS)

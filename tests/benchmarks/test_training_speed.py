@@ -121,8 +121,8 @@ def test_our_step_is_faster_than_the_plain_one(name: str) -> None:
     ours, plain = our_stepper(name, pool), plain_stepper(name, given, wanted, ratio)
     ours(), plain()
     ratios = [(plain() / ours()) for _ in range(PAIRS)]
-    print(f"\n{name}: plain / ours {statistics.median(ratios):.2f}, pairs {[round(r, 2) for r in ratios]}")  # noqa: T201
-    assert statistics.median(ratios) >= WANTED[name][2]
+    tell(f"a step of {name} in fp32: plain / ours", statistics.median(ratios))
+    assert statistics.median(ratios) >= WANTED[name][2], ratios
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_precision_and_compilation() -> None:
     rounds = [(plain(), *(once() for once in ways.values())) for _ in range(3)]
     found = [statistics.median(row[0] / row[index] for row in rounds) for index in range(1, len(ways) + 1)]
     for (precision, mode), times in zip(ways, found, strict=True):
-        print(f"\nSRResNet {precision} {mode or 'eager'}: plain / ours {times:.2f}", end="")  # noqa: T201
+        tell(f"a step of srresnet, {precision}, {'compiled' if mode else 'eager'}: plain fp32 eager / ours", times)
     if multiplies_bf16(CPU):
         assert max(found[2:]) >= 4.0
 
