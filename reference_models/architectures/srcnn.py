@@ -92,6 +92,6 @@ class LumaUpscaler(nn.Module):
         In studio-swing YCbCr R, G and B all carry Y with the factor 255 / 219, so that a new Y moves the three alike.
         """
         bicubic = _bicubic(lr, self.scale)
-        weights = torch.tensor(STUDIO.weights, dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)
+        weights = torch.tensor(STUDIO[:3], dtype=lr.dtype, device=lr.device).view(1, 3, 1, 1)
         y = ((bicubic * weights).sum(dim=1, keepdim=True) + STUDIO.offset) / 255.0
         return torch.as_tensor(bicubic + (self.network(y) - y) * (255.0 / 219.0))

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 @click.argument("results", type=FOLDER, required=False)
 @click.option("--model", default="bicubic", show_default=True, shell_complete=complete("models"), help="A model REF.")
 @click.option(
-    "--dataset", default="Set5", show_default=True, shell_complete=complete("datasets"), help="samples, a name or a folder."
+    "--dataset",
+    default="Set5",
+    show_default=True,
+    shell_complete=complete("datasets"),
+    help="samples, a name or a folder.",
 )
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")

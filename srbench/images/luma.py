@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Plane = TypeVar("Plane", bound=Any)
 
 
-@dataclass(frozen=True)
-class Luma:
+class Luma(NamedTuple):
     """`(red R + green G + blue B) / divisor + offset`, for R, G, B in [0, 255]."""
 
     red: float
@@ -17,11 +15,6 @@ class Luma:
     blue: float
     divisor: float
     offset: float
-
-    @property
-    def weights(self) -> tuple[float, float, float]:
-        """Those of R, G and B."""
-        return self.red, self.green, self.blue
 
     def of(self, red: Plane, green: Plane, blue: Plane) -> Plane:
         """Y of three planes: float64 arrays or tensors of one shape."""

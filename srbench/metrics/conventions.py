@@ -6,7 +6,7 @@ This is the one place that rounds, clamps, crops, treats grey and converts to Y,
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -123,7 +123,7 @@ def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
         pixels = rgb.permute(0, 2, 3, 1)
         kernel, rgb = (fast.luma_of_pixels, pixels) if pixels.is_contiguous() else (fast.luma_of_planes, rgb)
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
-            loop = partial(kernel, given, made, border, astuple(luma), whole)
+            loop = partial(kernel, given, made, border, tuple(luma), whole)
             share(loop, len(made), made.size // LIGHT)
         return torch.from_numpy(planes)[:, None]
     y = luma.of(*(_inside(rgb[:, index : index + 1], border) for index in range(3)))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from srbench.base.errors import JobError, UsageError
 from srbench.images.files import to_rgb
+from srbench.images.luma import FULL
 from srbench.images.resize import CUBIC, halves_up, matrix
 from srbench.models.inference import Inference, check_sr, error_line
 from srbench.models.tiles import tiles_of, until_it_fits
@@ -27,8 +28,6 @@ AUTO_TILE = 256
 
 STRIP = 256
 """Rows that are resized at once."""
-
-GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass
@@ -108,8 +107,8 @@ def _tile(inference: Inference, lr: Pixels) -> Pixels:
 
 def _as_grey(sr: Tensor) -> Tensor:
     """A grey picture stays one: full-swing luma, which keeps R = G = B as it is."""
-    red, green, blue = sr[0].unbind()
-    return red * GREY[0] + green * GREY[1] + blue * GREY[2]
+    y: Tensor = FULL.of(*sr[0].unbind())
+    return y
 
 
 def whole_numbers(values: Tensor, full: float, dtype: npt.DTypeLike) -> Pixels:
