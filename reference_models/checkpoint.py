@@ -6,6 +6,7 @@ import io
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,17 +128,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """What `save_checkpoint` wrote. Raises `InputError` for a file that is missing, damaged, or something else."""
     if not path.is_file():
         raise InputError(f"{path}: there is nothing to resume. Start without --resume")
-    try:
+    with suppress(Exception):  # zip, pickle and torch each have their own for damage, and none says what helps
         content = torch.load(path, map_location="cpu", weights_only=True)  # the parts know where they live
         if isinstance(content, dict) and isinstance(content["clock"]["step"], int) and "terms" in content:
             return content
-        what = "it has no clock"
-    except Exception as error:  # zip, pickle and torch each have their own for damage
-        what = " ".join(str(error).split())[:80] or type(error).__name__
-    raise InputError(
-        f"{path}: is no state of a training, or a damaged one ({what}). "
-        f"Begin another from the weights beside it: --out NEW --set start={path.with_name('last.safetensors')}"
-    )
+    weights = path.with_name("last.safetensors")
+    remedy = f"another from the weights beside it: --out NEW --set start={weights}"
+    remedy = remedy if weights.is_file() else "anew: --force"
+    raise InputError(f"{path}: is no state of a training, or a damaged one. Begin {remedy}")
 
 
 def refuse_training_in(out: Path) -> None:

@@ -23,7 +23,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
     "A training that was stopped goes on with --resume.",
     short_help="Train a model by a recipe, from folders of images to weights.",
     section="Train",
-    kept="nothing was trained yet",
+    kept="nothing was trained yet, or since OUT/last.ckpt, if that is there: --resume goes on from it",
     examples=(
         "srbench train srcnn-quick --data my/training/images",
         "srbench train srresnet-quick --data DIV2K --val Kodak24 --out runs/mine --threads 4",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from srbench.analysis.claims import parse_value
 from srbench.base.errors import IncomparableError, InputError, JobError, UsageError
+from srbench.base.temporary import temporary_folder
 from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
@@ -93,9 +93,9 @@ def verify_score(
     images or anything else here are not those of the signature, and `JobError` where the model fails.
     """
     _, digits = parse_value(value)
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         request = request_of(
-            signature, model=model, dataset=dataset, hints=hints, device=device, data_root=root, out=Path(folder)
+            signature, model=model, dataset=dataset, hints=hints, device=device, data_root=root, out=folder
         )
         planned = plan(request)
         for reason in (*planned.skipped.values(), *planned.scorer.unavailable.values()):

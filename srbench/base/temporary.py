@@ -12,7 +12,9 @@ import platform
 import re
 import secrets
 import shutil
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -61,6 +63,17 @@ def in_the_making(folder: Path, suffix: str = "") -> Path:
     """A path in a folder that nobody else uses; what dead processes have left under such paths is removed first."""
     _sweep(folder.absolute())
     return folder / f"{PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder in the system's temporary one that is removed at the end; a killed process's, by the next."""
+    folder = in_the_making(Path(tempfile.gettempdir()))
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache  # once a process and folder: a folder of ten thousand images is not listed ten thousand times

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import JobError, UnavailableError, UsageError
+from srbench.base.temporary import temporary_folder
 from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
@@ -53,7 +53,7 @@ def evaluate(
     """
     spec = find_model(model) if isinstance(model, str) else spec_of(model, scale)
     spec = replace(spec, name=name or spec.name)
-    with evaluating(model), nullcontext(out) if out is not None else TemporaryDirectory() as folder:
+    with evaluating(model), nullcontext(out) if out is not None else temporary_folder() as folder:
         request = Request(
             models=(spec.name,),
             datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),

@@ -85,7 +85,7 @@ class Plan:
     """The jobs, in the order of models; `skipped` says of each model left out why.
 
     `without_jobs` are the models that got no job at all, or lack the weights for one. `damaged` says that what is
-    stored of one is damaged.
+    stored of one is damaged. `broken` says of a model whose file cannot be used why.
     `images` is how many are to be scored in all, by every process.
     `shard` is the rank whose share of the images this is; None for all of them (see `srbench.benchmark.distributed`).
     """
@@ -97,6 +97,7 @@ class Plan:
     skipped: dict[str, str] = field(default_factory=dict)
     without_jobs: list[str] = field(default_factory=list)
     damaged: bool = False
+    broken: dict[str, str] = field(default_factory=dict)
     images: int = 0
     shard: int | None = None
 
@@ -106,13 +107,16 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
 
     `specs` are the models; where none are given, those that the request names.
 
+    A file that is there and cannot be used is a model that fails; what was scored under its name stays.
+
     Raises `UsageError` and `InputError` for bad requests, and `IncomparableError` where the results folder holds runs
     that this one would not compare with.
     """
     _check(request)
-    specs = specs or select_models(request.models, request.hints)
+    broken: dict[str, str] = {}
+    specs = specs or select_models(request.models, request.hints, broken)
     device = select_device(request.device)
-    planned = Plan(request, device, Scorer(request.metrics, device, request.degradation))
+    planned = Plan(request, device, Scorer(request.metrics, device, request.degradation), broken=broken)
     root = data_root(request.data_root)
     refs = select(request.datasets, root)
     scales = tuple(dict.fromkeys(request.scales))
@@ -172,6 +176,10 @@ def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Mapping[st
     for ref, dataset in datasets.items():
         identity = _identity(planned.request, spec, weights, dataset, scale)
         try:
+            if spec.name in planned.broken and _scored_before(planned, identity):
+                planned.skipped[f"{spec.name} on {dataset.name} x{scale}"] = planned.broken[spec.name]
+                planned.without_jobs.append(spec.name)
+                continue
             planned.jobs.append(Job(spec, dataset, identity, ref, _missing(planned, identity, dataset)))
         except InputError as error:  # what is stored is damaged
             planned.damaged = True
@@ -194,6 +202,11 @@ def _identity(request: Request, spec: ModelSpec, weights: str, dataset: Dataset,
         seed=request.seed,
         unverified=getattr(dataset, "unverified", False),
     )
+
+
+def _scored_before(planned: Plan, identity: Identity) -> bool:
+    before = read_run(run_path(planned.request.out, identity))
+    return before is not None and bool(before.rows)
 
 
 def _missing(planned: Plan, identity: Identity, dataset: Dataset) -> dict[int, tuple[str, ...]]:
@@ -224,5 +237,5 @@ def _refuse_mixtures(planned: Plan) -> None:
         for run in read_once(path.parent):
             if run.identity.model != job.identity.model:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
-            elif not planned.request.force:
+            elif run.rows and not planned.request.force:
                 refuse_differences(run.identity, job.identity, remedy="Give another --out, or --force to do it again")

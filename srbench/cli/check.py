@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from srbench.cli.values import CommaList
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline
     from srbench.analysis.check.check import Verdict
+    from srbench.results.records import Run
+    from srbench.results.results import Results
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -32,7 +35,7 @@ def _tolerance(text: str) -> tuple[str, float]:
 )
 @click.argument("results", type=FOLDER)
 @click.option("--baseline", type=FILE, help="The baseline file.")
-@click.option("--update", is_flag=True, help="Write the results as the new baseline.")
+@click.option("--update", is_flag=True, help="Put the results into the baseline; others stay.")
 @click.option(
     "--tolerance", type=CommaList(_tolerance, "METRIC=NUMBER,…"), default=(), help="How far a score may move."
 )
@@ -58,7 +61,7 @@ def command(
     force: bool,
     data_root: Path | None,
 ) -> int:
-    from srbench.analysis.check.baseline import baseline_of, is_baseline, read_baseline, write_baseline
+    from srbench.analysis.check.baseline import is_baseline, read_baseline
     from srbench.analysis.check.check import check_results
     from srbench.analysis.check.crops import write_crops
     from srbench.analysis.check.formats import as_json, as_text, is_junit
@@ -66,7 +69,6 @@ def command(
     from srbench.base.errors import InputError, UsageError
     from srbench.base.outputs import refuse_overwriting
     from srbench.base.own_files import own_files
-    from srbench.base.text import counted
 
     loaded = read_results(results)
     if calibrate:
@@ -82,9 +84,7 @@ def command(
     if junit:
         refuse_overwriting([junit], [*inputs, baseline], force=force or is_junit(junit))
     if update:
-        write_baseline(baseline, baseline_of(loaded))
-        images = sum(len(run.rows) for run in loaded.runs)
-        click.echo(f"{baseline}: {counted(len(loaded.runs), 'run')}, {counted(images, 'image')}")
+        _update(baseline, loaded)
         return 0
     expected = read_baseline(baseline)
     verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
@@ -96,6 +96,39 @@ def command(
             click.echo(f"HR | SR | difference: {crops / path.name}", err=style == "json")
     _tell_machines(verdict, expected, str(baseline), junit, github, err=style == "json")
     return 0 if verdict.passed else 1
+
+
+def _update(path: Path, results: Results) -> None:
+    """Put the runs of the results into a baseline, new or old; what else it holds stays, and is told."""
+    from srbench.analysis.check.baseline import Baseline, read_baseline, write_baseline
+    from srbench.base.errors import InputError
+    from srbench.base.text import counted
+
+    try:
+        before = read_baseline(path)
+    except InputError:  # there is none, or it holds nothing, or --force replaces another file
+        before = Baseline({})
+    updated = before.updated(results)
+    write_baseline(path, updated)
+    images = sum(len(run.rows) for run in results.runs)
+    click.echo(f"{path}: {counted(len(results.runs), 'run')}, {counted(images, 'image')}")
+    now = {run.identity.key: run for run in results.runs}
+    kept = [str(key) for key in before.runs if key not in now]
+    if kept:
+        click.echo(f"kept as they were: {_some(kept)}; to drop them, delete {path} first")
+    if lost := [f"{key} ({n})" for key, run in now.items() if (n := len(_scored(before.runs.get(key)) - _scored(run)))]:
+        click.echo(f"dropped, since the results lack them: scores of {', '.join(lost)}")
+    if before.speeds.keys() - updated.speeds.keys():
+        click.echo(f"dropped: timings of another machine ({before.machine})")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3) + f" ({len(names)})"
+
+
+def _scored(run: Run | None) -> set[tuple[str, str]]:
+    """Image and metric of each score."""
+    return {(row.image, metric) for row in run.rows for metric in row.scores} if run else set()
 
 
 def _tell_machines(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import OVER, force_option, model_options, srbench_command
+from srbench.cli.options import OVER, force_option, model_options, srbench_command, tell_remark
 from srbench.cli.values import Finite, Scale
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def command(
 
     refuse_overwriting([out], files_of(ref), force=force)
     spec = find_model(ref, hints)
+    tell_remark(spec)
     chosen = scale or (4 if 4 in spec.scales else max(spec.scales))
     if chosen not in spec.scales:
         raise UsageError(f"{ref} has no scale {chosen}; it has {', '.join(map(str, spec.scales))}")

@@ -16,6 +16,7 @@ from srbench.cli.values import CommaList, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
 if TYPE_CHECKING:
+    from srbench.models.spec import ModelSpec
     from srbench.results.results import Results
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -116,6 +117,12 @@ def named_models(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | No
     if refs and models:
         raise UsageError(f"models are named twice: {' '.join(map(','.join, refs))}, and --models {','.join(models)}")
     return tuple(name for names in refs for name in names) or models or ("all",)
+
+
+def tell_remark(spec: ModelSpec) -> None:
+    """What was chosen of a weights file, or found out about it."""
+    if spec.remark:
+        click.echo(f"{spec.name}: {spec.remark}", err=True)
 
 
 def data_root_option(function: Function) -> Function:

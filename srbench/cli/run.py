@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BATCH = "Images in a row that are of one size and go through the model together; moves SR by rounding."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
+SCALES = CommaList(scale, "2,4,…", spaces=True)
 NO_SETS = "the test sets found, else samples"
 
 
@@ -46,7 +47,7 @@ NO_SETS = "the test sets found, else samples"
     help=f"samples, all, names or folders.  [default: {NO_SETS}]",
 )
 @click.option(
-    "--scale", "scales", type=CommaList(scale), default="4", show_default=True, help="2, 3, 4 or 8, with commas."
+    "--scale", "scales", type=SCALES, default="4", show_default=True, help="2, 3, 4 or 8, with commas or spaces."
 )
 @click.option(
     "--metrics", type=Names("metrics"), default="psnr_y,ssim_y,lpips", show_default=True, help="NAME[@CONVENTION]."

@@ -19,6 +19,7 @@ from srbench.cli.options import (
     named_models,
     precision_option,
     srbench_command,
+    tell_remark,
     threads_option,
 )
 from srbench.cli.speed_tables import Turn, print_audits, print_ratios, print_timings
@@ -102,6 +103,8 @@ def command(
     named = named_models(refs, models)
     asked = Asked(**{**options, "device": select_device(options["device"])})
     specs = [spec for spec in select_models(named, hints) if asked.scale in spec.scales]
+    for spec in specs:
+        tell_remark(spec)
     if not specs:
         raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
     if audit:

@@ -52,8 +52,10 @@ def serve_command(folder: Path, host: str, port: int) -> None:
     """Serve the rating page of the study in FOLDER until interrupted. Several people can answer at once."""
     from srbench.apps.study.serve import serve
 
-    click.echo(f"http://{host}:{port}/ – answers go to {folder / 'answers.sqlite'}; Ctrl-C ends", err=True)
-    serve(folder, host, port)
+    def ready(address: str) -> None:
+        click.echo(f"{address} – answers go to {folder / 'answers.sqlite'}; Ctrl-C ends", err=True)
+
+    serve(folder, host, port, ready)
 
 
 @command.command("score", cls=Command)

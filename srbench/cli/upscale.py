@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.progress import Bar
-from srbench.cli.options import EXISTING, device_option, model_options, srbench_command, threads_option
+from srbench.cli.options import EXISTING, device_option, model_options, srbench_command, tell_remark, threads_option
 from srbench.cli.values import Factor, complete
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def command(
     if sheet:
         _check_sheet(source, sheet)
     spec = find_model(ref, hints)
+    tell_remark(spec)
     own = _own_scale(spec, scale)
     inference = prepare(spec, own, select_device(device), precision=precision, tile=tile, self_ensemble=self_ensemble)
     enlarger = Enlarger(inference, scale or own)

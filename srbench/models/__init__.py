@@ -23,12 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import InputError, UsageError
+from srbench.base.errors import InputError, JobError, UsageError
 from srbench.base.registry import entries, load, package_of, registered_name
 from srbench.models.spec import ModelSpec
 from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
+    import torch
+
     from srbench.models.spec import Upscaler
 
 ALL = "all"
@@ -98,16 +100,23 @@ def _is_file(ref: str) -> bool:
     return path.is_file() or not re.search(r"[+=]", ref)
 
 
-def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpec]:
+def select_models(
+    refs: Iterable[str], hints: Hints = NO_HINTS, broken: dict[str, str] | None = None
+) -> list[ModelSpec]:
     """The specs behind `--models`, each once: those without weights first, then by name.
 
-    Raises `UsageError` where two models would be stored under one name.
+    With `broken`, a file that is there and cannot be used goes into it, by the model's name, with the reason, and its
+    spec fails when it is built; unless nothing else is left.
+
+    Raises `UsageError` where two models would be stored under one name, and what `find_model` raises.
     """
     every = [name for name in entries("models") if "@" not in name]
     wanted = [registered_name("models", name) for ref in refs for name in (every if ref == ALL else [ref])]
     names = dict.fromkeys(wanted)
     found: dict[str, str] = {}
-    specs = [(ref, find_model(ref, hints)) for ref in names]
+    specs = [(ref, _found(ref, hints, broken)) for ref in names]
+    if broken and len(broken) == len(specs):
+        raise InputError(next(iter(broken.values())))
     for ref, spec in specs:
         if spec.name in found:
             raise UsageError(
@@ -115,6 +124,24 @@ def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpe
             )
         found[spec.name] = ref
     return sorted((spec for _, spec in specs), key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
+
+
+def _found(ref: str, hints: Hints, broken: dict[str, str] | None) -> ModelSpec:
+    try:
+        return find_model(ref, hints)
+    except (InputError, OSError) as error:
+        if broken is None or not files_of(ref):
+            raise
+        from srbench.models.wrap import file_name
+
+        alias = "" if Path(ref).is_file() else ref.rpartition("=")[0]
+        name = alias or "+".join(file_name(Path(part.strip())) for part in ref.split("+"))
+        broken[name] = reason = str(error)
+
+    def build(scale: int, device: torch.device) -> Upscaler:
+        raise JobError(reason)
+
+    return ModelSpec(name, tuple(range(1, 17)), build)
 
 
 def load_model(ref: str, scale: int = 4, device: str = "auto", hints: Hints = NO_HINTS) -> Upscaler:

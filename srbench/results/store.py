@@ -125,6 +125,8 @@ class RunWriter(AbstractContextManager["RunWriter"]):
 
     def _begin(self) -> None:
         before = _read(self.path, self._journals)
+        if before is not None and not before.rows:  # it failed as a whole, which says nothing of another
+            before = None
         if before is not None:
             refuse_differences(
                 before.identity, self._wanted.identity, remedy=f"Give another --out, or --force to redo {self.path}"

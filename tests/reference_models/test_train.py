@@ -153,6 +153,23 @@ def test_a_damaged_checkpoint_is_named(content: bytes | None, pictures: Path, tm
         train(*line, "--resume")
     assert main(["train", *line, "--resume"]) == 2
     assert main(["train", *line]) == 2  # and it is still not overwritten unasked
+    (out / "last.safetensors").unlink()
+    with pytest.raises(InputError, match=r"or a damaged one\. Begin anew: --force$"):  # from nothing that is not there
+        train(*line, "--resume")
+
+
+def test_an_interrupt_before_the_first_step_of_a_resumed_training_denies_nothing(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reference_models import train as module
+    from srbench.cli import main
+
+    def interrupted(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "open_pool", interrupted)
+    assert main(["train", *words("srresnet-quick", pictures, tmp_path / "out"), "--resume"]) == 130
+    assert "or since OUT/last.ckpt, if that is there: --resume goes on from it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, write_baseline
+from srbench.analysis.check.baseline import Baseline, baseline_of, read_baseline, speed_key, write_baseline
 from srbench.analysis.check.check import Verdict, check_results
 from srbench.analysis.check.formats import as_text
 from srbench.analysis.check.tolerances import Tolerances
@@ -15,7 +15,7 @@ from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.results.records import Row, Run
 from srbench.results.results import Results
-from tests.made_results import failed_run, made_run, saved
+from tests.made_results import failed_run, made_run, made_speed, saved
 
 SCORES = {"psnr_y": [30.0, 31.0, math.inf], "ssim_y": [0.9, 0.8, 1.0], "lpips": [0.2, 0.3, 0.0]}
 BEFORE = made_run("srcnn", SCORES, weights="a" * 64)
@@ -186,6 +186,33 @@ def test_exit_statuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         baseline, baseline_of(Results((replace(BEFORE, identity=replace(BEFORE.identity, degradation="files")),)))
     )
     assert main(arguments) == 2
+
+
+def test_an_update_keeps_what_the_results_do_not_have_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = made_run("bicubic", {"psnr_y": [28.0]})
+    baseline, shorter = tmp_path / "baseline.json", replace(BEFORE, rows=BEFORE.rows[:2])
+    write_baseline(baseline, baseline_of(Results((BEFORE, other), (made_speed("bicubic"),))))
+    update = ["check", str(saved(tmp_path / "results", Results((shorter,)))), "--baseline", str(baseline), "--update"]
+    assert main(update) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{baseline}: 1 run, 2 images"
+    assert told[1] == f"kept as they were: Set5 x4 bicubic (1); to drop them, delete {baseline} first"
+    assert told[2] == "dropped, since the results lack them: scores of Set5 x4 srcnn (3)"
+    kept = read_baseline(baseline)
+    assert kept.runs[other.identity.key].rows == other.rows and len(kept.runs[BEFORE.identity.key].rows) == 2
+    assert len(kept.speeds) == 1
+    baseline.unlink()
+    assert main(update) == 0
+    assert capsys.readouterr().out == f"{baseline}: 1 run, 2 images\n"
+
+
+def test_timings_of_another_machine_are_not_kept_as_this_ones() -> None:
+    old = Baseline({}, {speed_key(made_speed("srcnn")): 5.0}, "another, 4 threads")
+    assert len(old.updated(Results((BEFORE,))).speeds) == 1
+    updated = old.updated(Results((BEFORE,), (made_speed("bicubic"),)))
+    assert [key.model for key in updated.speeds] == ["bicubic"] and updated.machine != "another, 4 threads"
 
 
 def test_a_failing_check_says_how_to_accept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ from srbench.models.values import make_hints
 from srbench.results import journals
 from srbench.results.records import StudyRow
 from srbench.results.results import Results
-from srbench.results.store import run_path, write_study
+from srbench.results.store import load_results, run_path, write_study
 from tests.conftest import Srbench
 from tests.faults import everything, table
 from tests.made_results import made_run, made_speed, saved
@@ -223,6 +225,28 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_makes_is_not(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, elsewhere.name, "whole.txt"])
 
 
+@pytest.mark.parametrize("calls", ["evaluate('bicubic', PATH)", "verify_score(SIGNATURE, '30.0', dataset=PATH)"])
+def test_what_a_killed_evaluation_left_in_the_temporary_folder_goes_with_the_next(
+    folder: Path, tmp_path: Path, srbench: Srbench, calls: str
+) -> None:
+    out, temporary_home = tmp_path / "out", tmp_path / "tmp"
+    temporary_home.mkdir()
+    options = ("--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--out", out)
+    assert srbench("run", "--models", "bicubic", *options) == 0
+    signature = next(iter(load_results(out).runs)).signature("psnr_y")
+    code = (
+        "import os, sys; from srbench import evaluate; from srbench.analysis.verify import verify_score; "
+        "import srbench.benchmark.run as run; PATH, SIGNATURE, fatal = sys.argv[1:]; "
+        "keep = run.keep; run.keep = (lambda *given: os._exit(9)) if fatal else keep; " + calls
+    )
+    for fatal, left in (("yes", 1), ("", 0)):
+        subprocess.run(
+            [sys.executable, "-c", code, str(folder), signature, fatal],
+            env={**os.environ, "TMPDIR": str(temporary_home)}, check=not fatal,
+        )  # fmt: skip
+        assert len([path for path in temporary_home.iterdir() if temporary.PREFIX in path.name]) == left
+
+
 def test_a_lock_is_removed_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Removed after its release, it would be the next holder's."""
     import filelock
@@ -319,6 +343,23 @@ def test_an_interrupted_forced_upscale_mixes_no_models(
         np.testing.assert_array_equal(read_image(target / f"{name}.png"), read_image(tmp_path / f"fresh/{name}.png"))
 
 
+def test_a_forced_upscale_leaves_no_picture_of_another_model_beside_its_own(
+    tmp_path: Path, photograph: Photograph, srbench: Srbench
+) -> None:
+    """One whose input is gone stays as the last model made it, under a note that would name the new one."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    for name in "ab":
+        write_image(source / f"{name}.png", photograph(12, 12))
+    assert srbench("upscale", source, target, "--model", "nearest") == 0
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    (source / "b.png").unlink()
+    assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 2
+    assert "holds pictures of nearest" in srbench.err and "not to be made anew: b.png. Give another" in srbench.err
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+    (target / "b.png").unlink()
+    assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 0
+
+
 def test_a_damaged_note_of_an_upscaled_folder(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     write_image(source / "a.png", photograph(12, 12))
@@ -343,8 +384,35 @@ def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbe
     client = make_app(study).test_client()
     for body in (b"[" * 4000, b"", b"[1]", b'{"rater": 1}'):
         assert client.post("/answers", data=body, content_type="application/json").status_code == 400
-    for origin, status in (("https://elsewhere.org", 403), ("null", 403), ("http://localhost", 200)):
-        assert client.post("/raters", headers={"Origin": origin}).status_code == status
+    for page, status in (("https://elsewhere.org", 403), ("null", 403), ("http://localhost", 200)):
+        assert client.post("/raters", headers={"Origin": page}).status_code == status
+        assert client.post("/raters", headers={"Referer": f"{page}/x"}).status_code == status
+    assert (
+        client.post("/raters", headers={"Host": "elsewhere.org", "Origin": "http://elsewhere.org"}).status_code == 400
+    )
+
+
+def test_the_study_server_tells_its_address_once_it_listens(folder: Path, srbench: Srbench) -> None:
+    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
+    out, study = folder.parent / "results", folder.parent / "study"
+    assert srbench("run", "--models", "nearest,bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed",
+                   "--save-images", "--out", out) == 0  # fmt: skip
+    assert srbench("study", "make", out, study) == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert srbench("study", "serve", study, "--port", port) == 2
+        assert f"cannot listen at 127.0.0.1, port {port}: " in srbench.err and "http://" not in srbench.err
+    assert srbench("study", "serve", study, "--host", "192.0.2.1", "--port", 0) == 2
+    assert "http://" not in srbench.err
+    command = [sys.executable, "-m", "srbench", "study", "serve", str(study), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address = server.stderr.readline().split()[0]
+            with urlopen(address) as page:
+                assert page.status == 200
+        finally:
+            server.terminate()
 
 
 # Names and files that are written

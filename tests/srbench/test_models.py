@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from srbench.base.errors import InputError, UsageError
+from srbench.images.files import write_image
 from srbench.models import find_model, load_model, select_models
 from srbench.models.loaders.checkpoint import Checkpoint
 from srbench.models.spec import ModelSpec, weights_digest
@@ -60,7 +61,13 @@ def under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 ZEROS = {name: torch.zeros_like(tensor) for name, tensor in prefixed("").items()}
 """Weights that are not meant: they would be seen."""
 
-CONTAINERS = {
+SRCNN = {
+    f"conv{number}.{part}": torch.rand(shape[: None if part == "weight" else 1]) / 100
+    for number, shape in ((1, (64, 1, 9, 9)), (2, (32, 64, 1, 1)), (3, (1, 32, 5, 5)))
+    for part in ("weight", "bias")
+}
+COUNT = {"n_averaged": torch.tensor(3)}
+CONTAINERS: dict[str, Any] = {
     "bare": prefixed(""),
     "params": {"params": prefixed("")},
     "params_ema": {"params": {"0.weight": torch.zeros(12, 3, 3, 3)}, "params_ema": prefixed("")},
@@ -80,7 +87,35 @@ CONTAINERS = {
     "lightning's model": {"state_dict": prefixed("model.") | {"loss.vgg.0.weight": torch.zeros(1)}},
     "lightning's net": {"state_dict": prefixed("net."), "hyper_parameters": {"scale": 2}},
     "a module of any name": prefixed("backbone."),
-}
+    "any name averaged": {"my_net": ZEROS, "my_net_ema": prefixed("")},
+    "camel case": {"model": ZEROS, "modelEMA": prefixed("")},
+    "torch's AveragedModel": {"state_dict": ZEROS, "ema_state_dict": COUNT | prefixed("module.")},
+    "a callback's list": {"state_dict": ZEROS, "callbacks": {"EMA": {"ema_weights": [*prefixed("").values()]}}},
+    "a callback's names": {
+        "state_dict": under("model.", ZEROS),
+        "callbacks": {"EMACallback{'decay': 0.99}": {"ema_state_dict": prefixed("model."), "ready": True}},
+    },
+    "torch_ema": {
+        "model": ZEROS,
+        "ema": {"decay": 0.9, "shadow_params": [*prefixed("").values()], "collected_params": [*ZEROS.values()]},
+    },
+    "ema_pytorch": {"model": ZEROS, "ema": under("online_model.", ZEROS) | prefixed("ema_model.")},
+    "names without dots": {
+        "state_dict": under("model.", ZEROS)
+        | {f"model_ema.{name.replace('.', '')}": tensor for name, tensor in prefixed("").items()}
+        | {"model_ema.decay": torch.tensor(0.9), "model_ema.num_updates": torch.tensor(3)}
+    },
+    "a module in a module": {"state_dict": under("net.", ZEROS) | prefixed("ema.module.")},
+    "exchanged by Lightning": {"state_dict": prefixed(""), "current_model_state": ZEROS, "averaging_state": COUNT},
+    "exchanged by mmengine": {
+        "state_dict": prefixed(""), "ema_state_dict": {"steps": torch.tensor(3)} | under("module.", ZEROS)
+    },
+    "SWA not begun": {
+        "state_dict": prefixed(""), "callbacks": {"StochasticWeightAveraging": {"average_model_state": ZEROS}}
+    },
+    "of another network": {"state_dict": prefixed(""), "callbacks": {"EMA": {"ema_weights": [torch.zeros(2)]}}},
+    "a module of another": {"state_dict": prefixed("model.") | {"model_ema.x": torch.zeros(2)}},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -118,10 +153,84 @@ def test_which_weights_were_taken_is_told(tmp_path: Path) -> None:
         "params_ema": "weights params_ema taken, not params",
         "params": "",
         "generator_state_dict": "",
+        "any name averaged": "weights my_net_ema taken, not my_net",
+        "camel case": "weights modelEMA taken, not model",
+        "torch's AveragedModel": "weights ema_state_dict taken, not state_dict",
+        "a callback's list": "weights callbacks.EMA.ema_weights taken, not state_dict",
+        "a callback's names": "weights callbacks.EMACallback{'decay': 0.99}.ema_state_dict taken, not state_dict",
+        "torch_ema": "weights ema.shadow_params taken, not model",
+        "ema_pytorch": "weights ema taken, not model; weights ema_model taken, not online_model",
+        "names without dots": "weights model_ema taken, not model",
+        "a module in a module": "weights ema taken, not net",
+        "exchanged by Lightning": "weights state_dict taken, which are the averaged ones",
+        "exchanged by mmengine": "weights state_dict taken, which are the averaged ones",
+        "SWA not begun": "weights state_dict taken; averaged ones are in the file too: "
+        "callbacks.StochasticWeightAveraging.average_model_state",
+        "of another network": "weights state_dict taken; averaged ones are in the file too: callbacks.EMA.ema_weights",
+        "a module of another": "weights model taken; averaged ones are in the file too: model_ema",
     }
     for container, remark in expected.items():
         torch.save(CONTAINERS[container], tmp_path / "net.pth")
         assert find_model(str(tmp_path / "net.pth")).remark == remark, container
+
+
+def test_averages_of_parameters_alone_leave_the_statistics_of_batch_norm(tmp_path: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    averages = [torch.full_like(parameter, 7.0) for parameter in net.parameters()]
+    torch.save({"net": net.state_dict(), "ema": {"shadow_params": averages}}, tmp_path / "net.pth")
+    tensors = Checkpoint(tmp_path / "net.pth").tensors
+    assert {name for name, tensor in tensors.items() if (tensor == 7.0).all()} == {
+        "0.weight", "0.bias", "1.weight", "1.bias"
+    }  # fmt: skip
+    assert (tensors["1.running_var"] == 1.0).all()
+
+
+def test_containers_that_hold_themselves_many_times_end(tmp_path: Path) -> None:
+    knot: dict[str, Any] = {}
+    knot |= {f"key{number}": knot for number in range(30)}
+    torch.save(knot, tmp_path / "net.pth")
+    with pytest.raises(InputError, match="holds no dictionary of tensors"):
+        find_model(str(tmp_path / "net.pth"))
+
+
+@pytest.mark.usefixtures("knows_sequential")
+def test_which_weights_were_taken_is_told_by_every_command_that_uses_them(
+    tmp_path: Path, photograph: Any, srbench: Srbench
+) -> None:
+    net, out = tmp_path / "net.pth", tmp_path / "out"
+    torch.save(CONTAINERS["averaged"], net)
+    write_image(tmp_path / "hr" / "a.png", photograph(48, 48))
+    for command in (
+        ("run", net, "--datasets", tmp_path / "hr", "--scale", 2, "--metrics", "psnr_y", "--no-speed", "--out", out),
+        ("upscale", tmp_path / "hr" / "a.png", tmp_path / "large.png", "--model", net),
+        ("speed", net, "--scale", 2, "--sizes", "16x16", "--budget", 0.01, "--out", out),
+    ):
+        assert srbench(*command, "--model-range", "0..1", "--model-channels", "rgb") == 0, srbench.err
+        assert "net: weights netG_ema taken, not netG" in srbench.err, command
+
+
+def test_a_broken_file_among_models_lets_the_others_finish(folder: Path, tmp_path: Path, srbench: Srbench) -> None:
+    broken, out = tmp_path / "broken.pth", tmp_path / "out"
+    broken.write_bytes(b"PK\x03\x04 and then nothing")
+    command = ["run", "--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--out", out, "--models"]
+    assert srbench(*command, f"{broken},mine={broken},bicubic,{broken}+nearest") == 1
+    runs = {run.identity.model: run for run in load_results(out).runs}
+    assert set(runs) == {"bicubic", "broken", "mine", "broken+nearest"} and not runs["bicubic"].error
+    assert all("not a weights file, or a damaged one" in runs[name].error for name in runs if name != "bicubic")
+    assert "broken.pth: not a weights file, or a damaged one" in srbench.err
+    # Mended, it is scored: a run that failed as a whole says nothing of other weights. Damaged again, scores stay.
+    torch.save(SRCNN, broken)
+    given = ("--model-scale", 4, "--model-range", "0..1", "--model-channels", "rgb")
+    assert srbench(*command, broken, *given) == 0, srbench.err
+    scored = next(run for run in load_results(out).runs if run.identity.model == "broken")
+    broken.write_bytes(b"PK\x03\x04 and then nothing")
+    assert srbench(*command, f"{broken},nearest") == 1
+    assert f"broken on {folder.name} x4: left out: {broken}: not a weights file" in srbench.err
+    assert next(run for run in load_results(out).runs if run.identity.model == "broken") == scored
+    # Alone, it is bad input, and so is what is not there or not known: nothing begins.
+    for refs in (str(broken), f"{tmp_path / 'none.pth'},bicubic", "bicubik,nearest"):
+        assert srbench(*command, refs, "--out", tmp_path / "other") == 2
+        assert not (tmp_path / "other").exists()
 
 
 def test_several_dictionaries_that_could_be_meant_are_not_guessed(tmp_path: Path) -> None:
@@ -194,7 +303,7 @@ def test_the_line_that_converts_a_trusted_file_works(
     _, program, code = shlex.split(str(refused.value).partition("convert it: ")[2])
     assert program == "-c"
     exec(code, {})
-    assert set(Checkpoint(Path("old.safetensors")).tensors) == {"0.weight", "0.bias"}
+    assert set(Checkpoint(Path("old-tensors.pth")).tensors) == {"0.weight", "0.bias"}
 
 
 SCRIPT = """
@@ -235,7 +344,7 @@ def test_the_line_converts_classes_that_a_script_defined(
         find_model(f"{kind}-{zipped}.pth")
     _, _, code = shlex.split(str(refused.value).partition("convert it: ")[2])
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
-    found = Checkpoint(Path(f"{kind}-{zipped}.safetensors")).tensors
+    found = Checkpoint(Path(f"{kind}-{zipped}-tensors.pth")).tensors
     assert set(found) == {f"0.{part}.{name}" for part in ("conv", "tied") for name in ("weight", "bias")}
 
 

@@ -90,9 +90,14 @@ class Baseline:
         return replace(self, runs=runs, speeds=speeds)
 
     def updated(self, results: Results) -> Baseline:
-        """This baseline with the runs of the results in place of its own, and all others kept."""
+        """This baseline with the runs of the results in place of its own, and all others kept.
+
+        Timings of another machine than the results' are not: they would pass for this one's.
+        """
         other = baseline_of(results)
-        return Baseline({**self.runs, **other.runs}, {**self.speeds, **other.speeds}, other.machine or self.machine)
+        kept = self if not other.speeds or other.machine == self.machine else Baseline({})
+        speeds = {**kept.speeds, **other.speeds}
+        return Baseline({**self.runs, **other.runs}, speeds, other.machine if other.speeds else self.machine)
 
 
 def baseline_of(results: Results) -> Baseline:

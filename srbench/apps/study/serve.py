@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,7 +16,7 @@ from urllib.parse import urlsplit
 from srbench.apps.study.answers import Answers
 from srbench.apps.study.make import IMAGES, RATINGS, Question, Study, read_study
 from srbench.base.documents import parse
-from srbench.base.errors import InputError, UnavailableError
+from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.packages import install_hint
 
 if TYPE_CHECKING:
@@ -81,8 +84,8 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
     @app.before_request
     def refuse_foreign_pages() -> None:
         """Browsers say whose page a request comes from; what another site's page sends is no rater's doing."""
-        origin = request.headers.get("Origin")
-        if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
+        page = request.headers.get("Origin", request.headers.get("Referer"))
+        if request.method == "POST" and page is not None and urlsplit(page).netloc != request.host:
             abort(403)
 
     @app.after_request
@@ -124,9 +127,20 @@ def chosen(question: Question, seed: int, choice: str) -> str:
     return choice
 
 
-def serve(folder: Path, host: str, port: int) -> None:
-    """Serve until interrupted. A host other than loopback accepts requests by any name."""
+def serve(folder: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until interrupted; `ready` is called with the address once it is open. Port 0 is any that is free.
+
+    A host other than loopback accepts requests by any name. Raises `UsageError` where it cannot listen there.
+    """
     app = make_app(folder, LOOPBACK if host in LOOPBACK else ())
     from werkzeug.serving import make_server
 
-    make_server(host, port, app, threaded=True).serve_forever()
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            server = make_server(host, port, app, threaded=True)
+    except SystemExit:  # which is how werkzeug says that an address is taken, or is not this machine's
+        why = said.getvalue().partition("\n")[0]
+        raise UsageError(f"cannot listen at {host}, port {port}: {why}. Give another --port; 0 finds one") from None
+    ready(f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/")
+    server.serve_forever()

@@ -68,9 +68,20 @@ def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], 
     if before != made_by and there and not force:
         whose = f"of {_text(before)}" if before else f"such as {there[0].name} that no note says were made here"
         raise UsageError(f"{target} holds pictures {whose}, not of {_text(made_by)}. Give another OUTPUT, or --force")
+    if before not in (None, made_by) and (others := _pictures_beside(target, outputs)):
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        what = f"{target} holds pictures of {_text(before or {})} that are not to be made anew: {others[0].name}{more}"
+        raise UsageError(f"{what}. Give another OUTPUT, or move them away")
     for out in there if force and before != made_by else ():
         out.unlink()
     write_file(note, json.dumps(dict(made_by)) + "\n")
+
+
+def _pictures_beside(target: Path, outputs: Iterable[Path]) -> list[Path]:
+    """Pictures in a folder that are not among the outputs: under another model's note, they would pass for its own."""
+    made = set(outputs)
+    found = (path for path in sorted(target.rglob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff"))
+    return [path for path in found if path not in made and not path.name.startswith(".")]
 
 
 def _noted(note: Path, *, force: bool) -> Mapping[str, object] | None:

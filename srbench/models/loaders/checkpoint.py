@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, first_line
-from srbench.models.loaders.wrappers import WRAPPERS, State, generator_of, held, unwrapped, without_prefixes
+from srbench.models.loaders.wrappers import State, generator_of, held, unwrapped, without_prefixes
 from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Checkpoint:
     hints: Hints = field(default=NO_HINTS)
     reading: State | None = None
     """The tensors to take in place of all; see `readings`."""
+    taken: str = ""
+    """Which those are, where others could have been meant."""
 
     @property
     def is_onnx(self) -> bool:
@@ -75,11 +77,11 @@ class Checkpoint:
     @property
     def choice(self) -> str:
         """Which weights of the file these are, where others could have been meant: averaged ones, as a rule."""
-        return self._content[2] or self._generator[1]
+        return "; ".join(filter(None, (self._content[2], self._generator[1])))
 
     def readings(self) -> list[Checkpoint]:
         """This file with the tensors of a module inside, as Lightning has networks in `model.` or `net.`."""
-        return [replace(self, reading=tensors) for tensors in held(self.tensors)]
+        return [replace(self, reading=tensors, taken=taken) for tensors, taken in held(self.tensors)]
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -198,22 +200,22 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 
 
 def _conversion(path: Path) -> str:
-    """Python that writes the tensors of a trusted pickle as safetensors into the current folder.
+    """Python that writes a trusted pickle without its objects into the current folder, for `unwrapped` to choose from.
 
-    It looks where `unwrapped` looks, and takes the weights of a network that was pickled as a whole. Classes that were
-    defined in the script that wrote the file are stood in for; the module of any other must be importable.
+    Of a network that was pickled as a whole its tensors stay. Classes that were defined in the script that wrote the
+    file are stood in for; the module of any other must be importable.
     """
-    source, target = json.dumps(str(path)), json.dumps(path.with_suffix(".safetensors").name)
+    source, target = json.dumps(str(path)), json.dumps(f"{path.stem}-tensors.pth")
     classes = dict.fromkeys(name.decode() for name in OF_A_SCRIPT.findall(path.read_bytes()))
     stand_in = "type('Net', (torch.nn.Module,), {'__init__': lambda *given: None})"  # an unpickled one keeps its parts
     return (
-        "import torch; from safetensors.torch import save_file; "
+        "import torch; "
         + "".join(f"{name} = " for name in classes)
         + f"{stand_in}; " * bool(classes)
-        + f'c = torch.load({source}, "cpu", weights_only=False); '
-        f"c = c if hasattr(c, 'parameters') else next((c[k] for k in {WRAPPERS} if k in c), c); "
-        f"c = c.state_dict() if hasattr(c, 'parameters') else c; "
-        f"save_file({{k: v.clone().contiguous() for k, v in c.items() if hasattr(v, 'contiguous')}}, {target})"
+        + "f = lambda c: c if isinstance(c, (torch.Tensor, str, int, float)) else "
+        "{str(k): f(v) for k, v in c.items()} if isinstance(c, dict) else [*map(f, c)] if isinstance(c, (list, tuple)) "
+        "else f(c.state_dict()) if '_parameters' in getattr(c, '__dict__', ()) else None; "
+        f'torch.save(f(torch.load({source}, "cpu", weights_only=False)), {target})'
     )
 
 

@@ -42,7 +42,7 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
                 raise UsageError(f"{path} ({spec.summary}) is {own}; --model-scale {hints.scale} contradicts it")
             choice = "" if graph else checkpoint.choice
             spec = _identified(spec, path, hints)
-            return replace(spec, remark="; ".join(part for part in (choice, spec.remark) if part))
+            return replace(spec, remark="; ".join(filter(None, (choice, reading.taken, spec.remark))))
     if graph:
         raise InputError(f"{path}: no loader knows this model; tried {', '.join(one for one in tried if '(' in one)}")
     families = "; ".join(filter(None, (families_of(name) for name in registry.entries("loaders"))))
