@@ -98,8 +98,8 @@ def _is_file(ref: str) -> bool:
     return path.is_file() or not re.search(r"[+=]", ref)
 
 
-def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpec]:
-    """The specs behind `--models`, each once: those without weights first, then by name.
+def select_models(refs: Iterable[str], hints: Hints = NO_HINTS, *, as_typed: bool = False) -> list[ModelSpec]:
+    """The specs behind `--models`, each once: those without weights first, then by name, unless `as_typed`.
 
     Raises `UsageError` where two models would be stored under one name.
     """
@@ -114,7 +114,8 @@ def select_models(refs: Iterable[str], hints: Hints = NO_HINTS) -> list[ModelSpe
                 f"{found[spec.name]} and {ref} would both be called {spec.name}. Name one: {spec.name}2={ref}"
             )
         found[spec.name] = ref
-    return sorted((spec for _, spec in specs), key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
+    chosen = [spec for _, spec in specs]
+    return chosen if as_typed else sorted(chosen, key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
 
 
 def load_model(ref: str, scale: int = 4, device: str = "auto", hints: Hints = NO_HINTS) -> Upscaler:

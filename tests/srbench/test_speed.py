@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import backend_audit, machine, timing
+from srbench.benchmark.speed import versus as versus_module
 from srbench.benchmark.speed.backend_audit import variants
 from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
@@ -116,6 +118,11 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
         assert (row["a"], row["b"]) == ("nearest", "bicubic")  # as typed, not as the alphabet has it
         assert row["a_ms"] > 0 and row["b_ms"] > 0
         assert (row["low"] <= 1 <= row["high"]) == row["verdict"].startswith("not distinguishable")
+    assert srbench("speed", "second=nearest", "bicubic", *words, "--format", "json") == 0
+    assert {(row["a"], row["b"]) for row in json.loads(srbench.out)["ratios"]} == {("second", "bicubic")}
+    assert srbench("speed", "nearest", "srresnet", *words) == 2
+    assert "srresnet is not for x2: --scale 4" in srbench.err
+    assert "nearest has none to be timed against at x2" in srbench.err
     assert srbench("speed", "nearest", "--scale", 7) == 2
     assert "none of nearest has scale 7" in srbench.err
 
@@ -178,6 +185,51 @@ def test_an_interrupted_audit_prints_what_it_has(
     assert srbench("speed", *words) == 130
     assert "channels-last" in srbench.out and "bf16" not in srbench.out
     assert "net eager bf16: building" in srbench.err
+
+
+@pytest.mark.parametrize("versus", [False, True])
+def test_what_was_timed_before_ctrl_c_is_printed(
+    versus: bool, register: Register, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of models timed whole it is kept; that is said."""
+    for name in ("first", "second"):
+        register("models", name, ModelSpec(name, (2,), lambda scale, device: Net()))
+    whole = iter(range(1 if versus else 3))  # sizes that are done before
+
+    def until_interrupted(real: Callable[..., Any], *words: Any, **options: Any) -> Any:
+        if next(whole, None) is None:
+            raise KeyboardInterrupt
+        return real(*words, **options)
+
+    monkeypatch.setattr(timing, "time_sizes", partial(until_interrupted, timing.time_sizes))
+    monkeypatch.setattr(versus_module, "take_turns", partial(until_interrupted, take_turns))
+    names = ["first", "second"] if versus else ["--models", "first,second"]
+    words = [
+        *names,
+        "--scale",
+        2,
+        "--sizes",
+        "20x10,24x12",
+        "--budget",
+        0,
+        "--out",
+        tmp_path / "out",
+        "--format",
+        "json",
+    ]
+    assert srbench("speed", *words) == 130
+    found = json.loads(srbench.out)
+    if versus:
+        assert [row["size"] for row in found["ratios"]] == ["20x10"]
+        assert "interrupted; what was timed is printed, and not kept" in srbench.err
+    else:
+        assert [(row["model"], row["width"]) for row in found["timings"]] == [
+            ("first", 20),
+            ("first", 24),
+            ("second", 20),
+        ]
+        assert f"interrupted; what was timed is printed; up to first it is kept in {tmp_path / 'out'}" in srbench.err
+        assert {row.model for row in load_results(tmp_path / "out").speeds} == {"first"}
 
 
 def test_rounds_of_an_audit_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
