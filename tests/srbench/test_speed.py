@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srbench.analysis.choose import Budget, candidates
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import backend_audit, machine, timing
 from srbench.benchmark.speed import versus as versus_module
@@ -360,6 +362,16 @@ def test_choosing_by_budget(
         assert f"Best within the budget: {best}, PSNR-Y " in srbench.out
     else:
         assert srbench.err.startswith("srbench: no model is within this budget; ")
+
+
+def test_choosing_by_a_part_of_the_images() -> None:
+    """As --limit leaves it: it said that nothing was scored. Who was scored on fewer images is left out."""
+    runs = [made_run("fine", {"psnr_y": [30.0, 31.0]}), made_run("quick", {"psnr_y": [28.0, 28.5]})]
+    runs = [replace(run, of=6) for run in (*runs, made_run("short", {"psnr_y": [40.0]}))]
+    speeds = tuple(made_speed(name) for name in ("fine", "quick", "short"))
+    found = candidates(Results(tuple(runs), speeds), "psnr_y", Budget())
+    assert [(one.model, one.score) for one in found] == [("fine", 30.5), ("quick", 28.25)]
+    assert {one.images for one in found} == {"2 of 6 images of Set5"}
 
 
 def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
