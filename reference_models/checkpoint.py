@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reference_models.validation import Validation
 
 MAY_CHANGE = {
-    "name", "summary", "model", "steps", "minutes", "validate_every", "patience", "compile", "channels_last",
+    "name", "summary", "model", "steps", "epochs", "minutes", "validate_every", "patience", "compile", "channels_last",
     "checkpointing", "resumable",
 }  # fmt: skip
 """Fields of a recipe that a resumed training may have otherwise: its length, and what does not decide its steps."""
@@ -138,6 +138,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     raise InputError(f"{path}: is no state of a training, or a damaged one. Begin {remedy}")
 
 
+def told_of(out: Path) -> str:
+    """What a folder keeps of a training that ended at once."""
+    try:
+        path = out / "last.ckpt"
+        return f"step {read_checkpoint(path)['clock']['step']} is kept in {path}. Go on: the same command with --resume"
+    except InputError:
+        return "no state was written to go on from"
+
+
 def refuse_training_in(out: Path) -> None:
     """Raise `InputError` where a folder holds a training already: a new one would write over it."""
     if not (found := _files_of_a_training(out)):
@@ -150,8 +159,8 @@ def refuse_training_in(out: Path) -> None:
 
 
 def forget_training_in(out: Path) -> None:
-    """Remove what an earlier training left, so that nothing of it is taken for the new one's."""
-    for path in _files_of_a_training(out):
+    """Remove what an earlier training left, so that nothing of it is taken for the new one's; its curves too."""
+    for path in (*_files_of_a_training(out), *out.glob("tensorboard/events.out.tfevents.*")):
         path.unlink(missing_ok=True)
 
 

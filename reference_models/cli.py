@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from srbench.base.errors import UsageError
-from srbench.cli.options import FOLDER, data_root_option, degradation_option, srbench_command, threads_option
+from srbench.cli.options import FOLDER, data_root_option, degradation_option, now_kept, srbench_command, threads_option
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
@@ -70,6 +70,7 @@ def command(
         raise UsageError("nothing to train on: --data with a folder of images, a set's name, or a list")
     data = Data(sources, val, val_split, val_limit, degradation, data_root, cache)
     if prepare_only:
+        now_kept("the images decoded so far are kept; the same command goes on with the others")
         prepare(chosen, data)
         return
     train(

@@ -33,7 +33,7 @@ from reference_models.sources import Pair, Source
 from srbench.base.assets import cache_folder
 from srbench.base.errors import InputError, SrbenchError
 from srbench.base.temporary import write_file
-from srbench.images.degrade import FILES, degrade, mod_crop
+from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import read_image, to_rgb
 from srbench.images.resize import imresize
 
@@ -48,6 +48,7 @@ FORMAT = 1
 """Of the cache; raise it when the bytes of one set may come out otherwise."""
 IN_MEMORY = 2 << 30
 """Bytes of pixels up to which a set is simply decoded into memory."""
+FILES = ("given", "wanted", "done")
 BY_PROCESSES = 64
 """Images from which on starting processes is worth it."""
 
@@ -232,7 +233,7 @@ def _pair(item: PoolItem, layout: PoolLayout) -> tuple[Image, Image]:
         planes = torch.from_numpy(hr.transpose(2, 0, 1).astype(np.float64))
         hr = imresize(planes, item.zoom).numpy().astype(np.uint8).transpose(1, 2, 0)
     hr = mod_crop(hr, layout.scale)
-    lr = to_rgb(read_image(item.lr)) if layout.degradation == FILES else degrade(hr, layout.scale, layout.degradation)
+    lr = to_rgb(read_image(item.lr)) if item.lr else degrade(hr, layout.scale, layout.degradation)
     if layout.kind == "rgb":
         return lr, hr
     large = enlarged(lr, layout.scale)
@@ -244,20 +245,23 @@ class Cache:
 
     def __init__(self, layout: PoolLayout, home: Path) -> None:
         self.layout, self.folder = layout, home / layout.key[:32]
+        sizes = (*(count * layout.channels for count in layout.pixels), len(layout.items))
+        self.sizes = {self.folder / f"{name}.u8": size for name, size in zip(FILES, sizes, strict=True)}
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether its files are there, each of its size."""
+        return all(path.is_file() and path.stat().st_size == size for path, size in self.sizes.items())
 
     @property
     def is_complete(self) -> bool:
         """Whether every image has been decoded."""
-        path = self.folder / "done.u8"
-        return path.is_file() and bool(np.fromfile(path, np.uint8).all()) and path.stat().st_size > 0
+        return self.is_begun and not self.missing()
 
     def mapped(self, mode: Literal["c", "r+"]) -> tuple[Bytes, Bytes]:
         """Both arrays; `c` is for reading: what were written into them would stay in this process."""
-        given, wanted = (
-            np.memmap(self.folder / f"{name}.u8", np.uint8, mode, shape=(count, self.layout.channels))
-            for name, count in zip(("given", "wanted"), self.layout.pixels, strict=True)
-        )
-        return given, wanted
+        given, wanted, _ = (np.memmap(path, np.uint8, mode) for path in self.sizes)
+        return given.reshape(-1, self.layout.channels), wanted.reshape(-1, self.layout.channels)
 
     def complete(self, tell: Callable[[str], None]) -> None:
         """Decode what is not there yet. One process does it, with helpers, and others that want the same set wait."""
@@ -267,31 +271,27 @@ class Cache:
         with FileLock(self.folder.with_suffix(".lock")):
             if self.is_complete:
                 return
-            self._begin()
-            size = f"{self.layout.bytes / 2**30:.2f} GiB"
-            count = f"{len(self.missing())} of {len(self.layout.items)} images"
-            tell(f"decoding {count}, once, into {self.folder} ({size} on disk, none of it resident)")
-            workers = os.cpu_count() or 1
-            if len(self.missing()) < BY_PROCESSES or workers == 1:
+            if not self.is_begun:
+                self._begin()
+            missing, workers = len(self.missing()), os.cpu_count() or 1
+            what = f"{missing} of {len(self.layout.items)} images, once, into {self.folder}"
+            tell(f"decoding {what} ({self.layout.bytes / 2**30:.2f} GiB on disk, none of it resident)")
+            if missing < BY_PROCESSES or workers == 1:
                 self.work(0, 1)
             else:
                 self._work_in_processes(workers)
 
     def _begin(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        counts = zip(("given", "wanted"), self.layout.pixels, strict=True)
-        sizes = {self.folder / f"{name}.u8": count * self.layout.channels for name, count in counts}
-        sizes[self.folder / "done.u8"] = len(self.layout.items)
-        if all(path.is_file() and path.stat().st_size == size for path, size in sizes.items()):
-            return
         free = shutil.disk_usage(self.folder).free
         if free < self.layout.bytes * 1.02:
             raise InputError(
                 f"{self.folder.parent}: {free / 2**30:.1f} GiB free, the decoded images take "
                 f"{self.layout.bytes / 2**30:.1f}. Give a folder with more room: --cache DIR"
             )
+        (self.folder / "done.u8").unlink(missing_ok=True)  # before the pixels that it speaks of
         write_file(self.folder / "layout.json", json.dumps(asdict(self.layout)))
-        for path, size in sizes.items():
+        for path, size in self.sizes.items():
             with path.open("wb") as file:
                 if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill whoever writes the map
                     os.posix_fallocate(file.fileno(), 0, size)

@@ -63,7 +63,7 @@ def _of_one_length(recipe: Recipe, given: set[str]) -> Recipe:
     """Minutes go before epochs, and these before steps: what would hide the length that was given is cleared."""
     lengths = [name for name in LENGTHS if name in given and getattr(recipe, name)]
     if len(lengths) > 1:
-        raise UsageError(f"--set: {' and '.join(lengths)} are two lengths; give one of them")
+        raise UsageError(f"{' and '.join(lengths)} are two lengths; give one of them")
     hiding = {name: 0.0 for name in LENGTHS[1:] if getattr(recipe, name) and lengths and name not in lengths}
     return _replaced(recipe, hiding) if hiding else recipe
 
@@ -110,7 +110,7 @@ def read_recipe(path: Path) -> Recipe:
     name = values.setdefault("name", path.stem)
     try:
         if base := values.pop("base", ""):
-            return _replaced(find_recipe(str(base)), values)
+            return _of_one_length(_replaced(find_recipe(str(base)), values), set(values))
         if "architecture" not in values:
             raise UsageError("expected architecture, or the base that it takes the rest from")
         own = {item.name for item in fields(GanRecipe)} - {item.name for item in fields(Recipe)}

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from srbench.base.errors import InputError
-from srbench.datasets import data_root
+from srbench.datasets import data_root, usual_name
 from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.folder import open_folder
 from srbench.datasets.standard.pixels import published
 from srbench.datasets.standard.table import STANDARD_SETS
-from srbench.images.degrade import FILES, check_degradation
+from srbench.images.degrade import check_degradation, is_given
 
 LISTS = (".csv", ".json")
 SPLITS = {"": "train", "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
-FORBIDDEN = {name for name, row in STANDARD_SETS.items() if row.role == "test"}
-UNKNOWN_BY_PIXELS = {"DIV2K-valid", "DIV2K_valid", "DIV2K_valid_HR"}
-"""A test set of which srbench has no digests, so its names must do. Papers validate on it: only to train is wrong."""
+TEST_SETS = {name for name, row in STANDARD_SETS.items() if row.role == "test"}
+NOT_TO_TRAIN_ON = TEST_SETS | {"DIV2K_valid_crop256"}
+"""Papers validate on DIV2K-valid, and so on crops of it: only to train on them is wrong."""
+UNKNOWN_BY_PIXELS = [row for row in STANDARD_SETS.values() if row.role == "test" and row.first_use]
+"""Test sets of which srbench has no digests: names and sizes of their images must do."""
 NAMED = 4
 """Files that an error names before it only counts the others."""
 
@@ -63,22 +65,24 @@ def open_sources(
 ) -> tuple[list[Source], list[Source]]:
     """What to train on, and what lists set apart to validate on.
 
-    Raises `InputError` for a source given twice, missing, unreadable or unfit files, and images of a test set.
+    Raises `InputError` for a source given twice, missing, unreadable or unfit files, images of a test set, and where
+    `to_train` finds nothing to train on.
     """
+    given = [str(ref) for ref in refs]
     check_degradation(degradation, scale)
     train: list[Source] = []
     val: list[Source] = []
-    for ref in refs:
-        for source, split in _opened(str(ref), scale, degradation, root):
+    for ref in given:
+        for source, split in _opened(ref, scale, degradation, root):
             (train if split == "train" else val).append(source)
+    if to_train and not train:
+        raise InputError(f"no image to train on in {_some(given)}: all are there to validate on")
     homes = [source.home for source in train]
     for home in homes:
         if homes.count(home) > 1:
             raise InputError(f"{home} is given twice: its images would count double. Leave out one --data")
-    for source in train:
-        if to_train and UNKNOWN_BY_PIXELS & set(source.home.parts[-2:]):
-            raise InputError(f"{source.home}: is a test set; a model must not see it before it is scored")
-    checked = [_checked(source, scale) for source in [*train, *val]]
+    checked = [_checked(source, scale, to_train) for source in train]
+    checked += [_checked(source, scale, False) for source in val]
     named = [replace(source, name=name) for source, name in zip(checked, _names(checked), strict=True)]
     return named[: len(train)], named[len(train) :]
 
@@ -111,7 +115,7 @@ def _opened(ref: str, scale: int, degradation: str, root: Path | None) -> list[t
     if not dataset.has_hr:
         raise InputError(f"{home}: has LR and no HR; nothing can be learned from it")
     pairs = tuple(Pair(dataset.hr[id], dataset.lr[id] if dataset.lr else None) for id in dataset.ids)
-    unused = degradation != FILES and any((home / name).is_dir() for name in ("LR", "LR_bicubic"))
+    unused = not is_given(degradation) and any((home / name).is_dir() for name in ("LR", "LR_bicubic"))
     images = home / "HR" if (home / "HR").is_dir() else home
     return [(Source(home.name, images.resolve(), pairs, _UNUSED if unused else ""), "train")]
 
@@ -121,6 +125,7 @@ _UNUSED = "its LR is not used (--degradation files)"
 
 def home_of(ref: str, root: Path | None = None) -> Path:
     """A folder as it is given, else the standard set of that name. Raises `InputError` where neither is here."""
+    ref = usual_name(ref)
     if Path(ref).is_dir():
         return Path(ref)
     named = data_root(root) / ref
@@ -139,17 +144,17 @@ def _list(path: Path, degradation: str) -> list[tuple[Source, Split]]:
         hr, lr, split = (str(row.get(key) or "").strip() for key in ("hr", "lr", "split"))
         if not hr or split.lower() not in SPLITS:
             raise InputError(f"{path}, entry {number}: expected hr, and as split train or val; got {dict(row)}")
-        if degradation == FILES and not lr:
+        if is_given(degradation) and not lr:
             raise InputError(f"{path}, entry {number}: no lr for {hr}, which --degradation files asks for")
         has_lr |= bool(lr)
-        pair = Pair(path.parent / hr, path.parent / lr if degradation == FILES else None)
+        pair = Pair(path.parent / hr, path.parent / lr if is_given(degradation) else None)
         missing += [str(file) for file in (pair.hr, pair.lr) if file is not None and not file.is_file()]
         pairs[SPLITS[split.lower()]].append(pair)  # type: ignore[index]
     if missing:
         raise InputError(f"{path}: {_some(missing)} not there; paths are relative to the list")
-    if not pairs["train"]:
-        raise InputError(f"{path}: no image to train on in it. Expected rows with hr, and lr and split where wanted")
-    remark = _UNUSED if has_lr and degradation != FILES else ""
+    if not any(pairs.values()):
+        raise InputError(f"{path}: no image in it. Expected rows with hr, and lr and split where wanted")
+    remark = _UNUSED if has_lr and not is_given(degradation) else ""
     home = path.resolve()
     return [(Source(path.name, home, tuple(found), remark), split) for split, found in pairs.items() if found]
 
@@ -168,7 +173,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path}: not a list of images ({error}). Expected columns hr, lr, split") from None
 
 
-def _checked(source: Source, scale: int) -> Source:
+def _checked(source: Source, scale: int, to_train: bool) -> Source:
     """With digests. Raises `InputError` naming every unreadable file, a pair of other sizes, images of a test set."""
     hr = _digests(pair.hr for pair in source.pairs)
     lr = _digests(pair.lr for pair in source.pairs if pair.lr)
@@ -178,7 +183,7 @@ def _checked(source: Source, scale: int) -> Source:
         replace(pair, digest=hr[pair.hr], lr_digest=lr[pair.lr] if pair.lr else None)  # type: ignore[arg-type]
         for pair in source.pairs
     )
-    if seen := [f"{pair.hr} ({name})" for pair in pairs for name in _test_sets(pair.digest)]:
+    if seen := [f"{pair.hr} ({name})" for pair in pairs for name in _test_sets(pair, to_train)]:
         raise InputError(
             f"a model must not see what it is scored on: {_some(seen)} of a test set. Leave such images out"
         )
@@ -196,9 +201,13 @@ def _digests(paths: Iterable[Path | None]) -> dict[Path, FileDigest | Exception]
     return dict(zip(files, file_digests(files), strict=True))
 
 
-def _test_sets(digest: FileDigest) -> list[str]:
-    sets = {match.known.set for match in published().find(digest.sha256, digest.grey_sha256)}
-    return sorted(sets & FORBIDDEN)[:1]
+def _test_sets(pair: Pair, to_train: bool) -> list[str]:
+    """The test set that an image must not be taken from: one name, or none."""
+    found = published().find(pair.digest.sha256, pair.digest.grey_sha256)
+    sets = {match.known.set for match in found} & (NOT_TO_TRAIN_ON if to_train else TEST_SETS)
+    long_side = max(pair.digest.width, pair.digest.height)
+    named = [row.name for row in UNKNOWN_BY_PIXELS if long_side == row.long_side and pair.hr.stem in row.ids]
+    return sorted([*sets, *(named if to_train else ())])[:1]
 
 
 def _fit(pair: Pair, scale: int) -> bool:
@@ -209,11 +218,12 @@ def _fit(pair: Pair, scale: int) -> bool:
 def _names(sources: Sequence[Source]) -> list[str]:
     """The shortest end of each path that no other shares; a last `HR` goes without saying."""
     homes = [source.home.parent if source.home.name == "HR" else source.home for source in sources]
+    different = set(homes)  # a list's images to train and to validate on are of one home
 
     def shortest(home: Path) -> str:
         for parts in range(1, len(home.parts)):
             end = home.parts[-parts:]
-            if sum(other.parts[-parts:] == end for other in homes) == 1:
+            if sum(other.parts[-parts:] == end for other in different) == 1:
                 return "/".join(end)
         return str(home)
 

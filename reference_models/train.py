@@ -17,7 +17,7 @@ import torch
 
 from reference_models import signals
 from reference_models.architectures import build
-from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in
+from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in, told_of
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.machine import optimiser_for, with_precision
@@ -29,8 +29,10 @@ from reference_models.settings import check
 from reference_models.sources import Source, open_sources, split_off
 from reference_models.validation import Validation
 from reference_models.watch import Watch, refuse_missing_extra, watch_for
-from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.errors import InputError, StoppedError, UnavailableError, UsageError
 from srbench.datasets.folder import FileDataset
+from srbench.images.degrade import degradation_of, is_given
+from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
 
@@ -57,11 +59,17 @@ class Data:
     cache: Path | None = None
 
     def open(self, recipe: Recipe) -> tuple[list[Source], list[Source]]:
-        """Sources to train and to validate on. Raises `InputError` as `open_sources` does."""
+        """Sources to train and to validate on. Raises as `open_sources` does, and `UsageError` for what cannot act."""
+        if is_given(self.degradation) and recipe.zooms:
+            raise UsageError("resized copies of an image have no LR file: --set zooms= leaves them out")
+        if not is_given(self.degradation) and not degradation_of(self.degradation).rounded:
+            raise UsageError(f"--degradation {self.degradation} rounds no LR, and patches have 8 bits; take matlab")
         train, val = open_sources(self.train, recipe.scale, self.degradation, self.root)
+        if (self.val is not None) + bool(self.val_split) + bool(val) > 1:
+            raise UsageError("--val, --val-split and the split of a list say what to validate on: give one of them")
         if self.val is not None:
-            rest, val = open_sources([self.val], recipe.scale, self.degradation, self.root, to_train=False)
-            val = val or rest
+            whole, marked = open_sources([self.val], recipe.scale, self.degradation, self.root, to_train=False)
+            val = marked or whole
         elif self.val_split:
             train, val = split_off(train, self.val_split)
         return train, val
@@ -101,17 +109,20 @@ def train(
     fabric = make_fabric(place, devices, recipe.precision)
     refuse_uneven(recipe, fabric.world_size)
     sources, to_validate = data.open(recipe)
-    if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1):
+    if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1 or data.val_limit):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
-    validation = open_validation(to_validate, recipe, data, lpips=tensorboard)
+    validation = open_validation(to_validate, recipe, data, lpips=tensorboard, keep=keep)
     pool = open_pool(sources, data.request(recipe), fabric.device)
     recipe = in_steps(recipe, pool)
     if force and not resume and fabric.is_global_zero:
         forget_training_in(out)
     watch = watch_for(recipe, out, tensorboard=tensorboard) if fabric.is_global_zero else Watch()
     loop: Callable[..., Clock] = fit_gan if isinstance(recipe, GanRecipe) else fit
-    with signals.noted(), closing(watch):
-        clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
+    try:
+        with signals.noted(), closing(watch):
+            clock = loop(recipe, pool, validation, out, fabric, watch, resume=resume, keep=keep, deadline=deadline)
+    except KeyboardInterrupt:  # the second signal, which does not wait for the end of a step
+        raise StoppedError(f"interrupted amid a step; {told_of(out)}") from None
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
@@ -150,10 +161,12 @@ def prepare(recipe: Recipe, data: Data) -> None:
     open_pool(sources, data.request(recipe, prepare=True), torch.device("cpu"))
 
 
-def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lpips: bool = False) -> Validation:
+def open_validation(
+    sources: Sequence[Source], recipe: Recipe, data: Data, *, lpips: bool = False, keep: int = 1
+) -> Validation:
     """What a training by `recipe` is validated on and by: a GAN by LPIPS; with `lpips`, others are told it too.
 
-    Raises `UnavailableError` where a GAN is to be stopped by LPIPS that cannot be had.
+    Raises `UnavailableError` where a GAN is to be stopped, or its best chosen, by LPIPS that cannot be had.
     """
     if not sources:
         return Validation()
@@ -165,10 +178,16 @@ def open_validation(sources: Sequence[Source], recipe: Recipe, data: Data, *, lp
         if not reason:
             metrics, by = (*metrics, "lpips"), "lpips" if isinstance(recipe, GanRecipe) else by
         elif isinstance(recipe, GanRecipe):
-            if recipe.patience:
-                raise UnavailableError(f"patience of a GAN counts by LPIPS. {reason}")
+            if recipe.patience or keep > 1:
+                what = "patience" if recipe.patience else "--keep"
+                raise UnavailableError(f"{what} of a GAN counts by LPIPS. {reason}")
             click.echo(f"LPIPS is n/a, so that the last weights count as the best. {reason}", err=True)
             by = ""
+    smallest = min(samples, key=lambda sample: min(sample.lr.shape[:2]))
+    try:
+        Scorer(metrics)(image_tensor(smallest.reference, "cpu"), smallest.reference, recipe.scale)
+    except InputError as error:  # now, and not once there are steps that would be lost
+        raise InputError(f"{smallest.id}, to validate on: {error}. Leave such images out") from None
     return Validation(samples, metrics, by, fingerprint)
 
 

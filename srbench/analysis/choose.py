@@ -41,35 +41,39 @@ class Budget:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model under one backend: the mean of its score over data sets, its timing, and why it is out ("" if not)."""
+    """A model under one backend: the mean of its score over data sets, its timing, and why it is out ("" if not).
+
+    `images` says where scores are of a part of a data set, as `--limit` has it.
+    """
 
     model: str
     metric: str
     score: float
     speed: SpeedRow
     out: str = ""
+    images: str = ""
 
 
 def candidates(
     results: Results, metric: str, budget: Budget, *, scale: int = 4, size: tuple[int, int] | None = None
 ) -> list[Candidate]:
-    """Every model that was scored on all data sets of the results and timed at `size` (width, height), best first;
-    those that break the budget come last.
+    """Every model that was scored on all data sets of the results, on as many images as any other, and timed at `size`
+    (width, height), best first; those that break the budget come last.
 
     Without `size`, the timings must be of one size. Raises `UsageError` for an unknown metric or an open size, and
     `InputError` where scores or timings are missing.
     """
-    scores = _means(results, metric, scale)
+    scores, images = _means(results, metric, scale)
     rows = [row for row in _timings(results, scale, size) if row.model in scores]
-    found = [Candidate(row.model, metric, scores[row.model], row, budget.exceeded(row)) for row in rows]
+    found = [Candidate(row.model, metric, scores[row.model], row, budget.exceeded(row), images) for row in rows]
     if not found:
         raise InputError(f"no model was both scored and timed at x{scale}. Do it: srbench run --scale {scale} --speed")
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     return sorted(found, key=lambda one: (bool(one.out), sign * one.score, one.speed.p50_ms))
 
 
-def _means(results: Results, metric: str, scale: int) -> dict[str, float]:
-    """Of each model with a complete score on every data set, the mean over data sets."""
+def _means(results: Results, metric: str, scale: int) -> tuple[dict[str, float], str]:
+    """Of each model with as many scores on every data set as any has, the mean over data sets; and what these lack."""
     if not results.metrics:
         raise InputError(
             f"there are timings and no scores. Make some: srbench run --scale {scale} --out {results.folder}"
@@ -77,12 +81,18 @@ def _means(results: Results, metric: str, scale: int) -> dict[str, float]:
     if metric not in results.metrics:
         raise unknown("metric", metric, results.metrics)
     here = [score for score in summarise(results) if (score.metric, score.scale) == (metric, scale)]
-    sets = {score.dataset for score in here}
+    most = {score.dataset: max(one.interval.n for one in here if one.dataset == score.dataset) for score in here}
     means: dict[str, dict[str, float]] = {}
     for score in here:
-        if score.status == "scored":
+        if score.interval.n == most[score.dataset] > 0:
             means.setdefault(score.model, {})[score.dataset] = score.mean
-    return {model: fmean(values.values()) for model, values in means.items() if set(values) == sets}
+    lacking = {
+        f"{most[one.dataset]} of {one.expected} images of {one.dataset}": 0
+        for one in here
+        if most[one.dataset] < one.expected
+    }
+    complete = {model: fmean(values.values()) for model, values in means.items() if set(values) == set(most)}
+    return complete, ", ".join(lacking)
 
 
 def _timings(results: Results, scale: int, size: tuple[int, int] | None) -> Sequence[SpeedRow]:

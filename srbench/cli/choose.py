@@ -72,6 +72,8 @@ def _print(found: list[Candidate]) -> None:
     headings = ["model", "backend", metric.text, "p50 ms", "peak MiB", "params", "budget"]
     click.echo(tabulate(rows, headings, floatfmt=".0f", missingval="–", disable_numparse=[0, 1, 2, 3, 5, 6]))
     best, speed = found[0], found[0].speed
+    if best.images:
+        click.echo(f"Scores are of {best.images}")
     if not best.out:
         way = best.model if speed.backend == "eager" else f"{best.model} ({speed.backend})"
         cost = f"{speed.p50_ms:.2f} ms at {speed.width}x{speed.height} on {speed.device}"

@@ -23,6 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 DAMAGED = "srbench.damaged"
+KEPT = "srbench.kept"
 
 
 class Command(click.Command):
@@ -64,7 +65,7 @@ class Command(click.Command):
             status = super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo(err=True)  # closes the terminal's ^C
-            raise StoppedError(f"interrupted; {self.kept}") from None
+            raise StoppedError(f"interrupted; {ctx.meta.get(KEPT, self.kept)}") from None
         return (status or 1) if ctx.meta.get(DAMAGED) else status
 
 
@@ -83,6 +84,11 @@ def read_results(folder: Path, data_root: Path | None = None) -> Results:
     results = load_results(folder, data_root)
     tell_damaged(results)
     return results
+
+
+def now_kept(text: str) -> None:
+    """What is told on Ctrl-C from here on, in place of the command's own `kept`."""
+    click.get_current_context().meta[KEPT] = text
 
 
 def tell_damaged(results: Results) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from srbench.cli.options import (
     device_option,
     model_options,
     named_models,
+    now_kept,
     precision_option,
     srbench_command,
     tell_remark,
@@ -75,8 +76,9 @@ SIZES = CommaList(_size, "WxH,…", spaces=True)
     "The first call at each size (cold) is reported apart. From three sizes on, a line is fitted: a fixed cost, and "
     "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
-    "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32; "
-    "what is done by Ctrl-C is printed."
+    "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32. "
+    "What is done by Ctrl-C is printed.",
+    kept="what was timed is printed, and not kept",
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
 @click.option("--models", type=MODELS, help="[default: all]")
@@ -102,16 +104,19 @@ def command(
     refs, options = _sorted_out(refs, options)
     named = named_models(refs, models)
     asked = Asked(**{**options, "device": select_device(options["device"])})
-    specs = [spec for spec in select_models(named, hints) if asked.scale in spec.scales]
+    versus = sum(map(len, refs)) > 1 and not audit
+    every = select_models(named, hints, as_typed=versus)
+    specs = [spec for spec in every if asked.scale in spec.scales]
     for spec in specs:
         tell_remark(spec)
     if not specs:
         raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
-    if audit:
-        return _audit(specs, asked)
-    if sum(map(len, refs)) > 1:
-        return _versus(_as_typed(specs, named), asked)
-    return _time(specs, asked)
+    for spec in every if "all" not in named else ():
+        if spec not in specs:
+            click.echo(f"{spec.name} is not for x{asked.scale}: --scale {','.join(map(str, spec.scales))}", err=True)
+    if versus and len(specs) < 2:
+        raise UsageError(f"{specs[0].name} has none to be timed against at x{asked.scale}")
+    return (_audit if audit else _versus if versus else _time)(specs, asked)
 
 
 def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tuple[tuple[tuple[str, ...], ...], Any]:
@@ -130,12 +135,6 @@ def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tup
     return tuple(kept), more
 
 
-def _as_typed(specs: Sequence[ModelSpec], named: Sequence[str]) -> list[ModelSpec]:
-    """In the order of the command line; what is called otherwise than it was typed comes after, in its own order."""
-    plain = [name.casefold() for name in named]
-    return sorted(specs, key=lambda spec: plain.index(spec.name.casefold()) if spec.name.casefold() in plain else 99)
-
-
 def _time(specs: Sequence[ModelSpec], asked: Asked) -> int:
     from srbench.base.errors import SrbenchError
     from srbench.models.spec import weights_digest
@@ -143,18 +142,21 @@ def _time(specs: Sequence[ModelSpec], asked: Asked) -> int:
 
     every: list[Timed] = []
     failed = False
-    for spec in specs:
-        timed: list[Timed] = []
-        for backend in asked.backends:
-            try:
-                timed += _one_backend(spec, backend, asked)
-            except SrbenchError as error:
-                click.echo(f"srbench: {spec.name} {backend}: {error}", err=True)
-                failed = True
-        if timed:
-            write_speeds(asked.out, weights_digest(spec, asked.scale), [one.row for one in timed])
-        every += timed
-    print_timings(every, asked.style)
+    try:
+        for spec in specs:
+            before = len(every)
+            for backend in asked.backends:
+                try:
+                    for one in _one_backend(spec, backend, asked):
+                        every.append(one)
+                except SrbenchError as error:
+                    click.echo(f"srbench: {spec.name} {backend}: {error}", err=True)
+                    failed = True
+            if timed := every[before:]:
+                write_speeds(asked.out, weights_digest(spec, asked.scale), [one.row for one in timed])
+                now_kept(f"what was timed is printed; up to {spec.name} it is kept in {asked.out}")
+    finally:  # after Ctrl-C too: what is done was minutes of work
+        print_timings(every, asked.style)
     if asked.style == "table":
         _print_notes(every, asked.device)
         click.echo(f"Kept in {asked.out}. Next: srbench report {asked.out}")
@@ -209,10 +211,10 @@ def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
     from srbench.benchmark.speed.versus import ratio, take_turns
 
     found: list[Turn] = []
-    for backend in asked.backends:
-        inferences = [asked.prepared(spec, backend) for spec in specs]
-        for size in asked.sizes:
-            for batch in asked.batches:
+    try:
+        for backend in asked.backends:
+            inferences = [asked.prepared(spec, backend) for spec in specs]
+            for size, batch in product(asked.sizes, asked.batches):
                 where = f"{size[0]}x{size[1]}"
                 click.echo(f"{' and '.join(spec.name for spec in specs)} {backend}, {where}: in turns", err=True)
                 rounds = take_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs))
@@ -221,7 +223,8 @@ def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
                 for a, b in combinations(range(len(specs)), 2):
                     pair = ratio(specs[a].name, specs[b].name, times[a], times[b])
                     found.append(Turn(where, batch, backend, pair, ms[a], ms[b]))
-    print_ratios(found, asked.style)
+    finally:  # after Ctrl-C too
+        print_ratios(found, asked.style)
     return 0
 
 

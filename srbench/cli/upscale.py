@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.progress import Bar
-from srbench.cli.options import EXISTING, device_option, model_options, srbench_command, tell_remark, threads_option
+from srbench.cli.options import (
+    EXISTING,
+    device_option,
+    model_options,
+    now_kept,
+    srbench_command,
+    tell_remark,
+    threads_option,
+)
 from srbench.cli.values import Factor, complete
 
 if TYPE_CHECKING:
@@ -25,7 +33,6 @@ USUAL = "srresnet"
 @srbench_command(
     help="Upscale INPUT, an image, a folder of images or a video, to OUTPUT.\n\n"
     "A folder's tree is kept, and images that OUTPUT already holds are left alone.",
-    kept="of a folder, the images written so far are kept; of one image or a video, nothing",
 )
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
@@ -110,6 +117,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
     with Bar(source.name, unit="tile") as bar:
         picture = enlarge(lr, enlarger, bar.to)
     write_picture(target, picture)
+    now_kept(f"{target} is kept")
     if sheet:
         from srbench.apps.upscale.sheet import write_sheet
 
@@ -153,6 +161,8 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
     start = time.monotonic()
     made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}
     pairs = plan_folder(source, target, made_by, force=force)
+    again = "the same command without --force" if force else "the same command"
+    now_kept(f"the images written so far are kept in {target}; {again} goes on with the others")
     with Bar(source.name, len(pairs), "image") as bar:
         failed = upscale_folder(pairs, enlarger, lambda path, error: bar.advance())
     for _, error in failed:

@@ -45,7 +45,7 @@ def select(refs: tuple[str, ...], root: Path) -> list[str]:
         names = ", ".join(row.name for row in STANDARD_SETS.values() if row.role == "test")
         remedy = _too_deep(root) or "Get one: srbench data prepare Set5; or set SRBENCH_DATA"
         raise InputError(f"none of {names} is under {root}. {remedy}")
-    return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [_usual_name(ref)])))
+    return list(dict.fromkeys(name for ref in refs for name in (found if ref == "all" else [usual_name(ref)])))
 
 
 def open_dataset(
@@ -58,7 +58,7 @@ def open_dataset(
 
     Raises `UsageError` for an unknown name and `InputError` for a set or folder that is not there, or does not verify.
     """
-    ref = _usual_name(ref)
+    ref = usual_name(ref)
     if ref == SAMPLES:
         return open_samples(scale, degradation)
     if ref in entries("datasets"):
@@ -73,7 +73,7 @@ def open_dataset(
     return vouch(folder, home, unverified=unverified or not by_name) if folder.name in STANDARD_SETS else folder
 
 
-def _usual_name(ref: str) -> str:
+def usual_name(ref: str) -> str:
     """`Set5` of `set5`; whatever is a folder, or no known name, stays."""
     usual = {name.casefold(): name for name in (SAMPLES, *STANDARD_SETS)}
     return ref if Path(ref).is_dir() else usual.get(ref.casefold(), ref)

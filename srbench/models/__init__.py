@@ -101,9 +101,9 @@ def _is_file(ref: str) -> bool:
 
 
 def select_models(
-    refs: Iterable[str], hints: Hints = NO_HINTS, broken: dict[str, str] | None = None
+    refs: Iterable[str], hints: Hints = NO_HINTS, broken: dict[str, str] | None = None, *, as_typed: bool = False
 ) -> list[ModelSpec]:
-    """The specs behind `--models`, each once: those without weights first, then by name.
+    """The specs behind `--models`, each once: those without weights first, then by name, unless `as_typed`.
 
     With `broken`, a file that is there and cannot be used goes into it, by the model's name, with the reason, and its
     spec fails when it is built; unless nothing else is left.
@@ -123,7 +123,8 @@ def select_models(
                 f"{found[spec.name]} and {ref} would both be called {spec.name}. Name one: {spec.name}2={ref}"
             )
         found[spec.name] = ref
-    return sorted((spec for _, spec in specs), key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
+    chosen = [spec for _, spec in specs]
+    return chosen if as_typed else sorted(chosen, key=lambda spec: (bool(spec.weights or spec.digest), spec.name))
 
 
 def _found(ref: str, hints: Hints, broken: dict[str, str] | None) -> ModelSpec:

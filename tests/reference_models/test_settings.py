@@ -159,6 +159,8 @@ def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
     path.write_text('base = "srgan-quick"\nbatch = 4\nlr = 1\n[options]\nblocks = 2\n')
     mine = find_recipe(str(path))
     assert mine == replace(RECIPES["srgan-quick"], name="mine", batch=4, lr=1.0, options={"blocks": 2})
+    path.write_text('base = "srgan-quick"\nsteps = 20\n')  # its minutes would hide them
+    assert (find_recipe(str(path)).steps, find_recipe(str(path)).minutes) == (20, 0.0)
 
 
 @pytest.mark.parametrize(

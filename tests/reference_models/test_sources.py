@@ -57,6 +57,7 @@ def test_a_standard_set_by_name(tmp_path: Path, photograph: Photograph) -> None:
     assert counts("Kodak24", root=tmp_path / "root") == {"Kodak24": 2}
     with pytest.raises(InputError, match="srbench data prepare T91"):
         open_sources(["T91"], 4, root=tmp_path / "root")
+    assert counts("kodak24", root=tmp_path / "root") == {"Kodak24": 2}  # as `srbench run` takes it
     with pytest.raises(InputError, match="no such folder, and no such set"):
         open_sources(["nowhere"], 4, root=tmp_path / "root")
 
@@ -83,7 +84,7 @@ def test_lists_with_lr_and_split(kind: str, tmp_path: Path, photograph: Photogra
         ("hr\nh/0.png\nh/7.png\nh/8.png\n", r"h/7\.png, .*h/8\.png not there; paths are relative"),
         ("image\nh/0.png\n", "no column hr"),
         ("hr,split\nh/0.png,val\n", "no image to train on"),
-        ("hr\n", "no image to train on"),
+        ("hr\n", "no image in it"),
     ],
 )
 def test_lists_that_cannot_be_used(text: str, message: str, tmp_path: Path, photograph: Photograph) -> None:
@@ -91,6 +92,31 @@ def test_lists_that_cannot_be_used(text: str, message: str, tmp_path: Path, phot
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         open_sources([tmp_path / "list.csv"], 4)
+
+
+def test_a_list_of_nothing_but_images_to_validate_on(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "h", 2, photograph)
+    (tmp_path / "val.csv").write_text("hr,split\nh/1.png,val\n")
+    assert open_sources([tmp_path / "val.csv"], 4, to_train=False)[1][0].pairs[0].hr == home / "1.png"
+    train, val = open_sources([home, tmp_path / "val.csv"], 4)
+    assert [len(source.pairs) for source in (*train, *val)] == [2, 1]
+
+
+def test_the_two_parts_of_a_list_bear_its_name(tmp_path: Path, photograph: Photograph) -> None:
+    """The record of the weights had the whole path on the user's disk."""
+    fill(tmp_path / "h", 2, photograph)
+    (tmp_path / "list.csv").write_text("hr,split\nh/0.png,train\nh/1.png,val\n")
+    assert [part[0].name for part in open_sources([tmp_path / "list.csv"], 4)] == ["list.csv", "list.csv"]
+
+
+def test_lr_by_its_suffix(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "set" / "HR", 2, photograph).parent
+    for number in range(2):
+        for mark in ("_x4", "_noisy"):
+            write_image(home / "LR" / f"{number}{mark}.png", photograph(10, 10, seed=number))
+    (found,), _ = open_sources([home], 4, "files:_noisy")
+    assert [pair.lr for pair in found.pairs] == [home / "LR" / f"{number}_noisy.png" for number in range(2)]
+    assert not found.remark
 
 
 def test_lr_of_ones_own(tmp_path: Path, photograph: Photograph) -> None:
@@ -138,9 +164,22 @@ def test_pixels_tell_a_test_set_and_names_do_not(
 
 
 def test_papers_validate_on_div2k_valid(tmp_path: Path, photograph: Photograph) -> None:
-    home = fill(tmp_path / "DIV2K_valid", 2, photograph)
+    """Its pixels are not known to srbench; names and sizes of its images are, whatever the folder is called."""
+    assert counts(fill(tmp_path / "DIV2K_valid", 2, photograph)) == {"DIV2K_valid": 2}
+    home = fill(tmp_path / "DIV2K", 1, photograph)
+    write_image(home / "0801.png", photograph(8, 2040))
     assert open_sources([home], 4, to_train=False)[0]
-    with pytest.raises(InputError, match="is a test set"):
+    with pytest.raises(InputError, match=r"0801\.png \(DIV2K-valid\) of a test set"):
+        open_sources([home], 4)
+    (tmp_path / "list.csv").write_text("hr,split\nDIV2K/0.png,train\nDIV2K/0801.png,val\n")
+    assert open_sources([tmp_path / "list.csv"], 4)[1]
+
+
+@pytest.mark.data
+def test_crops_of_a_test_set_are_validated_on_and_not_trained_on(data_root: Path) -> None:
+    home = data_root / "DIV2K_valid_crop256"
+    assert open_sources([home], 4, to_train=False)[0]
+    with pytest.raises(InputError, match=r"\(DIV2K_valid_crop256\) and 96 more of a test set"):
         open_sources([home], 4)
 
 

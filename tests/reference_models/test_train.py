@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 from reference_models import ship
-from reference_models.checkpoint import refuse_training_in
+from reference_models.checkpoint import Clock, refuse_training_in
 from reference_models.cli import command
 from reference_models.patches import Plane, Pool
+from reference_models.watch import Told
 from reference_models.weights import load_network, read_weights
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.images.degrade import degrade
+from srbench.images.files import read_image, write_image
+from srbench.metrics.lpips import _network
 
 SMALL = ("options.blocks=1", "options.features=8", "minutes=0", "steps=4", "batch=4", "patch=8", "validate_every=2")
 
@@ -57,11 +63,22 @@ def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys:
         (["--resume"], InputError, "nothing to resume"),
         (["--set", "patch=99"], InputError, "no training image is as large as a patch"),
         (["--set", "patience=3"], InputError, "goes by its validation; give a folder for it"),
+        (["--keep", "2"], InputError, "goes by its validation; give a folder for it"),
+        (["--val-limit", "2"], InputError, "goes by its validation; give a folder for it"),
+        (["--val", "PICTURES", "--val-split", "0.5"], UsageError, "give one of them"),
+        (["--data", "LIST", "--val", "PICTURES"], UsageError, "give one of them"),
+        (["--data", "LIST", "--val-split", "0.5"], UsageError, "give one of them"),
+        (["--val", "SMALL"], InputError, "tiny, to validate on: .*Leave such images out"),
+        (["--degradation", "matlab-y"], UsageError, "rounds no LR, and patches have 8 bits"),
+        (["--degradation", "files", "--set", "zooms=0.5"], UsageError, "have no LR file"),
         (["--set", "checkpointing=true"], None, ""),
     ],
 )
 def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[Exception] | None, message: str) -> None:
-    arguments = words("srresnet-quick", pictures, tmp_path / "out", *more)
+    (tmp_path / "list.csv").write_text("hr,split\npictures/0.png,train\npictures/1.png,val\n")
+    write_image(tmp_path / "small" / "tiny.png", np.zeros((12, 12, 3), np.uint8))
+    named = {"PICTURES": str(pictures), "LIST": str(tmp_path / "list.csv"), "SMALL": str(tmp_path / "small")}
+    arguments = words("srresnet-quick", pictures, tmp_path / "out", *(named.get(word, word) for word in more))
     if error is None:
         train(*arguments)
         return
@@ -130,13 +147,70 @@ def test_force_begins_anew_and_leaves_nothing_of_the_old(pictures: Path, tmp_pat
     out = tmp_path / "out"
     train(*words("srresnet-quick", pictures, out, "--val", str(pictures), "--val-limit", "1", "--keep", "2"))
     assert {path.name for path in out.glob("best-*")} == {"best-0000002.safetensors", "best-0000004.safetensors"}
+    (out / "tensorboard").mkdir()
+    (out / "tensorboard" / "events.out.tfevents.1.host").write_bytes(b"curves that would be drawn into the new ones")
     train(*words("srresnet-quick", pictures, out, "--force", settings=(*SMALL, "steps=2")))
     assert {path.name for path in out.iterdir()} == {
         "best.safetensors",
         "last.safetensors",
         "last.ckpt",
+        "tensorboard",
     }  # no validation.png
+    assert not any((out / "tensorboard").iterdir())
     assert read_weights(out / "last.safetensors").metadata["steps"] == "2"
+
+
+def test_lr_that_came_with_the_images_is_what_is_trained_on(pictures: Path, tmp_path: Path) -> None:
+    """Black LR beside HR: another loss and other weights, in training and in validation."""
+    home = tmp_path / "own"
+    shutil.copytree(pictures, home / "HR")
+    for path in pictures.iterdir():
+        write_image(home / "LR" / path.name, np.zeros_like(degrade(read_image(path), 4)))
+    found = {}
+    for name in ("matlab", "files"):
+        train(*words("srresnet-quick", home, tmp_path / name, "--degradation", name, "--val", str(home)))
+        found[name] = read_weights(tmp_path / name / "last.safetensors")
+    assert found["files"].metadata["curve"] != found["matlab"].metadata["curve"]
+    assert float(found["files"].metadata["validation_psnr_y"]) < float(found["matlab"].metadata["validation_psnr_y"])
+    assert not torch.equal(*(next(iter(one.tensors.values())) for one in found.values()))
+
+
+def test_a_second_ctrl_c_says_what_is_kept(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that nothing was trained yet, whatever lay there."""
+    from srbench.cli import main
+
+    def twice(at: int, clock: Clock, *_: object) -> None:
+        if clock.step == at:
+            os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "out"
+    line = ["train", *words("srresnet-quick", pictures, out)]
+    for at, told in ((1, "no state was written to go on from"), (3, f"step 2 is kept in {out}/last.ckpt. Go on: ")):
+        monkeypatch.setattr(Told, "step", lambda _, *words, at=at: twice(at, *words))
+        assert main(line) == 130
+        assert f"interrupted amid a step; {told}" in capsys.readouterr().err
+
+
+def test_epochs_are_a_length_and_may_be_others_when_resumed(pictures: Path, tmp_path: Path) -> None:
+    line = words("srresnet-quick", pictures, tmp_path / "out", settings=(*SMALL[:3], *SMALL[4:]))
+    train(*line, "--set", "epochs=0.5")
+    before = int(read_weights(tmp_path / "out" / "last.safetensors").metadata["steps"])
+    train(*line, "--set", "epochs=1", "--resume")
+    assert int(read_weights(tmp_path / "out" / "last.safetensors").metadata["steps"]) > before
+
+
+@pytest.mark.parametrize("more", [("--keep", "2"), ("--set", "patience=3")])
+def test_a_gan_that_goes_by_lpips_is_refused_without_its_weights(
+    more: tuple[str, ...], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--keep was taken, and nothing kept."""
+    monkeypatch.setattr("reference_models.train.StagedLoss", lambda *_: None)
+    monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)
+    _network.cache_clear()  # other tests have had them
+    with pytest.raises(UnavailableError, match="of a GAN counts by LPIPS"):
+        train(*words("srgan-quick", pictures, tmp_path / "out", "--val", str(pictures), "--set", "start=fresh", *more))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])

@@ -334,6 +334,7 @@ def test_an_interrupted_forced_upscale_mixes_no_models(
 
     monkeypatch.setattr(folders, "write_picture", interrupted)
     assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 130
+    assert f"the images written so far are kept in {target}; the same command without --force goes on" in srbench.err
     monkeypatch.undo()
     assert srbench("upscale", source, target, "--model", "nearest") == 2
     assert "holds pictures of bicubic" in srbench.err
@@ -358,6 +359,23 @@ def test_a_forced_upscale_leaves_no_picture_of_another_model_beside_its_own(
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
     (target / "b.png").unlink()
     assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 0
+
+
+def test_one_picture_that_is_interrupted_leaves_nothing(
+    tmp_path: Path, photograph: Photograph, srbench: Srbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_image(tmp_path / "a.png", photograph(12, 12))
+    line = ["upscale", tmp_path / "a.png", tmp_path / "b.png", "--model", "nearest", "--compare", tmp_path / "c.png"]
+    with monkeypatch.context() as patch:
+        patch.setattr("srbench.apps.upscale.pictures.enlarge", interrupted)
+        assert srbench(*line) == 130
+    assert srbench.err.endswith("srbench: interrupted; nothing was kept\n") and not (tmp_path / "b.png").exists()
+    monkeypatch.setattr("srbench.apps.upscale.sheet.write_sheet", interrupted)
+    assert srbench(*line) == 130
+    assert f"interrupted; {tmp_path / 'b.png'} is kept" in srbench.err and (tmp_path / "b.png").is_file()
 
 
 def test_a_damaged_note_of_an_upscaled_folder(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srbench.analysis.choose import Budget, candidates
 from srbench.base.threads import VARIABLES
 from srbench.benchmark.speed import backend_audit, machine, timing
+from srbench.benchmark.speed import versus as versus_module
 from srbench.benchmark.speed.backend_audit import variants
 from srbench.benchmark.speed.curve import fit_line
 from srbench.benchmark.speed.machine import State
@@ -116,6 +120,11 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
         assert (row["a"], row["b"]) == ("nearest", "bicubic")  # as typed, not as the alphabet has it
         assert row["a_ms"] > 0 and row["b_ms"] > 0
         assert (row["low"] <= 1 <= row["high"]) == row["verdict"].startswith("not distinguishable")
+    assert srbench("speed", "second=nearest", "bicubic", *words, "--format", "json") == 0
+    assert {(row["a"], row["b"]) for row in json.loads(srbench.out)["ratios"]} == {("second", "bicubic")}
+    assert srbench("speed", "nearest", "srresnet", *words) == 2
+    assert "srresnet is not for x2: --scale 4" in srbench.err
+    assert "nearest has none to be timed against at x2" in srbench.err
     assert srbench("speed", "nearest", "--scale", 7) == 2
     assert "none of nearest has scale 7" in srbench.err
 
@@ -178,6 +187,51 @@ def test_an_interrupted_audit_prints_what_it_has(
     assert srbench("speed", *words) == 130
     assert "channels-last" in srbench.out and "bf16" not in srbench.out
     assert "net eager bf16: building" in srbench.err
+
+
+@pytest.mark.parametrize("versus", [False, True])
+def test_what_was_timed_before_ctrl_c_is_printed(
+    versus: bool, register: Register, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of models timed whole it is kept; that is said."""
+    for name in ("first", "second"):
+        register("models", name, ModelSpec(name, (2,), lambda scale, device: Net()))
+    whole = iter(range(1 if versus else 3))  # sizes that are done before
+
+    def until_interrupted(real: Callable[..., Any], *words: Any, **options: Any) -> Any:
+        if next(whole, None) is None:
+            raise KeyboardInterrupt
+        return real(*words, **options)
+
+    monkeypatch.setattr(timing, "time_sizes", partial(until_interrupted, timing.time_sizes))
+    monkeypatch.setattr(versus_module, "take_turns", partial(until_interrupted, take_turns))
+    names = ["first", "second"] if versus else ["--models", "first,second"]
+    words = [
+        *names,
+        "--scale",
+        2,
+        "--sizes",
+        "20x10,24x12",
+        "--budget",
+        0,
+        "--out",
+        tmp_path / "out",
+        "--format",
+        "json",
+    ]
+    assert srbench("speed", *words) == 130
+    found = json.loads(srbench.out)
+    if versus:
+        assert [row["size"] for row in found["ratios"]] == ["20x10"]
+        assert "interrupted; what was timed is printed, and not kept" in srbench.err
+    else:
+        assert [(row["model"], row["width"]) for row in found["timings"]] == [
+            ("first", 20),
+            ("first", 24),
+            ("second", 20),
+        ]
+        assert f"interrupted; what was timed is printed; up to first it is kept in {tmp_path / 'out'}" in srbench.err
+        assert {row.model for row in load_results(tmp_path / "out").speeds} == {"first"}
 
 
 def test_rounds_of_an_audit_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +362,16 @@ def test_choosing_by_budget(
         assert f"Best within the budget: {best}, PSNR-Y " in srbench.out
     else:
         assert srbench.err.startswith("srbench: no model is within this budget; ")
+
+
+def test_choosing_by_a_part_of_the_images() -> None:
+    """As --limit leaves it: it said that nothing was scored. Who was scored on fewer images is left out."""
+    runs = [made_run("fine", {"psnr_y": [30.0, 31.0]}), made_run("quick", {"psnr_y": [28.0, 28.5]})]
+    runs = [replace(run, of=6) for run in (*runs, made_run("short", {"psnr_y": [40.0]}))]
+    speeds = tuple(made_speed(name) for name in ("fine", "quick", "short"))
+    found = candidates(Results(tuple(runs), speeds), "psnr_y", Budget())
+    assert [(one.model, one.score) for one in found] == [("fine", 30.5), ("quick", 28.25)]
+    assert {one.images for one in found} == {"2 of 6 images of Set5"}
 
 
 def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
