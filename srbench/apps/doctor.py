@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from srbench.base.assets import PACKAGE, Asset, cache_folder, is_offline, on_disk, weights_folder
 from srbench.base.errors import SrbenchError
 from srbench.base.packages import DISTRIBUTION, install_hint
-from srbench.base.registry import KINDS, entries, load, package_of
+from srbench.base.registry import KINDS, entries, load_as, package_of
 from srbench.datasets import data_root
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.models.spec import Backend, ModelSpec
@@ -138,7 +138,7 @@ def _backends() -> Iterator[Finding]:
     lacking = {finding.name: finding for finding in _extras() if finding.remedy}
     for name in entries("backends"):
         try:
-            backend: Backend = load("backends", name)
+            backend = load_as("backends", name, Backend)
         except SrbenchError as error:
             yield Finding(name, str(error), "srbench list backends")
             continue
@@ -198,7 +198,7 @@ def _assets() -> Iterator[tuple[str, Asset]]:
         yield name, trunk.asset
     for name in entries("models"):
         try:
-            spec: ModelSpec = load("models", name)
+            spec = load_as("models", name, ModelSpec)
         except SrbenchError:
             continue  # a run of that model says why
         fetched = {scale: asset for scale, asset in spec.weights.items() if not asset.url.startswith(PACKAGE)}

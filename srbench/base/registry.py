@@ -13,12 +13,13 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
+T = TypeVar("T")
 
 
 @cache
@@ -70,6 +71,15 @@ def load(kind: str, name: str) -> Any:
     except Exception as error:
         where = f"{known[name].value} of {package_of(known[name])}"
         raise UsageError(f"{name!r} does not import from {where}: {type(error).__name__}: {error}") from error
+
+
+def load_as(kind: str, name: str, expected: type[T]) -> T:
+    """As `load`; raises `UsageError`, too, for an object of another type, naming the package that brings it."""
+    found = load(kind, name)
+    if not isinstance(found, expected):
+        package, library = package_of(entries(kind)[registered_name(kind, name)]), expected.__module__.partition(".")[0]
+        raise UsageError(f"{package} registers {name!r}, which is not a {library}.{expected.__name__}")
+    return found
 
 
 def import_from_here(name: str) -> ModuleType:

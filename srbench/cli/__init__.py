@@ -20,8 +20,8 @@ from contextlib import contextmanager, suppress
 import click
 
 from srbench import __version__
-from srbench.base.errors import SrbenchError, UsageError
-from srbench.base.registry import entries, load, package_of, unknown
+from srbench.base.errors import SrbenchError
+from srbench.base.registry import entries, load_as, package_of, unknown
 
 SECTIONS = {
     "Measure": {
@@ -74,15 +74,7 @@ class LazyGroup(click.Group):
         if name in BUILT_IN:
             command: click.Command = importlib.import_module(f"srbench.cli.{name}").command
             return command
-        if name in entries("commands"):
-            return self._registered(name)
-        return None
-
-    def _registered(self, name: str) -> click.Command:
-        command = load("commands", name)
-        if not isinstance(command, click.Command):
-            raise UsageError(f"{_package(name)} registers {name!r}, which is not a click.Command")
-        return command
+        return load_as("commands", name, click.Command) if name in entries("commands") else None
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -105,16 +97,12 @@ class LazyGroup(click.Group):
     def _told(self, name: str) -> tuple[str, str]:
         """Section and line of a command of a package, as it says itself, else where it comes from."""
         try:
-            command = self._registered(name)
+            command = load_as("commands", name, click.Command)
         except SrbenchError as error:
             return OTHER, str(error)
         section = getattr(command, "section", "")
-        told = command.get_short_help_str(LINE) or f"From {_package(name)}."
+        told = command.get_short_help_str(LINE) or f"From {package_of(entries('commands')[name])}."
         return section if section in SECTIONS else OTHER, told
-
-
-def _package(name: str) -> str:
-    return package_of(entries("commands")[name])
 
 
 @click.group(
