@@ -105,20 +105,13 @@ class LazyGroup(click.Group):
         return section if section in SECTIONS else OTHER, told
 
 
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="srbench")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """Measure image super-resolution: how good, how fast, at what cost, and how sure we are.
 
     Start with:  srbench run --models all
     """
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

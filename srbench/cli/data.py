@@ -18,12 +18,9 @@ MAX_LINES = 20
 """How many findings are listed for one set."""
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group()
+def command() -> None:
     """List, prepare, verify and audit data sets."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @command.command("list", cls=Command)

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from srbench.apps.study.score import Score
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group()
+def command() -> None:
     """Ask people which model they prefer: make a study, serve it, score it."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @command.command("make", cls=Command)
