@@ -145,14 +145,20 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        return _complain(f"{_sentence(error.format_message())} See: {_help_of(error)}", 2)
+        text, context = error.format_message(), getattr(error, "ctx", None)
+        stop = "" if text.endswith(("?", ".")) else "."
+        return _complain(f"{text}{stop} See: {context.command_path if context else 'srbench'} --help", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except SrbenchError as error:
         return _complain(str(error), error.exit_status)
     except OSError as error:
-        return _complain(_system_error(error), 1)
+        at = f" at {error.filename}" if error.filename else ""
+        if error.errno == errno.ENOSPC:
+            remedy = "What was finished is kept; free some space and run the same command"
+            return _complain(f"the disk is full{at}. {remedy}", 1)
+        return _complain(f"{error.strerror or error}{at}", 1)
     except MemoryError as error:
         what = f"out of memory ({error})" if str(error) else "out of memory"
         return _complain(f"{what}. Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept", 1)
@@ -200,22 +206,3 @@ def _complain(message: str, status: int) -> int:
             traceback.print_exc()
         click.echo(f"srbench: {message}", err=True)
     return status
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(("?", ".")) else f"{text}."
-
-
-def _help_of(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'srbench'} --help"
-
-
-def _system_error(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full{_at(error)}. What was finished is kept; free some space and run the same command"
-    return f"{error.strerror or error}{_at(error)}"
-
-
-def _at(error: OSError) -> str:
-    return f" at {error.filename}" if error.filename else ""

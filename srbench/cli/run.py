@@ -10,22 +10,23 @@ import click
 from srbench.cli.options import (
     FOLDER,
     MODELS,
-    backend_options,
     data_root_option,
     degradation_option,
     device_option,
     model_options,
     named_models,
+    precision_option,
     srbench_command,
     tell_damaged,
     threads_option,
 )
-from srbench.cli.values import CommaList, Names, scale
+from srbench.cli.values import CommaList, Names, complete, scale
 
 if TYPE_CHECKING:
     from srbench.benchmark.distributed import Ranks
     from srbench.benchmark.plan import Plan, Request
 
+BACKEND = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
 BATCH = "Images in a row that are of one size and go through the model together; moves SR by rounding."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
 NO_SETS = "the test sets found, else samples"
@@ -54,7 +55,8 @@ NO_SETS = "the test sets found, else samples"
 @degradation_option
 @device_option
 @threads_option
-@backend_options
+@click.option("--backend", default="eager", show_default=True, shell_complete=complete("backends"), help=BACKEND)
+@precision_option
 @click.option("--tile", default="auto", show_default=True, help="auto (when out of memory), none, or LR pixels.")
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
