@@ -67,6 +67,14 @@ def scale(text: str) -> int:
     return int(digits)
 
 
+def lr_size(text: str) -> tuple[int, int]:
+    """`120x80`, width and height, to `(120, 80)`; raises `ValueError` for anything else."""
+    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
+    if not match:
+        raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
 class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
     """One scale, `4` or `x4`, from `least` up."""
 

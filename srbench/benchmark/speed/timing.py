@@ -7,7 +7,6 @@ belongs in no average. On a GPU, CUDA events take the time between the first ker
 from __future__ import annotations
 
 import ctypes
-import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -41,14 +40,6 @@ FEWEST_FOR_P95 = 20
 """Of fewer repeats the 95th percentile is the longest one, or near it; then none is given."""
 
 MIB = 2**20
-
-
-def parse_size(text: str) -> Size:
-    """`120x80` to `(120, 80)`; raises `ValueError` for anything else."""
-    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
-    if not match:
-        raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
-    return int(match[1]), int(match[2])
 
 
 @dataclass(frozen=True)
