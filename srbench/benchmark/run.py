@@ -23,6 +23,7 @@ from srbench.benchmark.plan import Job, Plan
 from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
 from srbench.images.files import printable, write_image
+from srbench.images.tensors import to_image
 from srbench.metrics.conventions import quantise
 from srbench.metrics.numba_switch import by_torch
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
@@ -207,7 +208,7 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
         tile=item.upscaled.tile,
         seam=round(item.upscaled.seam, 4),
     )
-    return replace(item, row=row, sr=pixels[0].permute(1, 2, 0).cpu().numpy())
+    return replace(item, row=row, sr=to_image(pixels))
 
 
 def keep(plan: Plan, path: Path, item: Item) -> Row:

@@ -11,7 +11,7 @@ import numpy as np
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.degrade import degradation_of, degrade, is_given, mod_crop
-from srbench.images.tensors import image_tensor
+from srbench.images.tensors import image_tensor, to_image
 from srbench.metrics import BoundMetric, resolve
 from srbench.metrics.conventions import quantise
 
@@ -97,8 +97,7 @@ def _refuse_unrepeatable(degradation: str) -> None:
 
 def _again(image: Tensor, scale: int, degradation: str) -> Tensor:
     """uint8 `(1, c, h, w)` degraded, on the device that it is on."""
-    pixels = image[0].permute(1, 2, 0).cpu().numpy()
-    return image_tensor(degrade(pixels[..., 0] if pixels.shape[2] == 1 else pixels, scale, degradation), image.device)
+    return image_tensor(degrade(to_image(image), scale, degradation), image.device)
 
 
 def measure(
