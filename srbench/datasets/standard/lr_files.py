@@ -13,7 +13,7 @@ import numpy as np
 
 from srbench.base.errors import InputError
 from srbench.datasets.standard.match import Picker, bare_name, picture_size
-from srbench.images.degrade import SCALES, comparable, degrade, mod_crop
+from srbench.images.degrade import SCALES, degrade, mod_crop, repeatable
 from srbench.images.files import decode_image, read_image, to_rgb, write_image
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def origins(dataset: FileDataset) -> list[Origin]:
 def _errors(lr: LowResolution, hr: Image, scale: int) -> Mapping[str, float]:
     """Mean squared error of what each degradation makes of HR against the given LR."""
     hr = mod_crop(hr, scale)
-    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in comparable(scale)}
+    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in repeatable(scale, rounded=True)}
     return {name: float(((image - to_rgb(lr)) ** 2).mean()) for name, image in made.items()}
 
 
