@@ -86,19 +86,14 @@ def _lay_out(row: StandardSet, root: Path, source: Path, with_lr: bool, report: 
             picker.offer(picture)
         if picker.missing:
             raise InputError(picker.complaint(str(source)))
-        if with_lr:
-            _take_lr(picker, home, source, report)
+        if with_lr:  # a second walk: only now is it known which name belongs to which image
+            lr = LrPicker(home, picker)
+            for picture in pictures(source):
+                lr.offer(picture)
+            report(lr.summary())
         if row.first_use:
             write_table(home / TABLE, row, seen_first(row, list_images(home / "HR")))
             report(_trust(row, source))
-
-
-def _take_lr(picker: Picker, home: Path, source: Path, report: Report) -> None:
-    """A second walk: only now is it known which name belongs to which image."""
-    lr = LrPicker(home, picker)
-    for picture in pictures(source):
-        lr.offer(picture)
-    report(lr.summary())
 
 
 def _trust(row: StandardSet, source: Path) -> str:
