@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import JobError
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.macs import count_macs
-from srbench.models.inference import Inference, check_sr, synchronise
+from srbench.models.inference import Inference, as_job_error, check_sr, synchronise
 from srbench.models.loaders.onnx import session_of
 from srbench.models.wrap import parameters_of
 from srbench.results import environment
@@ -59,12 +58,8 @@ def time_sizes(
 
     Raises `JobError` where the model fails.
     """
-    try:
+    with as_job_error("while being timed: "):
         return [_time_size(inference, name, size, batch, budget_s) for size in sizes]
-    except JobError:
-        raise
-    except Exception as error:
-        raise JobError(f"while being timed: {type(error).__name__}: {error}") from error
 
 
 def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s: float) -> Timed:
