@@ -138,9 +138,9 @@ def _cuda_graphs(network: nn.Module, example: Tensor, precision: str, option: st
 
 
 def _onnx(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
-    from srbench.models.loaders.onnx import open_upscaler
+    from srbench.models.loaders.onnx import open_function
 
-    return open_upscaler(exported(network, example), 0, example.device.type, option)
+    return open_function(exported(network, example), example.device.type, option)
 
 
 def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
