@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from srbench.analysis.compare import compare_overall, told_from_best
 from srbench.base.errors import UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.results.records import Run
 from srbench.results.results import Results
 from srbench.results.statistics import ALPHA
@@ -62,7 +62,10 @@ def build(
     Raises `UsageError` for an axis that is unknown, missing from the rows, or on both sides, and `IncomparableError`
     for results that do not mix.
     """
-    check_layout(rows, columns)
+    refuse_unknown("axis", (*rows, *columns), AXES)
+    if not rows or len({*rows, *columns}) < len(rows) + len(columns):
+        sides = f"--rows {','.join(rows)} --columns {','.join(columns)}"
+        raise UsageError(f"{sides}: an axis goes to one side, and rows need one")
     if papers and "model" not in rows:
         raise UsageError("--papers puts rows under those of models: have model among --rows")
     scores = summarise(results)
@@ -81,16 +84,6 @@ def build(
         )
         for section in _distinct(_key(score, others) for score in scores)
     ]
-
-
-def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Raise `UsageError` for an axis that is unknown, missing from the rows, or on both sides."""
-    for axis in (*rows, *columns):
-        if axis not in AXES:
-            raise unknown("axis", axis, AXES)
-    if not rows or len({*rows, *columns}) < len(rows) + len(columns):
-        sides = f"--rows {','.join(rows)} --columns {','.join(columns)}"
-        raise UsageError(f"{sides}: an axis goes to one side, and rows need one")
 
 
 def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
@@ -129,11 +129,8 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     """Compare several pairs of models; Holm's correction is over all of them and all data sets together."""
     refuse_mixed_conventions(results)
     pairs = list(pairs)
-    for model in dict.fromkeys(model for pair in pairs for model in pair):
-        if model not in results.models:
-            raise unknown("model", model, results.models)
-    if metric not in results.metrics:
-        raise unknown("metric", metric, results.metrics)
+    refuse_unknown("model", (model for pair in pairs for model in pair), results.models)
+    refuse_unknown("metric", [metric], results.metrics)
     found = [_difference(one, other, metric) for pair in pairs for one, other in _shared(results, pair, metric)]
     if pairs and not found:
         names = " and ".join(pairs[0])

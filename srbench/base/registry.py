@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -113,6 +113,13 @@ def import_file(path: Path) -> ModuleType:
 def package_of(entry: EntryPoint) -> str:
     """The installed package that registered an entry, with its version."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+
+
+def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint: str = "") -> None:
+    """Raise `unknown` of the first name that is not among `known`."""
+    for name in names:
+        if name not in known:
+            raise unknown(what, name, known, hint)
 
 
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.images.luma import EDSR_PYTORCH, FULL, STUDIO, Luma
 from srbench.images.resize import round_to_uint8
 from srbench.metrics.numba_switch import kernels, share
@@ -172,6 +172,5 @@ CONVENTIONS = {
 
 def convention(name: str) -> Convention:
     """The convention of that name; raises `UsageError` with the nearest names for an unknown one."""
-    if name not in CONVENTIONS:
-        raise unknown("convention", name, CONVENTIONS, hint="srbench list conventions")
+    refuse_unknown("convention", [name], CONVENTIONS, hint="srbench list conventions")
     return CONVENTIONS[name]
