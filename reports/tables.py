@@ -74,18 +74,11 @@ def build(
     # Beside each score the published number under the same convention; of several, the first.
     claimed = {pair.score: pair.claim for pair in reversed(published.pairs(results, scores))} if papers else {}
     others = [axis for axis in AXES if axis not in (*rows, *columns)]
-    return [
-        _table(
-            results,
-            [score for score in scores if _key(score, others) == section],
-            ranks,
-            claimed,
-            rows,
-            columns,
-            others,
-        )
-        for section in _distinct(_key(score, others) for score in scores)
-    ]
+    tables = []
+    for section in _distinct(_key(score, others) for score in scores):
+        here = [score for score in scores if _key(score, others) == section]
+        tables.append(_table(results, here, ranks, claimed, rows, columns, others))
+    return tables
 
 
 def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
