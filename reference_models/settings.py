@@ -94,7 +94,7 @@ def _guessed(text: str) -> Option:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe as `shown` writes it. `base` names one from which everything that is left out is taken.
+    """A recipe as `recipe_as_toml` writes it. `base` names one from which everything that is left out is taken.
 
     Without it, a file with a field of adversarial training is a `GanRecipe`. Raises `InputError` for what is no TOML.
     """
@@ -117,7 +117,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: {error}") from None
 
 
-def shown(recipe: Recipe) -> str:
+def recipe_as_toml(recipe: Recipe) -> str:
     """The recipe as TOML, each field under what it means."""
     lines = [f"# {recipe.name}: {recipe.summary}", "# Train by it: srbench train FILE.toml --data DIR --val DIR", ""]
     tables = []

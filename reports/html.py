@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reports.figures import Palette, draw_all, reference_speeds
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
-from reports.tables import BEST, caption, notes, rank, signatures
+from reports.tables import BEST, caption, notes, signatures, table_ranks
 from srbench.base.temporary import write_file
 from srbench.results.summary import Score, columns, heading, in_order, summarise
 
@@ -74,7 +74,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
 
 
 def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
-    ranks = rank(results, scores)
+    ranks = table_ranks(results, scores)
     for score in scores:
         yield {
             **score.key._asdict(),

@@ -70,7 +70,7 @@ def build(
     if papers and "model" not in rows:
         raise UsageError("--papers puts rows under those of models: have model among --rows")
     scores = summarise(results)
-    ranks = rank(results, scores)
+    ranks = table_ranks(results, scores)
     # Beside each score the published number under the same convention; of several, the first.
     claimed = {pair.score: pair.claim for pair in reversed(published.pairs(results, scores))} if papers else {}
     others = [axis for axis in AXES if axis not in (*rows, *columns)]
@@ -81,7 +81,7 @@ def build(
     return tables
 
 
-def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
+def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
     Two tie where they are equal as printed, or where their paired differences do not tell them apart: neither those of

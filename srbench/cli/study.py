@@ -13,7 +13,7 @@ import click
 from srbench.cli.options import EXISTING, FOLDER, NAMES, OVER, Command, data_root_option, force_option, read_results
 
 if TYPE_CHECKING:
-    from srbench.apps.study.score import Score
+    from srbench.apps.study.score import ModelRating
 
 
 @click.group()
@@ -91,5 +91,5 @@ def _shown(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _interval(score: Score, digits: int) -> str:
+def _interval(score: ModelRating, digits: int) -> str:
     return "n/a" if math.isnan(score.low) else f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"
