@@ -88,9 +88,9 @@ def _run(request: Request, ranks: Ranks) -> int:
     """The run of one process. Whether it went well is told by rank 0: a launcher stops all when one says it did not."""
     from srbench.benchmark.distributed import run_together, share_of_rank
     from srbench.benchmark.plan import plan
-    from srbench.benchmark.progress import print_results, progress_of_rank
+    from srbench.benchmark.progress import Progress, RunProgress, print_results
 
-    progress = progress_of_rank(ranks.rank)
+    progress = RunProgress() if ranks.first else Progress()
     planned = ranks.together(lambda: plan(request))
     mine = share_of_rank(planned, ranks)
     progress.begin(mine.jobs)
