@@ -2,7 +2,7 @@
 
 Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, in the form for
 many comparisons) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
-Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_p`).
+Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_ps`).
 """
 
 from __future__ import annotations
