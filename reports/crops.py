@@ -33,7 +33,7 @@ def write_crops(results: Results, out: Path) -> tuple[list[Path], list[str]]:
     for (dataset, scale), group in groupby(in_order(results), key=lambda run: run.identity.setting):
         runs = list(group)
         image = _most_contested(runs)
-        models = [run.identity.model for run in runs if sr_path(folder, run, image).is_file()]
+        models = [run.identity.model for run in runs if image and sr_path(folder, run, image).is_file()]
         if not models:
             continue
         title = f"{dataset} ×{scale}: {image}"
