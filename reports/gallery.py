@@ -139,7 +139,6 @@ def _write_thumbnail(path: Path, image: Image) -> None:
     picture = pil.fromarray(to_rgb(image))
     factor = THUMBNAIL / min(picture.size)
     picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), pil.Resampling.LANCZOS)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         picture.save(file, format="WEBP", quality=80)
 

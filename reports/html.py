@@ -31,7 +31,6 @@ def write(results: Results, out: Path) -> list[Path]:
     """Write `report.html` and `images/` into `out`; raises `IncomparableError` for results that do not mix."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    out.mkdir(parents=True, exist_ok=True)
     scores = summarise(results)
     gallery = make_gallery(results, out)
     with styled():

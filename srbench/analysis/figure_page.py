@@ -41,7 +41,6 @@ def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
 
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: a figure ends in {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".tex":
         return _tex(strips, path)
     kind = path.suffix[1:].lower()

@@ -174,7 +174,6 @@ def write_image(path: Path | str, image: Image) -> None:
     path = Path(path)
     if path.suffix.lower() not in LOSSLESS:
         raise InputError(f"{path}: {path.suffix or 'no suffix'} is not a lossless format; write {path.stem}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
     options = {"lossless": True} if path.suffix.lower() == ".webp" else {}
     with atomic_file(path) as file:
         pil.fromarray(image).save(file, format=pil.registered_extensions()[path.suffix.lower()], **options)

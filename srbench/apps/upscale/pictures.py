@@ -184,7 +184,6 @@ def write_picture(path: Path, picture: Picture) -> None:
     if len(picture.exif) and suffix != ".bmp":
         options["exif"] = picture.exif
     options |= {".webp": {"lossless": True, "exact": True}, ".jpg": JPEG_OPTIONS, ".jpeg": JPEG_OPTIONS}.get(suffix, {})
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         _as_pillow(picture).save(file, format=pil.registered_extensions()[suffix], **options)
 
