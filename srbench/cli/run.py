@@ -111,16 +111,11 @@ def _run(request: Request, ranks: Ranks) -> int:
     results = results.only(job.identity for job in planned.jobs)
     print_results(results, request.metrics)
     tell_damaged(results)
-    _lead_on(request)
+    more = f", or srbench figure {request.out} --image NAME" if request.save_images else ""
+    next_step = f"srbench report {request.out} --format html,tex{more}"
+    click.echo(f"Results: {request.out.absolute()}. Next: {next_step}", err=True)  # where tables can be piped past it
     named_but_missing = planned.without_jobs and "all" not in request.models
     return int(bool(named_but_missing) or planned.damaged or any(run.error or run.failures for run in results.runs))
-
-
-def _lead_on(request: Request) -> None:
-    """Where the results lie, and what is done with them next; on stderr, so that tables can be piped."""
-    more = f"srbench report {request.out} --format html,tex"
-    more += f", or srbench figure {request.out} --image NAME" if request.save_images else ""
-    click.echo(f"Results: {request.out.absolute()}. Next: {more}", err=True)
 
 
 def chosen_sets(planned: Plan) -> str:
