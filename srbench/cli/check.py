@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
+from srbench.cli.options import FILE, FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
 from srbench.cli.values import CommaList
 
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline
     from srbench.analysis.check.check import Verdict
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _tolerance(text: str) -> tuple[str, float]:

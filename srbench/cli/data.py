@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.errors import InputError, UsageError
-from srbench.cli.options import EXISTING, NAMES, OVER, Command, data_root_option, force_option
+from srbench.cli.options import EXISTING, FILE, NAMES, OVER, Command, data_root_option, force_option
 
 if TYPE_CHECKING:
     from srbench.datasets.standard.verify import Verification
@@ -152,7 +152,7 @@ def _print_origins(name: str, home: Path) -> None:
 @command.command("audit", cls=Command)
 @click.option("--train", "folders", type=EXISTING, multiple=True, required=True, help="A training folder; repeatable.")
 @click.option("--against", type=NAMES, default="all", show_default=True, help="Test sets or folders, with commas.")
-@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), default=Path("leaks.png"), show_default=True)
+@click.option("--sheet", type=FILE, default=Path("leaks.png"), show_default=True)
 @force_option(OVER)
 @data_root_option
 def audit_command(

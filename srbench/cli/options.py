@@ -107,6 +107,7 @@ def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
 
 MODELS = Names("models", "all")
 NAMES = CommaList()
+FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True)
 
