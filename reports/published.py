@@ -38,10 +38,10 @@ class Pair:
         )
 
 
-def pairs(results: Results, scores: Iterable[Score], path: Path = DATA) -> list[Pair]:
+def pairs(results: Results, scores: Iterable[Score]) -> list[Pair]:
     """Every complete score of ours for which a number was published under the same convention, in the scores' order."""
     taken = {metric: convention for run in results for metric, convention in run.metrics.items()}
-    claims = read_claims(path)
+    claims = read_claims(DATA)
     return [
         Pair(claim, score)
         for score in scores
