@@ -33,7 +33,7 @@ class Pair:
             heading(self.score.metric).label,
             self.claim.text,
             f"{self.score.mean:.{self.claim.digits + 1}f}",
-            f"{self.score.mean - self.claim.value:+.{self.claim.digits + 1}f}",
+            f"{self.score.mean - self.claim.number:+.{self.claim.digits + 1}f}",
             self.claim.source,
         )
 

@@ -217,12 +217,12 @@ class Explanation:
         best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
         order = list(dict.fromkeys(map(_way, readings)))[:most]
         return "; ".join(
-            f"{one.name} ({one.text}, {one.value - self.claim.value:+.{self.claim.digits + 1}f})"
+            f"{one.name} ({one.text}, {one.value - self.claim.number:+.{self.claim.digits + 1}f})"
             for one in map(best.__getitem__, order)
         )
 
     def _distance(self, reading: Reading) -> float:
-        return abs(reading.value - self.claim.value)
+        return abs(reading.value - self.claim.number)
 
 
 def _way(reading: Reading) -> tuple[str, str, str]:
@@ -233,7 +233,7 @@ def family_of(claim: Claim) -> str:
     """`psnr` or `ssim`: by the metric's name, else by the size of the number."""
     if claim.metric:
         return claim.metric.partition("_")[0]
-    return "ssim" if claim.value < 2.0 else "psnr"
+    return "ssim" if claim.number < 2.0 else "psnr"
 
 
 def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) -> Explanation:
