@@ -73,13 +73,8 @@ def _bicubic(lr: Tensor, scale: int) -> Tensor:
     return imresize(round_to_uint8(lr.double() * 255.0), scale).to(lr.dtype) / 255.0
 
 
-class LumaUpscaler(nn.Module):
-    """Makes an upscaler of a network on Y: bicubic to HR size, the network on Y, chroma as bicubic left it."""
-
-    def __init__(self, network: SRCNN) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = network.scale
+class LumaUpscaler(BicubicUpscaler):
+    """The same of a network on Y: bicubic to HR size, the network on Y, chroma as bicubic left it."""
 
     def forward(self, lr: Tensor) -> Tensor:
         """`(n, 3, h, w)` in [0, 1] to `(n, 3, h * scale, w * scale)`.
