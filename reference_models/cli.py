@@ -58,11 +58,11 @@ def command(
     within: float | None,
 ) -> None:  # fmt: skip
     deadline = time.time() + 60.0 * within if within else math.inf
-    from reference_models.settings import find_recipe, override, shown
+    from reference_models.settings import find_recipe, override, recipe_as_toml
 
     chosen = override(find_recipe(recipe), settings)
     if show:
-        click.echo(shown(chosen))
+        click.echo(recipe_as_toml(chosen))
         return
     from reference_models.train import Data, prepare, train
 

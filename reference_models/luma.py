@@ -21,7 +21,7 @@ def luma_of(image: Image) -> Image:
     return y[0, 0].numpy().astype(np.uint8)
 
 
-def enlarged(lr: Image, scale: int) -> Image:
-    """Bicubic, uint8 `(h, w, 3)` to `(h * scale, w * scale, 3)`."""
-    planes = torch.from_numpy(lr.transpose(2, 0, 1).astype(np.float64))
+def resized(image: Image, scale: float) -> Image:
+    """Bicubic, uint8 `(h, w, 3)` to `(h * scale, w * scale, 3)`, rounded up; a scale below 1 makes it smaller."""
+    planes = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float64))
     return imresize(planes, scale).numpy().astype(np.uint8).transpose(1, 2, 0)

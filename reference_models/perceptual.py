@@ -28,7 +28,7 @@ from reference_models.layouts import IMAGENET
 from reference_models.weights import read_weights
 from srbench.base.assets import Asset, locate, weights_folder
 from srbench.base.errors import InputError, UnavailableError, UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 
 STRIDE = 8
 """Shifts are drawn below it. It is the stride of the features in the middle of a trunk; the deepest have 16."""
@@ -82,8 +82,7 @@ class PerceptualLoss(nn.Module):
             raise UsageError(
                 "AlexNet is what LPIPS measures with; training on it would make the score meaningless. Use vgg19_54"
             )
-        if name not in TRUNKS:
-            raise unknown("perceptual trunk", name, TRUNKS)
+        refuse_unknown("perceptual trunk", [name], TRUNKS)
         self.trunk = TRUNKS[name]
         self.features = _features(self.trunk).eval().requires_grad_(False)
         self.heads = _heads(self.trunk)

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from reference_models.luma import enlarged, luma_of
+from reference_models.luma import luma_of, resized
 from reference_models.patches import Plane, Pool
 from reference_models.sources import Pair, Source
 from srbench.base.assets import cache_folder
@@ -35,7 +35,6 @@ from srbench.base.errors import InputError, SrbenchError
 from srbench.base.temporary import write_file
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import read_image, to_rgb
-from srbench.images.resize import imresize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -230,13 +229,12 @@ def fill(layout: PoolLayout, index: int, given: Bytes, wanted: Bytes) -> None:
 def _pair(item: PoolItem, layout: PoolLayout) -> tuple[Image, Image]:
     hr = to_rgb(read_image(item.hr))
     if item.zoom != 1.0:
-        planes = torch.from_numpy(hr.transpose(2, 0, 1).astype(np.float64))
-        hr = imresize(planes, item.zoom).numpy().astype(np.uint8).transpose(1, 2, 0)
+        hr = resized(hr, item.zoom)
     hr = mod_crop(hr, layout.scale)
     lr = to_rgb(read_image(item.lr)) if item.lr else degrade(hr, layout.scale, layout.degradation)
     if layout.kind == "rgb":
         return lr, hr
-    large = enlarged(lr, layout.scale)
+    large = resized(lr, layout.scale)
     return (luma_of(large), luma_of(hr)) if layout.kind == "luma" else (large, hr)
 
 

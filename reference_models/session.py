@@ -245,7 +245,7 @@ class Session:
             "minutes": round(self.clock.seconds / 60, 1),
             "device": device_name(str(self.fabric.device)),
             "data": {"images": self.pool.images, "fingerprint": self.pool.fingerprint},
-            **{f"validation_{name}": scores.get(name) for name in ("psnr_y", "ssim_y", "lpips")},
+            **{f"validation_{name}": scores.get(name) for name in SCORES},
             "curve": [[value if math.isfinite(value) else None for value in row] for row in self.clock.curve],
             "torch": torch.__version__,
         }

@@ -16,7 +16,7 @@ from typing import Any
 from reference_models.fields import as_toml, checked, described, described_in_words, parsed, table
 from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import load
+from srbench.base.registry import load_as
 
 LENGTHS = ("steps", "epochs", "minutes")
 MAPPINGS = ("options", "rates")
@@ -31,10 +31,7 @@ def find_recipe(ref: str) -> Recipe:
     """The recipe of that name, or in that TOML file. Raises `UsageError` for neither."""
     if ref.endswith(".toml"):
         return read_recipe(Path(ref))
-    recipe = RECIPES.get(ref) or load("recipes", ref)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"{ref!r} is registered as a recipe, and is a {type(recipe).__name__}")
-    return recipe
+    return RECIPES.get(ref) or load_as("recipes", ref, Recipe)
 
 
 def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -97,7 +94,7 @@ def _guessed(text: str) -> Option:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe as `shown` writes it. `base` names one from which everything that is left out is taken.
+    """A recipe as `recipe_as_toml` writes it. `base` names one from which everything that is left out is taken.
 
     Without it, a file with a field of adversarial training is a `GanRecipe`. Raises `InputError` for what is no TOML.
     """
@@ -120,7 +117,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: {error}") from None
 
 
-def shown(recipe: Recipe) -> str:
+def recipe_as_toml(recipe: Recipe) -> str:
     """The recipe as TOML, each field under what it means."""
     lines = [f"# {recipe.name}: {recipe.summary}", "# Train by it: srbench train FILE.toml --data DIR --val DIR", ""]
     tables = []

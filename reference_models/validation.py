@@ -14,7 +14,7 @@ from torch import nn
 from reference_models.weights import as_upscaler
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.datasets.sample import Sample
-from srbench.images.tensors import to_tensor
+from srbench.images.tensors import to_image, to_tensor
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
 from srbench.models.callables import evaluating
@@ -66,6 +66,4 @@ def upscaled(network: nn.Module, sample: Sample) -> Image:
     """SR of one sample, uint8 `(h, w, 3)`; the network is put into evaluation mode and back."""
     device = next(network.parameters()).device
     with evaluating(network):
-        sr = quantise(as_upscaler(network)(to_tensor(sample.lr, device)))
-    image: Image = sr[0].permute(1, 2, 0).cpu().numpy()
-    return image
+        return to_image(quantise(as_upscaler(network)(to_tensor(sample.lr, device))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,14 @@ def write_crops(results: Results, out: Path) -> tuple[list[Path], list[str]]:
 
     Nothing of data sets whose SR images were not saved; of one that cannot be shown, the reason.
     """
-    groups: dict[tuple[str, int], list[Run]] = {}
-    for run in in_order(results):
-        groups.setdefault((run.identity.dataset, run.identity.scale), []).append(run)
     written: list[Path] = []
     shown: list[str] = []
-    for (dataset, scale), runs in groups.items():
+    if (folder := results.folder) is None:
+        return written, shown
+    for (dataset, scale), group in groupby(in_order(results), key=lambda run: run.identity.setting):
+        runs = list(group)
         image = _most_contested(runs)
-        models = [run.identity.model for run in runs if _is_saved(results, run, image)]
+        models = [run.identity.model for run in runs if image and sr_path(folder, run, image).is_file()]
         if not models:
             continue
         title = f"{dataset} ×{scale}: {image}"
@@ -45,10 +46,6 @@ def write_crops(results: Results, out: Path) -> tuple[list[Path], list[str]]:
         written += write_figure(shown_there, path)
         shown.append(f"![{escape(title)}]({path.relative_to(out).as_posix().replace(' ', '%20')})")
     return written, shown
-
-
-def _is_saved(results: Results, run: Run, image: str) -> bool:
-    return results.folder is not None and sr_path(results.folder, run, image).is_file()
 
 
 def _most_contested(runs: list[Run]) -> str:

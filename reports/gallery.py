@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from srbench.datasets.sample import Dataset
     from srbench.images.files import Image
-    from srbench.results.records import Run, Setting
+    from srbench.results.records import Run
     from srbench.results.results import Results
 
 FOLDER = "images"
@@ -69,10 +70,7 @@ def make_gallery(results: Results, out: Path) -> Gallery:
     A data set that is not here, or a run without saved images, is left out with the reason.
     """
     gallery = Gallery()
-    groups: dict[Setting, list[Run]] = {}
-    for run in in_order(results):
-        groups.setdefault(run.identity.setting, []).append(run)
-    for (name, scale), runs in groups.items():
+    for (name, scale), runs in groupby(in_order(results), key=lambda run: run.identity.setting):
         saved = [run for run in runs if _has_images(results, run)]
         if not saved:
             gallery.missing.append(f"{name} ×{scale}: no saved images. Make them: srbench run --save-images")
@@ -141,7 +139,6 @@ def _write_thumbnail(path: Path, image: Image) -> None:
     picture = pil.fromarray(to_rgb(image))
     factor = THUMBNAIL / min(picture.size)
     picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), pil.Resampling.LANCZOS)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         picture.save(file, format="WEBP", quality=80)
 

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 from reports.figures import Palette, draw_all, reference_speeds
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
-from reports.tables import BEST, caption, notes, rank, signatures
+from reports.tables import BEST, caption, notes, signatures, table_ranks
 from srbench.base.temporary import write_file
 from srbench.results.summary import Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from srbench.results.results import Results
 
 PAGE = Path(__file__).with_name("page")
@@ -31,12 +29,14 @@ SCRIPTS = ("common.js", "leaderboard.js", "viewer.js")
 
 def write(results: Results, out: Path) -> list[Path]:
     """Write `report.html` and `images/` into `out`; raises `IncomparableError` for results that do not mix."""
-    out.mkdir(parents=True, exist_ok=True)
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     scores = summarise(results)
     gallery = make_gallery(results, out)
     with styled():
         plots = [(plot, inline(plot)) for plot in draw_all(results)]
-    text = _template().render(
+    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined)
+    text = environment.get_template("report.html.j2").render(
         style=(PAGE / "style.css").read_text(encoding="utf-8"),
         script="\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS),
         data=as_script(page_data(results, scores, gallery)),
@@ -49,13 +49,6 @@ def write(results: Results, out: Path) -> list[Path]:
         has_pictures=bool(gallery.pictures),
     )
     return [write_file(out / "report.html", text)]
-
-
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("report.html.j2")
 
 
 def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> dict[str, Any]:
@@ -80,7 +73,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
 
 
 def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
-    ranks = rank(results, scores)
+    ranks = table_ranks(results, scores)
     for score in scores:
         yield {
             **score.key._asdict(),

@@ -76,8 +76,8 @@ def _published(results: Results, scores: Sequence[Score]) -> list[dict[str, Any]
         {
             **pair.score.key._asdict(),
             "metric": pair.score.metric,
-            "value": pair.claim.value,
-            "gap": pair.score.mean - pair.claim.value,
+            "value": pair.claim.number,
+            "gap": pair.score.mean - pair.claim.number,
             "source": pair.claim.source,
         }
         for pair in published.pairs(results, scores)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports import published
-from reports.speed import speed_note, speed_table
+from reports.speed import speed_table
 from reports.tables import BEST, COLUMNS, ROWS, Cell, Table, build
 from srbench.base.temporary import write_file
 from srbench.base.text import fitted
 from srbench.base.text import latex as escape
+from srbench.benchmark.speed.steadiness import unsteady_note
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -36,7 +37,7 @@ def write(
         caption = "Published numbers beside ours, under the convention of the source."
         parts.append(_plain(published.HEADINGS, [pair.cells for pair in beside], caption, "published"))
     if results.speeds:
-        parts.append(_plain(*speed_table(results), f"Speed. {speed_note(results)}".strip(), "speed"))
+        parts.append(_plain(*speed_table(results), f"Speed. {unsteady_note(results.speeds)}".strip(), "speed"))
     return [write_file(out / "report.tex", "\n\n".join(parts) + "\n")]
 
 

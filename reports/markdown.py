@@ -10,11 +10,12 @@ from tabulate import tabulate
 
 from reports import published
 from reports.crops import write_crops
-from reports.speed import speed_note, speed_table
+from reports.speed import speed_table
 from reports.tables import BEST, COLUMNS, ROWS, Cell, Table, build
 from srbench.base.temporary import write_file
 from srbench.base.text import markdown as escape
 from srbench.base.text import markdown_code
+from srbench.benchmark.speed.steadiness import unsteady_note
 from srbench.results.statistics import LEVEL
 from srbench.results.summary import summarise
 
@@ -53,7 +54,7 @@ def write(
     if shown:
         parts += ["## Crops", CROPS, *shown]
     if results.speeds:
-        parts += ["## Speed", _grid(*speed_table(results)), *filter(None, [speed_note(results)])]
+        parts += ["## Speed", _grid(*speed_table(results)), *filter(None, [unsteady_note(results.speeds)])]
     return [write_file(out / "report.md", "\n\n".join(parts) + "\n"), *pictures]
 
 

@@ -33,15 +33,15 @@ class Pair:
             heading(self.score.metric).label,
             self.claim.text,
             f"{self.score.mean:.{self.claim.digits + 1}f}",
-            f"{self.score.mean - self.claim.value:+.{self.claim.digits + 1}f}",
+            f"{self.score.mean - self.claim.number:+.{self.claim.digits + 1}f}",
             self.claim.source,
         )
 
 
-def pairs(results: Results, scores: Iterable[Score], path: Path = DATA) -> list[Pair]:
+def pairs(results: Results, scores: Iterable[Score]) -> list[Pair]:
     """Every complete score of ours for which a number was published under the same convention, in the scores' order."""
     taken = {metric: convention for run in results for metric, convention in run.metrics.items()}
-    claims = read_claims(path)
+    claims = read_claims(DATA)
     return [
         Pair(claim, score)
         for score in scores

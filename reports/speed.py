@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from srbench.benchmark.speed.steadiness import MARK, doubts, unsteady_note
+from srbench.benchmark.speed.steadiness import MARK, doubts
 
 if TYPE_CHECKING:
     from srbench.results.records import SpeedRow
@@ -17,21 +17,19 @@ HEADINGS = (
 
 
 def speed_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows; without the threads where no timing tells them, as those of earlier versions."""
-    rows, place = speed_rows(results), HEADINGS.index("threads")
-    if any(row[place] != "–" for row in rows):
-        return list(HEADINGS), rows
-    return [name for name in HEADINGS if name != "threads"], [row[:place] + row[place + 1 :] for row in rows]
+    """Headings, and a row of text a timing; what was not measured is a dash.
 
-
-def speed_rows(results: Results) -> list[list[str]]:
-    """One row of text a timing, under `HEADINGS`; what was not measured is a dash."""
+    Without the threads where no timing tells them, as those of earlier versions.
+    """
     order = list(dict.fromkeys((*results.models, *(row.model for row in results.speeds))))
 
     def place(row: SpeedRow) -> tuple[object, ...]:
         return row.scale, row.device, row.width * row.height, row.batch, order.index(row.model)
 
-    return [_row(row) for row in sorted(results.speeds, key=place)]
+    rows = [_row(row) for row in sorted(results.speeds, key=place)]
+    hidden = None if any(row.threads for row in results.speeds) else HEADINGS.index("threads")
+    shown = [index for index in range(len(HEADINGS)) if index != hidden]
+    return [HEADINGS[index] for index in shown], [[row[index] for index in shown] for row in rows]
 
 
 def _row(row: SpeedRow) -> list[str]:
@@ -56,8 +54,3 @@ def device(row: SpeedRow) -> str:
     """`cuda bf16 compile (NVIDIA H100)`, `cpu (AMD EPYC)`; what is usual (fp32, eager) is left out."""
     how = " ".join([row.device, *(word for word in (row.precision, row.backend) if word not in ("fp32", "eager"))])
     return f"{how} ({row.processor})" if row.processor else how
-
-
-def speed_note(results: Results) -> str:
-    """Which of these timings are not steady, and why; empty where all are, or do not tell."""
-    return unsteady_note(results.speeds)

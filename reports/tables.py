@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from reports import published
 from srbench.analysis.compare import compare_overall, told_from_best
 from srbench.base.errors import UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.results.records import Run
 from srbench.results.results import Results
 from srbench.results.statistics import ALPHA
@@ -62,38 +63,25 @@ def build(
     Raises `UsageError` for an axis that is unknown, missing from the rows, or on both sides, and `IncomparableError`
     for results that do not mix.
     """
-    check_layout(rows, columns)
-    if papers and "model" not in rows:
-        raise UsageError("--papers puts rows under those of models: have model among --rows")
-    scores = summarise(results)
-    ranks = rank(results, scores)
-    claimed = _claimed(results, scores) if papers else {}
-    others = [axis for axis in AXES if axis not in (*rows, *columns)]
-    return [
-        _table(
-            results,
-            [score for score in scores if _key(score, others) == section],
-            ranks,
-            claimed,
-            rows,
-            columns,
-            others,
-        )
-        for section in _distinct(_key(score, others) for score in scores)
-    ]
-
-
-def check_layout(rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Raise `UsageError` for an axis that is unknown, missing from the rows, or on both sides."""
-    for axis in (*rows, *columns):
-        if axis not in AXES:
-            raise unknown("axis", axis, AXES)
+    refuse_unknown("axis", (*rows, *columns), AXES)
     if not rows or len({*rows, *columns}) < len(rows) + len(columns):
         sides = f"--rows {','.join(rows)} --columns {','.join(columns)}"
         raise UsageError(f"{sides}: an axis goes to one side, and rows need one")
+    if papers and "model" not in rows:
+        raise UsageError("--papers puts rows under those of models: have model among --rows")
+    scores = summarise(results)
+    ranks = table_ranks(results, scores)
+    # Beside each score the published number under the same convention; of several, the first.
+    claimed = {pair.score: pair.claim for pair in reversed(published.pairs(results, scores))} if papers else {}
+    others = [axis for axis in AXES if axis not in (*rows, *columns)]
+    tables = []
+    for section in _distinct(_key(score, others) for score in scores):
+        here = [score for score in scores if _key(score, others) == section]
+        tables.append(_table(results, here, ranks, claimed, rows, columns, others))
+    return tables
 
 
-def rank(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
+def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
     Two tie where they are equal as printed, or where their paired differences do not tell them apart: neither those of
@@ -159,10 +147,12 @@ def _table(
     papers = {(_key(score, rows), _key(score, columns)): claimed[score] for score in scores if score in claimed}
     body = []
     for key in _distinct(_key(score, rows) for score in scores):
-        body.append((tuple(map(_label, rows, key)), [cells.get((key, column), Cell("–")) for column in across]))
+        labels = tuple(map(_label, rows, key))
+        body.append((labels, [cells.get((key, column), Cell("–")) for column in across]))
         if any(row == key for row, _ in papers):
             texts = [papers[key, column].text if (key, column) in papers else "–" for column in across]
-            body.append((tuple(map(_label_of_paper, rows, key)), [Cell(text) for text in texts]))
+            labels = tuple(label + ", published" * (axis == "model") for axis, label in zip(rows, labels, strict=True))
+            body.append((labels, [Cell(text) for text in texts]))
     sources = _distinct(claim.source for claim in papers.values())
     return Table(
         title=" ".join(_label(axis, value) for axis, value in zip(others, _key(scores[0], others), strict=True)),
@@ -173,17 +163,6 @@ def _table(
         signatures=signatures(results, scores),
         notes=[*notes(scores), *([f"Published: {'; '.join(sources)}"] if sources else [])],
     )
-
-
-def _claimed(results: Results, scores: Iterable[Score]) -> dict[Score, Claim]:
-    """The published number beside each score that has one under the same convention; of several, the first."""
-    from reports import published
-
-    return {pair.score: pair.claim for pair in reversed(published.pairs(results, scores))}
-
-
-def _label_of_paper(axis: str, value: str | int) -> str:
-    return f"{value}, published" if axis == "model" else _label(axis, value)
 
 
 def _key(score: Score, axes: Iterable[str]) -> tuple[str | int, ...]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports import speed
+from reports.speed import speed_table
 from reports.tables import COLUMNS, ROWS, Cell, Table, build
+from srbench.benchmark.speed.steadiness import unsteady_note
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,7 @@ def write(
         if not _fits(grid, console):
             title, grid = _speeds(results, without="repeats")
         console.print(title, grid, sep="\n", markup=False)
-        if note := speed.speed_note(results):
+        if note := unsteady_note(results.speeds):
             console.print(note, style="dim", markup=False)
     return []
 
@@ -84,7 +85,7 @@ def _speeds(results: Results, without: str = "") -> tuple[str, Grid]:
     """
     from rich.text import Text
 
-    headings, body = speed.speed_table(results)
+    headings, body = speed_table(results)
     rows = [dict(zip(headings, row, strict=True)) for row in body]
     usual = [name for name in ("scale", "device", "threads", "input", "batch") if name in headings]
     common = [name for name in usual if len({row[name] for row in rows}) == 1]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.tables import rank
+from reports.tables import table_ranks
 from srbench.analysis.claims import Claim, read_claims
 from srbench.results.store import load_results
 from srbench.results.summary import Score, heading, summarise
@@ -50,7 +50,7 @@ def table() -> str:
     apart; bold are the best and all that tie with it."""
     results = load_results(LEADERBOARD / "results")
     scores = [score for score in summarise(results) if score.scale == SCALE]
-    ranks = rank(results, scores)
+    ranks = table_ranks(results, scores)
     shown = {(score.dataset, score.metric, score.model): _shown(score, ranks[score] == 1) for score in scores}
     known = list(dict.fromkeys(score.model for score in scores))
     models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]

@@ -86,3 +86,8 @@ def test_of_two_packages_of_one_name_the_other_is_to_go(monkeypatch: pytest.Monk
             registry.entries("models")
         assert str(caught.value).rpartition(" ")[2] in packages
     registry.entries.cache_clear()
+
+
+def test_a_name_of_another_kind_is_refused_by_its_package() -> None:
+    with pytest.raises(UsageError, match=rf"{DISTRIBUTION} \S+ registers 'Bicubic', which is not a pathlib.Path"):
+        registry.load_as("models", "Bicubic", Path)

@@ -16,7 +16,7 @@ from reference_models.architectures.rrdb import RRDBNet
 from reference_models.architectures.srcnn import SRCNN
 from reference_models.architectures.srresnet import SRResNet
 from srbench.base.errors import InputError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.images.degrade import SCALES
 
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
@@ -33,8 +33,7 @@ LEAST = {"features": 3}
 
 def build(architecture: str, scale: int, /, **options: Any) -> nn.Module:
     """A network with fresh weights. Raises `UsageError` for an unknown name, `InputError` for options it lacks."""
-    if architecture not in ARCHITECTURES:
-        raise unknown("architecture", architecture, ARCHITECTURES)
+    refuse_unknown("architecture", [architecture], ARCHITECTURES)
     make = ARCHITECTURES[architecture]
     known = dict(inspect.signature(make, eval_str=True).parameters)
     if surplus := set(options) - (set(known) - {"scale"}):

@@ -16,8 +16,8 @@ class SRCNN(nn.Module):
     """Three convolutions, 64 and 32 features, on bicubic at HR size: of its Y, or with 3 channels of RGB.
 
     `(n, channels, h, w)` in [0, 1] to the same. It begins as bicubic, or with the weights of the `paper`. In training
-    nothing is padded, so the output lacks `margin` pixels on each side (section 4.1 of the paper); in evaluation each
-    layer repeats its border, as the authors' test code does.
+    nothing is padded, so the output lacks half of each kernel on each side (section 4.1 of the paper); in evaluation
+    each layer repeats its border, as the authors' test code does.
     """
 
     def __init__(
@@ -41,11 +41,6 @@ class SRCNN(nn.Module):
             return
         for layer, others in zip(layers, (1.0, 1.0, 0.1), strict=True):
             carry(layer, channels, others=others)
-
-    @property
-    def margin(self) -> int:
-        """Pixels that the output lacks at each side in training."""
-        return sum(layer.kernel_size[0] // 2 for layer in (self.patches, self.mapping, self.reconstruction))
 
     def forward(self, y: Tensor) -> Tensor:
         features = self._layer(self.patches, y).relu()
@@ -78,13 +73,8 @@ def _bicubic(lr: Tensor, scale: int) -> Tensor:
     return imresize(round_to_uint8(lr.double() * 255.0), scale).to(lr.dtype) / 255.0
 
 
-class LumaUpscaler(nn.Module):
-    """Makes an upscaler of a network on Y: bicubic to HR size, the network on Y, chroma as bicubic left it."""
-
-    def __init__(self, network: SRCNN) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = network.scale
+class LumaUpscaler(BicubicUpscaler):
+    """The same of a network on Y: bicubic to HR size, the network on Y, chroma as bicubic left it."""
 
     def forward(self, lr: Tensor) -> Tensor:
         """`(n, 3, h, w)` in [0, 1] to `(n, 3, h * scale, w * scale)`.

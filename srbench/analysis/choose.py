@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.summary import heading, summarise
 
@@ -78,8 +78,7 @@ def _means(results: Results, metric: str, scale: int) -> tuple[dict[str, float],
         raise InputError(
             f"there are timings and no scores. Make some: srbench run --scale {scale} --out {results.folder}"
         )
-    if metric not in results.metrics:
-        raise unknown("metric", metric, results.metrics)
+    refuse_unknown("metric", [metric], results.metrics)
     here = [score for score in summarise(results) if (score.metric, score.scale) == (metric, scale)]
     most = {score.dataset: max(one.interval.n for one in here if one.dataset == score.dataset) for score in here}
     means: dict[str, dict[str, float]] = {}

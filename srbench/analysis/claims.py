@@ -22,20 +22,29 @@ from srbench.base.errors import InputError
 
 @dataclass(frozen=True)
 class Claim:
-    """One published number; `digits` is how many decimals it was printed with."""
+    """One published number, as it stands in a file; a value that is written as text keeps its trailing zero."""
 
     model: str
     dataset: str
-    scale: int
-    value: float
-    digits: int
+    scale: Scale
+    value: float | int | str
     metric: str = ""
     source: str = ""
 
     @property
+    def number(self) -> float:
+        """The value; raises `InputError` where it is no number."""
+        return parse_value(self.value)[0]
+
+    @property
+    def digits(self) -> int:
+        """How many decimals it was printed with."""
+        return parse_value(self.value)[1]
+
+    @property
     def text(self) -> str:
         """The number as it was printed."""
-        return f"{self.value:.{self.digits}f}"
+        return f"{self.number:.{self.digits}f}"
 
     def agrees(self, ours: float) -> bool:
         """Whether our number, printed with as many decimals, is the claimed one."""
@@ -54,36 +63,20 @@ def parse_value(text: str | float) -> tuple[float, int]:
 
 
 @dataclass(frozen=True)
-class StoredClaim:
-    """A claim as it stands in the file: a value that is written as text keeps its trailing zero."""
-
-    model: str
-    dataset: str
-    scale: Scale
-    value: float | int | str
-    metric: str = ""
-    source: str = ""
-
-    @property
-    def claim(self) -> Claim:
-        """The claim; raises `InputError` where the value is no number."""
-        value, digits = parse_value(self.value)
-        return Claim(self.model, self.dataset, self.scale, value, digits, self.metric, self.source)
-
-
-@dataclass(frozen=True)
 class ClaimsFile:
     """The whole file: an array of tables."""
 
-    claim: tuple[StoredClaim, ...]
+    claim: tuple[Claim, ...]
 
 
 def read_claims(path: Path) -> list[Claim]:
     """The claims of a file; raises `InputError` where it is missing, or a claim lacks a field or has an unknown one."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    stored = read_toml(path, ClaimsFile, "a list of claims, TOML with [[claim]] tables")
+    claims = read_toml(path, ClaimsFile, "a list of claims, TOML with [[claim]] tables").claim
     try:
-        return [item.claim for item in stored.claim]
+        for claim in claims:
+            parse_value(claim.value)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    return list(claims)

@@ -2,7 +2,7 @@
 
 Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, in the form for
 many comparisons) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
-Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_p`).
+Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_ps`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
@@ -129,11 +129,8 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     """Compare several pairs of models; Holm's correction is over all of them and all data sets together."""
     refuse_mixed_conventions(results)
     pairs = list(pairs)
-    for model in dict.fromkeys(model for pair in pairs for model in pair):
-        if model not in results.models:
-            raise unknown("model", model, results.models)
-    if metric not in results.metrics:
-        raise unknown("metric", metric, results.metrics)
+    refuse_unknown("model", (model for pair in pairs for model in pair), results.models)
+    refuse_unknown("metric", [metric], results.metrics)
     found = [_difference(one, other, metric) for pair in pairs for one, other in _shared(results, pair, metric)]
     if pairs and not found:
         names = " and ".join(pairs[0])

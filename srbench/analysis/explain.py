@@ -12,7 +12,7 @@ from srbench.analysis.claims import Claim
 from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.datasets import open_dataset
-from srbench.images.degrade import DEGRADATIONS, degradation_of, is_given
+from srbench.images.degrade import degradation_of, is_given, repeatable
 from srbench.images.tensors import image_tensor
 from srbench.metrics import resolve
 from srbench.metrics.conventions import CONVENTIONS, quantise
@@ -79,12 +79,6 @@ def matrix(subject: Subject, degradations: Sequence[str], families: Sequence[str
     """
     made_by = ("",) if subject.results else degradations
     return [reading for family in families for lr_by in made_by for reading in _readings(subject, lr_by, family)]
-
-
-def usual_degradations(scale: int) -> list[str]:
-    """What LR may be made by where nobody says: what is defined at the scale and draws no random numbers."""
-    rows = (row for row in DEGRADATIONS.values() if not row.random)
-    return [row.name for row in rows if not row.scales or scale in row.scales]
 
 
 def _names(family: str, *, y_first: bool, saved: bool) -> list[str]:
@@ -223,12 +217,12 @@ class Explanation:
         best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
         order = list(dict.fromkeys(map(_way, readings)))[:most]
         return "; ".join(
-            f"{one.name} ({one.text}, {one.value - self.claim.value:+.{self.claim.digits + 1}f})"
+            f"{one.name} ({one.text}, {one.value - self.claim.number:+.{self.claim.digits + 1}f})"
             for one in map(best.__getitem__, order)
         )
 
     def _distance(self, reading: Reading) -> float:
-        return abs(reading.value - self.claim.value)
+        return abs(reading.value - self.claim.number)
 
 
 def _way(reading: Reading) -> tuple[str, str, str]:
@@ -239,7 +233,7 @@ def family_of(claim: Claim) -> str:
     """`psnr` or `ssim`: by the metric's name, else by the size of the number."""
     if claim.metric:
         return claim.metric.partition("_")[0]
-    return "ssim" if claim.value < 2.0 else "psnr"
+    return "ssim" if claim.number < 2.0 else "psnr"
 
 
 def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) -> Explanation:
@@ -249,7 +243,7 @@ def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) ->
     family = family_of(claim)
     if family not in FAMILIES:
         raise InputError(f"{claim.metric}: only PSNR and SSIM have conventions to choose from")
-    first, *others = degradations or usual_degradations(subject.scale)
+    first, *others = degradations or repeatable(subject.scale)
     found = Explanation(claim, matrix(subject, [first], [family]))
     if found.agreeing or subject.results is not None:
         return found

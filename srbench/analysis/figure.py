@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.images.files import to_rgb
 from srbench.images.windows import largest_window
 from srbench.results.saved import dataset_of, read_sr, sr_path
@@ -76,9 +76,7 @@ def strips(
     if len(crops) not in (0, 1, len(images)):
         raise UsageError(f"{len(crops)} crops for {len(images)} images: give one for each, or one for all")
     each: Sequence[Crop | None] = [*crops] * len(images) if len(crops) == 1 else crops or [None] * len(images)
-    for metric in metrics:
-        if metric not in results.metrics:
-            raise unknown("metric", metric, results.metrics)
+    refuse_unknown("metric", metrics, results.metrics)
     found = []
     for image, crop in zip(images, each, strict=True):
         runs = _runs_with(results, image, models or results.models, dataset, scale)
@@ -88,12 +86,9 @@ def strips(
 
 def _runs_with(results: Results, image: str, models: Sequence[str], dataset: str, scale: int | None) -> list[Run]:
     """The run of each model on the one data set that holds the image."""
-    for model in models:
-        if model not in results.models:
-            raise unknown("model", model, results.models)
+    refuse_unknown("model", models, results.models)
+    refuse_unknown("image", [image], {row.image for run in results for row in run.rows})
     scored = [run for run in results if any(row.image == image for row in run.rows)]
-    if not scored:
-        raise unknown("image", image, {row.image for run in results for row in run.rows})
     places = {run.identity.setting for run in scored}
     places = {place for place in places if dataset in ("", place[0]) and scale in (None, place[1])}
     if len(places) != 1:

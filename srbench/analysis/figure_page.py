@@ -41,7 +41,6 @@ def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
 
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: a figure ends in {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".tex":
         return _tex(strips, path)
     kind = path.suffix[1:].lower()
@@ -55,7 +54,8 @@ def draw(strips: Sequence[Strip]) -> Any:
     """A matplotlib figure: for each image the whole HR on the left, two rows of panels beside it."""
     from matplotlib.figure import Figure
 
-    width = max(NARROWEST, max(map(text_inches, _texts(strips))) + 2 * GAP)
+    texts = (text for strip in strips for panel in strip.panels for text in (panel.name, panel.scores))
+    width = max(NARROWEST, max(map(text_inches, texts)) + 2 * GAP)
     tall = [width * strip.panels[0].crop.shape[0] / strip.panels[0].crop.shape[1] for strip in strips]
     columns = max(-(-len(strip.panels) // 2) for strip in strips)
     heights = [2 * (side + 2 * LINE + GAP) for side in tall]
@@ -78,10 +78,6 @@ def draw(strips: Sequence[Strip]) -> Any:
 
 def _title(strip: Strip) -> str:
     return f"{strip.image} ({strip.dataset} ×{strip.scale})"
-
-
-def _texts(strips: Sequence[Strip]) -> list[str]:
-    return [text for strip in strips for panel in strip.panels for text in (panel.name, panel.scores)]
 
 
 def text_inches(text: str) -> float:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from srbench.images.literature import jpeg
-from srbench.images.tensors import image_tensor
+from srbench.images.tensors import image_tensor, to_image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,11 +25,6 @@ class Mistake:
     misplaced: bool = False
 
 
-def _through_jpeg(sr: Tensor, quality: int) -> Tensor:
-    pixels = sr[0].permute(1, 2, 0).numpy()
-    return image_tensor(jpeg(pixels[..., 0] if pixels.shape[2] == 1 else pixels, quality), "cpu")
-
-
 MISTAKES = (
     Mistake("SR in -1..1 read as 0..1", lambda sr: 2.0 * (sr.double() / 255.0) - 1.0),
     Mistake("SR in 0..1 read as -1..1", lambda sr: (sr.double() / 255.0 + 1.0) / 2.0),
@@ -42,8 +36,8 @@ MISTAKES = (
     Mistake("SR one pixel to the right and down", lambda sr: sr.roll((1, 1), (-2, -1))),
     Mistake("SR one pixel to the left and up", lambda sr: sr.roll((-1, -1), (-2, -1))),
     Mistake("SR against the HR of the next image, both cut to one size", lambda sr: sr, misplaced=True),
-    Mistake("SR through JPEG of quality 95", partial(_through_jpeg, quality=95)),
-    Mistake("SR through JPEG of quality 75", partial(_through_jpeg, quality=75)),
+    Mistake("SR through JPEG of quality 95", lambda sr: image_tensor(jpeg(to_image(sr), 95), "cpu")),
+    Mistake("SR through JPEG of quality 75", lambda sr: image_tensor(jpeg(to_image(sr), 75), "cpu")),
 )
 
 

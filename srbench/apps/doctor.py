@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from srbench.base.assets import PACKAGE, Asset, cache_folder, is_offline, on_disk, weights_folder
 from srbench.base.errors import SrbenchError
 from srbench.base.packages import DISTRIBUTION, install_hint
-from srbench.base.registry import KINDS, entries, load, package_of
+from srbench.base.registry import KINDS, entries, load_as, package_of
 from srbench.datasets import data_root
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.models.spec import Backend, ModelSpec
@@ -32,7 +32,7 @@ SETTINGS = re.compile(r"SRBENCH_|OMP_NUM_THREADS$|MKL_|ONEDNN_|DNNL_|ATEN_CPU_|C
 
 
 @dataclass(frozen=True)
-class Finding:
+class Fact:
     """One line: a name, what was found, and what to type where that is not enough (`remedy`, empty where it is)."""
 
     name: str
@@ -40,7 +40,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(root: Path | None = None) -> dict[str, list[Finding]]:
+def examine(root: Path | None = None) -> dict[str, list[Fact]]:
     """Everything found, by section; `root` is where the standard sets are looked for, see `data_root`."""
     sections = {
         "srbench": _machine(),
@@ -50,23 +50,23 @@ def examine(root: Path | None = None) -> dict[str, list[Finding]]:
         "plugins": _plugins(),
         "data": _data(data_root(root)),
         "weights and cache": _files(),
-        "settings": (Finding(name, os.environ[name]) for name in sorted(os.environ) if SETTINGS.match(name)),
+        "settings": (Fact(name, os.environ[name]) for name in sorted(os.environ) if SETTINGS.match(name)),
     }
     return {title: _told(findings) for title, findings in sections.items()}
 
 
-def _told(findings: Iterator[Finding]) -> list[Finding]:
+def _told(findings: Iterator[Fact]) -> list[Fact]:
     """What a section finds, and what stopped it, if anything did."""
     told = []
     try:
         for finding in findings:
             told.append(finding)
     except Exception as error:  # two plugins of one name, a damaged installation
-        told.append(Finding("error", f"{type(error).__name__}: {error}", "mend this, and call it again"))
+        told.append(Fact("error", f"{type(error).__name__}: {error}", "mend this, and call it again"))
     return told
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[Fact]:
     device, capability, remedy = "cpu", "unknown", ""
     try:
         import torch
@@ -77,26 +77,26 @@ def _machine() -> Iterator[Finding]:
         capability = f"nothing: torch does not import: {type(error).__name__}: {error}"
         remedy = "pip install --force-reinstall torch"
     told = describe(device)
-    yield Finding("version", " ".join(filter(None, (told["versions"]["srbench"], told["git"]))))
-    yield Finding("python", f"{told['python']}, {told['platform']}")
-    yield Finding("processor", f"{told['cpu']}, {os.cpu_count()} cores, {instruction_sets()}")
-    yield Finding("torch uses", f"{capability}, {told['threads']} threads", remedy)
-    yield Finding("device", f"{device}: {told['device_name']}" if device == "cuda" else "cpu; torch sees no GPU")
-    yield Finding("metrics by", told["metrics"])
+    yield Fact("version", " ".join(filter(None, (told["versions"]["srbench"], told["git"]))))
+    yield Fact("python", f"{told['python']}, {told['platform']}")
+    yield Fact("processor", f"{told['cpu']}, {os.cpu_count()} cores, {instruction_sets()}")
+    yield Fact("torch uses", f"{capability}, {told['threads']} threads", remedy)
+    yield Fact("device", f"{device}: {told['device_name']}" if device == "cuda" else "cpu; torch sees no GPU")
+    yield Fact("metrics by", told["metrics"])
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Fact]:
     for requirement in _requirements(""):
-        yield Finding(requirement.name, _held(requirement), _remedy(requirement))
+        yield Fact(requirement.name, _held(requirement), _remedy(requirement))
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Fact]:
     """An extra is here when each of its packages is, in a version that it promises to work with."""
     for extra in _extra_names():
         wanted = _requirements(extra)
         lacking = [requirement for requirement in wanted if _remedy(requirement)]
         state = ", ".join(f"{requirement.name} {_held(requirement)}" for requirement in lacking or wanted)
-        yield Finding(extra, state, install_hint(extra) if lacking else "")
+        yield Fact(extra, state, install_hint(extra) if lacking else "")
 
 
 def _requirements(extra: str) -> list[Requirement]:
@@ -134,54 +134,54 @@ def _remedy(requirement: Requirement) -> str:
     return line if state == "missing" or "needs" in state else ""
 
 
-def _backends() -> Iterator[Finding]:
+def _backends() -> Iterator[Fact]:
     lacking = {finding.name: finding for finding in _extras() if finding.remedy}
     for name in entries("backends"):
         try:
-            backend: Backend = load("backends", name)
+            backend = load_as("backends", name, Backend)
         except SrbenchError as error:
-            yield Finding(name, str(error), "srbench list backends")
+            yield Fact(name, str(error), "srbench list backends")
             continue
         if name in lacking:  # a backend that needs packages is called like the extra that brings them
-            yield Finding(name, lacking[name].state, lacking[name].remedy)
+            yield Fact(name, lacking[name].state, lacking[name].remedy)
         elif name == "compile" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
-            yield Finding(name, "no C++ compiler", "apt install g++")
+            yield Fact(name, "no C++ compiler", "apt install g++")
         elif backend.devices and "cpu" not in backend.devices:
-            yield Finding(name, f"here, needs --device {' or '.join(backend.devices)}")
+            yield Fact(name, f"here, needs --device {' or '.join(backend.devices)}")
         else:
-            yield Finding(name, "here")
+            yield Fact(name, "here")
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins() -> Iterator[Fact]:
     """What packages other than ours have registered."""
     for kind in KINDS:
         for name, entry in entries(kind).items():
             if entry.dist is None or entry.dist.name != DISTRIBUTION:
-                yield Finding(name, f"among {kind}, from {package_of(entry)}")
+                yield Fact(name, f"among {kind}, from {package_of(entry)}")
 
 
-def _data(root: Path) -> Iterator[Finding]:
+def _data(root: Path) -> Iterator[Fact]:
     """The standard sets by their number of files; whether these are the right pixels, `srbench data verify` says."""
-    yield Finding("root", str(root), "" if root.is_dir() else "no such folder: set SRBENCH_DATA, or give --data-root")
+    yield Fact("root", str(root), "" if root.is_dir() else "no such folder: set SRBENCH_DATA, or give --data-root")
     for row in STANDARD_SETS.values():
         home = root / row.name / "HR"
         count = sum(path.is_file() and not path.name.startswith(".") for path in home.glob("*")) if home.is_dir() else 0
         prepare = f"srbench data prepare {row.name}"
         if not count:
-            yield Finding(row.name, "not here", prepare)
+            yield Fact(row.name, "not here", prepare)
         else:
-            yield Finding(row.name, f"{count} of {row.count} images", prepare if count < row.count else "")
+            yield Fact(row.name, f"{count} of {row.count} images", prepare if count < row.count else "")
 
 
-def _files() -> Iterator[Finding]:
+def _files() -> Iterator[Fact]:
     folder, cache = weights_folder(), cache_folder()
     gone = folder is not None and not folder.is_dir()
-    yield Finding("weights", str(folder or "SRBENCH_WEIGHTS is not set"), "no such folder" if gone else "")
-    yield Finding("cache", str(cache) if cache.is_dir() else f"{cache}, not made yet", _unwritable(cache))
+    yield Fact("weights", str(folder or "SRBENCH_WEIGHTS is not set"), "no such folder" if gone else "")
+    yield Fact("cache", str(cache) if cache.is_dir() else f"{cache}, not made yet", _unwritable(cache))
     for title, asset in _assets():
         path, fetched = on_disk(asset), "fetched on first use"
         missing = f"put {asset.filename} into $SRBENCH_WEIGHTS" if is_offline() else ""
-        yield Finding(title, str(path or f"{asset.filename} is not here, {fetched}"), "" if path else missing)
+        yield Fact(title, str(path or f"{asset.filename} is not here, {fetched}"), "" if path else missing)
 
 
 def _unwritable(folder: Path) -> str:
@@ -198,7 +198,7 @@ def _assets() -> Iterator[tuple[str, Asset]]:
         yield name, trunk.asset
     for name in entries("models"):
         try:
-            spec: ModelSpec = load("models", name)
+            spec = load_as("models", name, ModelSpec)
         except SrbenchError:
             continue  # a run of that model says why
         fetched = {scale: asset for scale, asset in spec.weights.items() if not asset.url.startswith(PACKAGE)}

@@ -61,7 +61,12 @@ def locate(asset: Asset) -> Path:
     if asset.url.startswith(PACKAGE):
         return _packaged(asset)
     path = on_disk(asset)
-    return _checked(path, asset) if path else _fetch(asset)
+    if path is None:
+        return _fetch(asset)
+    if not digest(path).startswith(asset.sha256):
+        found, expected = digest(path)[:12], asset.sha256[:12]
+        raise InputError(f"{path}: sha256 {found}…, expected {expected}…. Delete it to fetch it anew.")
+    return path
 
 
 def on_disk(asset: Asset) -> Path | None:
@@ -121,13 +126,6 @@ def _packaged(asset: Asset) -> Path:
     path = Path(str(resources.files(package))) / inside
     if not path.is_file():
         raise UnavailableError(f"{package} is installed without {inside}; reinstall it")
-    return path
-
-
-def _checked(path: Path, asset: Asset) -> Path:
-    if not digest(path).startswith(asset.sha256):
-        found, expected = digest(path)[:12], asset.sha256[:12]
-        raise InputError(f"{path}: sha256 {found}…, expected {expected}…. Delete it to fetch it anew.")
     return path
 
 

@@ -55,6 +55,19 @@ def read_document(path: Path, kind: type[T], what: str, remedy: str = DAMAGED) -
     return parse(read_bytes(path), kind, f"{path}: not {what}", remedy)
 
 
+def read_note(path: Path, kind: type[T], what: str, again: str, *, force: bool) -> T | None:
+    """What srbench noted beside its own files; None where it did not, or where `force` forgives a damaged note.
+
+    Raises `InputError` for a damaged one, with what `--force` would do: `again`.
+    """
+    try:
+        return read_document(path, kind, what, f"{DAMAGED}, or {again}: --force") if path.exists() else None
+    except InputError:
+        if not force:
+            raise
+        return None
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file of at most `MAX_BYTES`; raises `InputError` for any other."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from srbench.base.progress import BYTES, Bar
 
@@ -70,14 +70,10 @@ def _append(url: str, part: Path) -> None:
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
         total = int(response.headers.get("Content-Length", 0)) + (have if goes_on else 0)
-        with part.open("ab" if goes_on else "wb") as file:
-            _copy(response, file, total, url.rsplit("/", 1)[-1])
+        name, mode = url.rsplit("/", 1)[-1], "ab" if goes_on else "wb"
+        with part.open(mode) as file, Bar(name, total, BYTES, done=have if goes_on else 0) as bar:
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.advance(len(chunk))
     if total and part.stat().st_size < total:
         raise requests.ConnectionError(f"{part.stat().st_size} of {total} bytes came")
-
-
-def _copy(response: Any, file: IO[bytes], total: int, name: str) -> None:
-    with Bar(name, total, BYTES, done=file.tell()) as bar:
-        for chunk in response.iter_content(CHUNK):
-            file.write(chunk)
-            bar.advance(len(chunk))

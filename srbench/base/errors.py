@@ -18,6 +18,10 @@ class SrbenchError(Exception):
 
     exit_status = 1
 
+    def __init__(self, message: str = "", exit_status: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status or self.exit_status
+
 
 class JobError(SrbenchError):
     """A model raised, or returned something that is not an image of the right size."""
@@ -30,9 +34,7 @@ class RegressionError(SrbenchError):
 class StoppedError(SrbenchError):
     """Ctrl-C or SIGTERM; the message says what was kept, and how to go on."""
 
-    def __init__(self, message: str, exit_status: int = 130) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
+    exit_status = 130
 
 
 class UsageError(SrbenchError):

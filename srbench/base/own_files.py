@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from srbench.base.assets import digest
-from srbench.base.documents import SCHEMA, read_document
-from srbench.base.errors import InputError, UsageError
+from srbench.base.documents import SCHEMA, read_note
+from srbench.base.errors import UsageError
 from srbench.base.temporary import in_the_making, write_file
 
 NOTE = ".srbench-wrote.json"
@@ -57,7 +57,8 @@ def own_files(out: Path, *, force: bool) -> Iterator[Path]:
 
 def _place(making: Path, out: Path, *, force: bool) -> None:
     made = {path.relative_to(making).as_posix(): digest(path) for path in sorted(making.rglob("*")) if path.is_file()}
-    before = _noted(out / NOTE, force=force)
+    note = read_note(out / NOTE, Wrote, "a note of srbench", "write over its files", force=force)
+    before = dict(note.files) if note else {}
     there = [name for name in made if os.path.lexists(out / name)]
     users = [name for name in there if not force and _digest(out / name) not in (made[name], before.get(name))]
     if users:
@@ -73,14 +74,3 @@ def _place(making: Path, out: Path, *, force: bool) -> None:
 
 def _digest(path: Path) -> str:
     return digest(path) if path.is_file() else ""
-
-
-def _noted(note: Path, *, force: bool) -> dict[str, str]:
-    if not note.exists():
-        return {}
-    try:
-        return dict(read_document(note, Wrote, "a note of srbench").files)
-    except InputError:
-        if force:
-            return {}
-        raise

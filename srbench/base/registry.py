@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
+T = TypeVar("T")
 
 
 @cache
@@ -72,6 +73,15 @@ def load(kind: str, name: str) -> Any:
         raise UsageError(f"{name!r} does not import from {where}: {type(error).__name__}: {error}") from error
 
 
+def load_as(kind: str, name: str, expected: type[T]) -> T:
+    """As `load`; raises `UsageError`, too, for an object of another type, naming the package that brings it."""
+    found = load(kind, name)
+    if not isinstance(found, expected):
+        package, library = package_of(entries(kind)[registered_name(kind, name)]), expected.__module__.partition(".")[0]
+        raise UsageError(f"{package} registers {name!r}, which is not a {library}.{expected.__name__}")
+    return found
+
+
 def import_from_here(name: str) -> ModuleType:
     """A module by its name, the current folder looked in first, as by `python -m`.
 
@@ -103,6 +113,13 @@ def import_file(path: Path) -> ModuleType:
 def package_of(entry: EntryPoint) -> str:
     """The installed package that registered an entry, with its version."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+
+
+def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint: str = "") -> None:
+    """Raise `unknown` of the first name that is not among `known`."""
+    for name in names:
+        if name not in known:
+            raise unknown(what, name, known, hint)
 
 
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:

@@ -23,7 +23,10 @@ PREFIX = ".srbench-tmp-"
 
 
 class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
-    """Context manager: a binary file that replaces `path` on success and vanishes on failure."""
+    """Context manager: a binary file that replaces `path` on success and vanishes on failure.
+
+    Folders above it that are missing are made.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,6 +34,7 @@ class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
     def __enter__(self) -> IO[bytes]:
         self._temporary = in_the_making(self.path.parent)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("xb")
         except OSError as error:
             error.filename = str(self.path)  # what the user knows it by
@@ -53,7 +57,6 @@ class atomic_file:  # noqa: N801 - used as a function, as tempfile's are
 
 def write_file(path: Path, content: str | bytes) -> Path:
     """Write a file whole or not at all, text as UTF-8, and the folders above it where they are missing; its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
     return path

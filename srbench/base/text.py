@@ -24,12 +24,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def as_file_name(text: str, most: int = 200) -> str:
-    """A text as the stem of a file's name, which has 255 bytes: a longer one is cut, and its digest tells it apart."""
-    if len(text.encode(errors="replace")) <= most:
-        return text
-    cut = text.encode(errors="replace")[: most - 9].decode(errors="ignore")
-    return f"{cut}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+def as_file_name(text: str) -> str:
+    """A text as the stem of a file's name, which has 255 bytes: beyond 200 it is cut, and its digest tells it apart."""
+    name = text.encode(errors="replace")
+    return text if len(name) <= 200 else f"{name[:191].decode(errors='ignore')}-{hashlib.sha256(name).hexdigest()[:8]}"
 
 
 def markdown(text: str) -> str:

@@ -45,10 +45,6 @@ KEPT = "What was scored is kept; the same command goes on from there, with as ma
 class ElsewhereError(SrbenchError):
     """Another process of this run has failed; rank 0 says why, and the others end without a word."""
 
-    def __init__(self, message: str, exit_status: int) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
-
 
 @dataclass(frozen=True)
 class Ranks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from srbench.base.errors import InputError
@@ -34,7 +34,7 @@ class FilePairs:
     """SR and HR files by image id; `alone` says of each file without a partner that it has none."""
 
     pairs: Mapping[str, tuple[Path, Path]]
-    alone: tuple[str, ...] = field(default=())
+    alone: tuple[str, ...] = ()
 
 
 def pair_up(sr: Path, hr: Path, suffix: str | None = None) -> FilePairs:

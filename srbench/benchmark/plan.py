@@ -101,6 +101,11 @@ class Plan:
     images: int = 0
     shard: int | None = None
 
+    @property
+    def workers(self) -> int:
+        """How many threads read and score beside the model."""
+        return spare_workers(self.device) if self.request.workers is None else self.request.workers
+
 
 def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     """Decide what is to be done, and refuse what cannot be done right before anything is computed.
@@ -127,9 +132,8 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
         for scale in scales
     }
     if device.type == "cpu":
-        at_once = 1 + (spare_workers(device) if request.workers is None else request.workers)
         for opened in datasets.values():
-            refuse_what_does_not_fit(opened.values(), planned.scorer.metrics, at_once, request.limit)
+            refuse_what_does_not_fit(opened.values(), planned.scorer.metrics, 1 + planned.workers, request.limit)
     for spec in specs:
         for scale in scales:
             _plan_model(planned, spec, scale, datasets[scale])

@@ -75,11 +75,6 @@ class RunProgress(Progress):
         self._bar.close()
 
 
-def progress_of_rank(rank: int = 0) -> Progress:
-    """Of several processes only the first shows how it goes."""
-    return Progress() if rank else RunProgress()
-
-
 def print_results(results: Results, metrics: Sequence[str] = ()) -> None:
     """Print the tables of some metrics, or of all, by the report called `terminal`."""
     wanted = results.with_metrics(metrics) if metrics else results

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError
-from srbench.datasets.sample import Sample
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
 from srbench.results import environment
-from srbench.results.records import Row, Run
+from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
 from srbench.results.store import RunWriter, load_results, run_path
-
-if TYPE_CHECKING:
-    from srbench.images.files import Image
 
 
 def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root: Path | None = None) -> dict[str, str]:
@@ -54,11 +49,7 @@ def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Ru
         for row in run.rows:
             names = [name for name in scorer.metrics if name not in row.scores]
             if names and not row.error:
-                sample = dataset[position[row.image]]
-                writer.append(_rescore_row(row, read_sr(folder, run, row.image), sample, scorer, names))
+                sr, hr = read_sr(folder, run, row.image), dataset[position[row.image]].reference
+                scores = scorer(image_tensor(sr, scorer.device), hr, run.identity.scale, names)
+                writer.append(replace(row, scores=scores))
         return writer.finish(dataset.ids, run.error)
-
-
-def _rescore_row(row: Row, sr: Image, sample: Sample, scorer: Scorer, names: Sequence[str]) -> Row:
-    scale = sample.reference.shape[0] // sample.lr.shape[0]
-    return replace(row, scores=scorer(image_tensor(sr, scorer.device), sample.reference, scale, names))

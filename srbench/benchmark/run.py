@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, JobError, UnavailableError
-from srbench.base.overlap import ahead, behind, pool_of, spare_workers
+from srbench.base.overlap import ahead, behind, pool_of
 from srbench.benchmark.plan import Job, Plan
 from srbench.benchmark.speed.timing import time_sizes
 from srbench.datasets.folder import short_digest
 from srbench.images.files import printable, write_image
+from srbench.images.tensors import to_image
 from srbench.metrics.conventions import quantise
 from srbench.metrics.numba_switch import by_torch
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
@@ -148,7 +149,7 @@ def rows_of(plan: Plan, job: Job, inference: Inference, path: Path) -> Generator
     loop without threads; a kill loses the few images in hand. An image that cannot be read raises `InputError`, after
     the rows before it.
     """
-    with pool_of(workers_of(plan)) as pool:
+    with pool_of(plan.workers) as pool:
         items = ahead(pool, partial(read_item, job), job.missing.items())
         items = upscale_items(plan, inference, items)
         if inference.device.type == "cpu":
@@ -207,7 +208,7 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
         tile=item.upscaled.tile,
         seam=round(item.upscaled.seam, 4),
     )
-    return replace(item, row=row, sr=pixels[0].permute(1, 2, 0).cpu().numpy())
+    return replace(item, row=row, sr=to_image(pixels))
 
 
 def keep(plan: Plan, path: Path, item: Item) -> Row:
@@ -219,15 +220,10 @@ def keep(plan: Plan, path: Path, item: Item) -> Row:
     return replace(item.row, sr=short_digest(item.sr))
 
 
-def workers_of(plan: Plan) -> int:
-    """How many threads read and score beside the model."""
-    return spare_workers(plan.device) if plan.request.workers is None else plan.request.workers
-
-
 def environment_of(plan: Plan) -> Mapping[str, Any]:
     """What the scores are made with: versions, device, and how the work is laid out."""
     with by_torch(plan.images):
-        return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": workers_of(plan)}
+        return environment.describe(str(plan.device)) | {"batch": plan.request.batch, "workers": plan.workers}
 
 
 def time_and_keep(plan: Plan, identity: Identity, inference: Inference, progress: Progress) -> None:

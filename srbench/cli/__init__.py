@@ -20,8 +20,8 @@ from contextlib import contextmanager, suppress
 import click
 
 from srbench import __version__
-from srbench.base.errors import SrbenchError, UsageError
-from srbench.base.registry import entries, load, package_of, unknown
+from srbench.base.errors import SrbenchError
+from srbench.base.registry import entries, load_as, package_of, unknown
 
 SECTIONS = {
     "Measure": {
@@ -74,15 +74,7 @@ class LazyGroup(click.Group):
         if name in BUILT_IN:
             command: click.Command = importlib.import_module(f"srbench.cli.{name}").command
             return command
-        if name in entries("commands"):
-            return self._registered(name)
-        return None
-
-    def _registered(self, name: str) -> click.Command:
-        command = load("commands", name)
-        if not isinstance(command, click.Command):
-            raise UsageError(f"{_package(name)} registers {name!r}, which is not a click.Command")
-        return command
+        return load_as("commands", name, click.Command) if name in entries("commands") else None
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -105,32 +97,21 @@ class LazyGroup(click.Group):
     def _told(self, name: str) -> tuple[str, str]:
         """Section and line of a command of a package, as it says itself, else where it comes from."""
         try:
-            command = self._registered(name)
+            command = load_as("commands", name, click.Command)
         except SrbenchError as error:
             return OTHER, str(error)
         section = getattr(command, "section", "")
-        told = command.get_short_help_str(LINE) or f"From {_package(name)}."
+        told = command.get_short_help_str(LINE) or f"From {package_of(entries('commands')[name])}."
         return section if section in SECTIONS else OTHER, told
 
 
-def _package(name: str) -> str:
-    return package_of(entries("commands")[name])
-
-
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="srbench")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """Measure image super-resolution: how good, how fast, at what cost, and how sure we are.
 
     Start with:  srbench run --models all
     """
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,14 +145,20 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        return _complain(f"{_sentence(error.format_message())} See: {_help_of(error)}", 2)
+        text, context = error.format_message(), getattr(error, "ctx", None)
+        stop = "" if text.endswith(("?", ".")) else "."
+        return _complain(f"{text}{stop} See: {context.command_path if context else 'srbench'} --help", 2)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except SrbenchError as error:
         return _complain(str(error), error.exit_status)
     except OSError as error:
-        return _complain(_system_error(error), 1)
+        at = f" at {error.filename}" if error.filename else ""
+        if error.errno == errno.ENOSPC:
+            remedy = "What was finished is kept; free some space and run the same command"
+            return _complain(f"the disk is full{at}. {remedy}", 1)
+        return _complain(f"{error.strerror or error}{at}", 1)
     except MemoryError as error:
         what = f"out of memory ({error})" if str(error) else "out of memory"
         return _complain(f"{what}. Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept", 1)
@@ -219,22 +206,3 @@ def _complain(message: str, status: int) -> int:
             traceback.print_exc()
         click.echo(f"srbench: {message}", err=True)
     return status
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(("?", ".")) else f"{text}."
-
-
-def _help_of(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'srbench'} --help"
-
-
-def _system_error(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"the disk is full{_at(error)}. What was finished is kept; free some space and run the same command"
-    return f"{error.strerror or error}{_at(error)}"
-
-
-def _at(error: OSError) -> str:
-    return f" at {error.filename}" if error.filename else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
+from srbench.cli.options import FILE, FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
 from srbench.cli.values import CommaList
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from srbench.analysis.check.check import Verdict
     from srbench.results.records import Run
     from srbench.results.results import Results
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _tolerance(text: str) -> tuple[str, float]:

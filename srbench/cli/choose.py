@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli.options import FOLDER, srbench_command
-from srbench.cli.values import Scale, complete
+from srbench.cli.values import Scale, complete, lr_size
 
 if TYPE_CHECKING:
     from srbench.analysis.choose import Candidate
 
 
 def _size(context: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    from srbench.benchmark.speed.timing import parse_size
-
     try:
-        return parse_size(value) if value else None
+        return lr_size(value) if value else None
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
+from srbench.cli.options import FILE, FOLDER, data_root_option, device_option, read_results, srbench_command
 
 
 @srbench_command(
@@ -14,7 +14,7 @@ from srbench.cli.options import FOLDER, data_root_option, device_option, read_re
     "FILE is TOML with [[claim]] tables: model, dataset, scale, value, and if known metric and source. "
     "Exit status 1 where a number stays unexplained."
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FILE)
 @click.option("--results", type=FOLDER, help="Use the SR images saved in this folder.")
 @device_option
 @data_root_option

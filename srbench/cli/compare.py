@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -92,12 +93,10 @@ def _print_ranks(places: Sequence[Place]) -> None:
 
     for scale, dataset in dict.fromkeys((place.scale, place.dataset) for place in places):
         here = [place for place in places if (place.scale, place.dataset) == (scale, dataset)]
-        metric = heading(here[0].metric)
-        shown = ", ".join(f"{_rank(place, here)} {place.model} {metric.format(place.mean)}" for place in here)
+        metric, sharing = heading(here[0].metric), Counter(place.rank for place in here)
+        shown = ", ".join(
+            f"{place.rank}{'=' if sharing[place.rank] > 1 else '.'} {place.model} {metric.format(place.mean)}"
+            for place in here
+        )
         click.echo(f"{dataset} ×{scale}, {metric.label}: {shown}")
     click.echo()
-
-
-def _rank(place: Place, places: Sequence[Place]) -> str:
-    shared = sum(other.rank == place.rank for other in places) > 1
-    return f"{place.rank}{'=' if shared else '.'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.errors import InputError, UsageError
-from srbench.cli.options import EXISTING, NAMES, OVER, Command, data_root_option, force_option
+from srbench.cli.options import EXISTING, FILE, NAMES, OVER, Command, data_root_option, force_option
 
 if TYPE_CHECKING:
     from srbench.datasets.standard.verify import Verification
@@ -18,12 +18,9 @@ MAX_LINES = 20
 """How many findings are listed for one set."""
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group()
+def command() -> None:
     """List, prepare, verify and audit data sets."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @command.command("list", cls=Command)
@@ -89,9 +86,7 @@ def prepare_command(
             _remark(str(error))
             failed += 1
             continue
-        click.echo(f"{row.name}: {_verdict(done)}; in {root / row.name}")
-        _print_findings(done)
-        _print_origins(row.name, root / row.name)
+        _print_verification(done, root / row.name)
     return int(failed > 0)
 
 
@@ -122,32 +117,27 @@ def verify_command(names: tuple[str, ...], at: Path | None, data_root: Path | No
     for row in rows:
         home = at or root / row.name
         found = verify(row.name, home)
-        click.echo(f"{row.name}: {_verdict(found)}; in {home}")
-        _print_findings(found)
-        _print_origins(row.name, home)
+        _print_verification(found, home)
         wrong += not found.known
     return int(wrong > 0)
 
 
-def _print_findings(verification: Verification) -> None:
-    """One line for each image that is not as it was published, up to a limit."""
+def _print_verification(verification: Verification, home: Path) -> None:
+    """What a folder is; a line for each image that is not as it was published, up to a limit, and one on LR files."""
+    from srbench.datasets.folder import open_folder
+    from srbench.datasets.standard.lr_files import origins, worded
+    from srbench.images.degrade import FILES
+
+    click.echo(f"{verification.set}: {_verdict(verification)}; in {home}")
     wrong = [item for item in verification.findings if item.status not in ("exact", "cropped")]
     for item in wrong[:MAX_LINES]:
         click.echo(f"  {item.id}: {item.status}" + (f": {item.detail}" if item.detail else ""))
     if len(wrong) > MAX_LINES:
         click.echo(f"  and {len(wrong) - MAX_LINES} more")
-
-
-def _print_origins(name: str, home: Path) -> None:
-    """Which degradation made the LR files, for each scale that has any."""
-    from srbench.datasets.folder import open_folder
-    from srbench.datasets.standard.lr_files import origins, worded
-    from srbench.images.degrade import FILES
-
     for folder in sorted((home / "LR_bicubic").glob("X*")):
         scale = int(folder.name.removeprefix("X"))
         try:
-            click.echo(f"  {worded(origins(open_folder(home, scale, FILES, name=name)), scale)}")
+            click.echo(f"  {worded(origins(open_folder(home, scale, FILES, name=verification.set)), scale)}")
         except InputError as error:
             click.echo(f"  LR at x{scale}: {error}")
 
@@ -155,7 +145,7 @@ def _print_origins(name: str, home: Path) -> None:
 @command.command("audit", cls=Command)
 @click.option("--train", "folders", type=EXISTING, multiple=True, required=True, help="A training folder; repeatable.")
 @click.option("--against", type=NAMES, default="all", show_default=True, help="Test sets or folders, with commas.")
-@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), default=Path("leaks.png"), show_default=True)
+@click.option("--sheet", type=FILE, default=Path("leaks.png"), show_default=True)
 @force_option(OVER)
 @data_root_option
 def audit_command(

@@ -22,6 +22,7 @@ from srbench.cli.values import Scale
 def command(source: Path, target: Path, scale: int, degradation: str, force: bool) -> None:
     from srbench.base.errors import InputError
     from srbench.base.outputs import refuse_overwriting
+    from srbench.base.text import counted
     from srbench.images.degrade import degrade
     from srbench.images.files import LOSSLESS, list_images, read_image, write_image
 
@@ -37,4 +38,4 @@ def command(source: Path, target: Path, scale: int, degradation: str, force: boo
     refuse_overwriting(images, images.values(), force=force)
     for out, path in images.items():
         write_image(out, degrade(read_image(path), scale, degradation))
-    click.echo(f"{len(images)} LR image{'s' * (len(images) > 1)}, {degradation} x{scale}, in {target}", err=True)
+    click.echo(f"{counted(len(images), 'LR image')}, {degradation} x{scale}, in {target}", err=True)

@@ -11,7 +11,7 @@ import click
 from srbench.cli.options import data_root_option, srbench_command
 
 if TYPE_CHECKING:
-    from srbench.apps.doctor import Finding
+    from srbench.apps.doctor import Fact
 
 WIDTH = 20
 
@@ -36,7 +36,7 @@ def command(data_root: Path | None, format: str) -> None:
     )
 
 
-def _print_section(title: str, findings: list[Finding]) -> None:
+def _print_section(title: str, findings: list[Fact]) -> None:
     click.echo(title)
     for each in findings or ():
         click.echo(f"  {each.name:{WIDTH}} {each.state}" + (f"  → {each.remedy}" if each.remedy else ""))

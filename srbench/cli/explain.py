@@ -61,8 +61,8 @@ def command(
         return 0
     if value is None:
         raise UsageError("explain takes a VALUE such as 28.42, or --matrix")
-    number, digits = parse_value(value)
-    claim = Claim(model, dataset, scale, number, digits, metric)
+    parse_value(value)  # refused before a model is run
+    claim = Claim(model, dataset, scale, value, metric)
     found = explain(claim, Subject(model, dataset, scale, results, device, data_root), degradations)
     click.echo(found.sentences)
     return 0 if found.explained else 1

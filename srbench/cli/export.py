@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import OVER, force_option, model_options, srbench_command, tell_remark
+from srbench.cli.options import FILE, OVER, force_option, model_options, srbench_command, tell_remark
 from srbench.cli.values import Finite, Scale
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "An ONNX file is a REF itself: srbench run --models OUT"
 )
 @click.argument("ref", metavar="REF")
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=FILE)
 @click.option("--format", type=click.Choice(["onnx", "torchscript", "torch-export"]), default="onnx", show_default=True)
 @click.option("--scale", type=Scale(), help="[default: 4, or the model's own]")
 @click.option(

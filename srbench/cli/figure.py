@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import EXISTING, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
+from srbench.cli.options import EXISTING, FILE, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
 from srbench.cli.values import Names, Scale, complete
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
 @click.option("--metrics", type=Names("metrics"), default=(), help="Under each name.  [default: the first two]")
 @click.option("--dataset", default="", shell_complete=complete("datasets"), help="Where several hold the image.")
 @click.option("--scale", type=Scale(), help="Where there are several.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("figure.pdf"), show_default=True
-)
+@click.option("-o", "--out", type=FILE, default=Path("figure.pdf"), show_default=True)
 @force_option(OVER)
 @data_root_option
 def command(

@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 from srbench.base.errors import SrbenchError
 from srbench.base.packages import DISTRIBUTION
 from srbench.base.registry import entries, load, package_of
-from srbench.cli.listing import Column, Record, field
+from srbench.cli.listing import Column, Record
 
 if TYPE_CHECKING:
     from srbench.base.assets import Asset
     from srbench.models.spec import ModelSpec
 
 Told = Callable[[Any], Record]
-NAME = field("name")
+NAME = Column("name", lambda record: str(record["name"]))
 
 
 @dataclass(frozen=True)

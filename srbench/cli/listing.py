@@ -28,11 +28,6 @@ class Column:
     right: bool = False
 
 
-def field(heading: str, name: str = "") -> Column:
-    """The column of a record's field that is a text or a whole number; the heading is its name, where none is given."""
-    return Column(heading, lambda record: str(record[name or heading]))
-
-
 def terminal_width() -> int:
     """Columns of the terminal, or of `COLUMNS`; without either, more than any list needs."""
     return shutil.get_terminal_size((UNWRAPPED, 0)).columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,6 +114,7 @@ def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
 
 MODELS = Names("models", "all")
 NAMES = CommaList()
+FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -184,15 +185,6 @@ def model_options(function: Function) -> Function:
     ):
         with_hints = option(with_hints)
     return with_hints  # type: ignore[return-value]
-
-
-_backend = partial(click.option, "--backend", default="eager", show_default=True, shell_complete=complete("backends"))
-
-
-def backend_options(function: Function) -> Function:
-    """How a network is run; see `srbench.backends`. Names are checked later, since packages add more."""
-    backend = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
-    return precision_option(_backend(help=backend)(function))
 
 
 def precision_option(function: Function) -> Function:

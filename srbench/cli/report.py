@@ -40,7 +40,9 @@ def command(
     names = list(entries("reports")) if "all" in formats else list(dict.fromkeys(formats))
     writers = {name: load("reports", name) for name in names}
     options = {name: value for name, value in layout.items() if value}
-    _refuse_unused(options, writers)
+    for name in options:
+        if not any(_accepted(write, options) for write in writers.values()):
+            raise UsageError(f"--{name} is for reports with tables; {', '.join(writers)} has none. Use --format md")
     loaded = read_results(results, data_root)
     for write in writers.values():
         with own_files(out, force=force) as making:
@@ -53,9 +55,3 @@ def command(
 def _accepted(write: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that a report takes: it may have keyword parameters `rows`, `columns` and `papers`."""
     return {name: value for name, value in options.items() if name in inspect.signature(write).parameters}
-
-
-def _refuse_unused(options: dict[str, Any], writers: dict[str, Any]) -> None:
-    for name in options:
-        if not any(_accepted(write, options) for write in writers.values()):
-            raise UsageError(f"--{name} is for reports with tables; {', '.join(writers)} has none. Use --format md")

@@ -10,22 +10,23 @@ import click
 from srbench.cli.options import (
     FOLDER,
     MODELS,
-    backend_options,
     data_root_option,
     degradation_option,
     device_option,
     model_options,
     named_models,
+    precision_option,
     srbench_command,
     tell_damaged,
     threads_option,
 )
-from srbench.cli.values import CommaList, Names, scale
+from srbench.cli.values import CommaList, Names, complete, scale
 
 if TYPE_CHECKING:
     from srbench.benchmark.distributed import Ranks
     from srbench.benchmark.plan import Plan, Request
 
+BACKEND = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
 BATCH = "Images in a row that are of one size and go through the model together; moves SR by rounding."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
 SCALES = CommaList(scale, "2,4,…", spaces=True)
@@ -55,7 +56,8 @@ NO_SETS = "the test sets found, else samples"
 @degradation_option
 @device_option
 @threads_option
-@backend_options
+@click.option("--backend", default="eager", show_default=True, shell_complete=complete("backends"), help=BACKEND)
+@precision_option
 @click.option("--tile", default="auto", show_default=True, help="auto (when out of memory), none, or LR pixels.")
 @click.option("--self-ensemble", is_flag=True, help="Average over the eight flips and quarter turns.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
@@ -87,9 +89,9 @@ def _run(request: Request, ranks: Ranks) -> int:
     """The run of one process. Whether it went well is told by rank 0: a launcher stops all when one says it did not."""
     from srbench.benchmark.distributed import run_together, share_of_rank
     from srbench.benchmark.plan import plan
-    from srbench.benchmark.progress import print_results, progress_of_rank
+    from srbench.benchmark.progress import Progress, RunProgress, print_results
 
-    progress = progress_of_rank(ranks.rank)
+    progress = RunProgress() if ranks.first else Progress()
     planned = ranks.together(lambda: plan(request))
     mine = share_of_rank(planned, ranks)
     progress.begin(mine.jobs)
@@ -110,16 +112,11 @@ def _run(request: Request, ranks: Ranks) -> int:
     results = results.only(job.identity for job in planned.jobs)
     print_results(results, request.metrics)
     tell_damaged(results)
-    _lead_on(request)
+    more = f", or srbench figure {request.out} --image NAME" if request.save_images else ""
+    next_step = f"srbench report {request.out} --format html,tex{more}"
+    click.echo(f"Results: {request.out.absolute()}. Next: {next_step}", err=True)  # where tables can be piped past it
     named_but_missing = planned.without_jobs and "all" not in request.models
     return int(bool(named_but_missing) or planned.damaged or any(run.error or run.failures for run in results.runs))
-
-
-def _lead_on(request: Request) -> None:
-    """Where the results lie, and what is done with them next; on stderr, so that tables can be piped."""
-    more = f"srbench report {request.out} --format html,tex"
-    more += f", or srbench figure {request.out} --image NAME" if request.save_images else ""
-    click.echo(f"Results: {request.out.absolute()}. Next: {more}", err=True)
 
 
 def chosen_sets(planned: Plan) -> str:

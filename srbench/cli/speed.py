@@ -24,7 +24,7 @@ from srbench.cli.options import (
     threads_option,
 )
 from srbench.cli.speed_tables import Turn, print_audits, print_ratios, print_timings
-from srbench.cli.values import CommaList, Names, Scale
+from srbench.cli.values import CommaList, Names, Scale, lr_size
 
 if TYPE_CHECKING:
     import torch
@@ -56,19 +56,13 @@ class Asked:
         return prepare(spec, self.scale, self.device, precision=self.precision, backend=backend, tile="none")
 
 
-def _size(text: str) -> tuple[int, int]:
-    from srbench.benchmark.speed.timing import parse_size
-
-    return parse_size(text)
-
-
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise ValueError("write whole numbers above zero")
     return int(text)
 
 
-SIZES = CommaList(_size, "WxH,…", spaces=True)
+SIZES = CommaList(lr_size, "WxH,…", spaces=True)
 
 
 @srbench_command(

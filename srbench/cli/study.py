@@ -13,15 +13,12 @@ import click
 from srbench.cli.options import EXISTING, FOLDER, NAMES, OVER, Command, data_root_option, force_option, read_results
 
 if TYPE_CHECKING:
-    from srbench.apps.study.score import Score
+    from srbench.apps.study.score import ModelRating
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group()
+def command() -> None:
     """Ask people which model they prefer: make a study, serve it, score it."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @command.command("make", cls=Command)
@@ -96,5 +93,5 @@ def _shown(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _interval(score: Score, digits: int) -> str:
+def _interval(score: ModelRating, digits: int) -> str:
     return "n/a" if math.isnan(score.low) else f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"

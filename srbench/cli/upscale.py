@@ -11,6 +11,7 @@ import click
 from srbench.base.progress import Bar
 from srbench.cli.options import (
     EXISTING,
+    FILE,
     device_option,
     model_options,
     now_kept,
@@ -54,7 +55,7 @@ USUAL = "srresnet"
     "--compare",
     "sheet",
     metavar="SHEET",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Also write, side by side: details of an image as a PNG, or the whole of a video as a video.",
 )
 @click.option("--force", is_flag=True, help="Do again, and write over, what is already there.")

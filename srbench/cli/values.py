@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -34,24 +34,19 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only si
 class Names(CommaList):
     """Names of one kind (`models`, `datasets`, `metrics`, …) with commas; the last one is completed in the shell."""
 
-    def __init__(self, kind: str = "", *more: str) -> None:
+    def __init__(self, kind: str, *more: str) -> None:
         super().__init__(spaces=kind == "backends")
         self.kind = kind
         self.more = more
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from srbench.cli.kinds import KINDS
+
         before, comma, last = incomplete.rpartition(",")
-        names = [name for name in (*self.more, *names_of(self.kind)) if name.startswith(last)]
+        names = [name for name in (*self.more, *KINDS[self.kind].names()) if name.startswith(last)]
         if not names:  # a file or a folder, perhaps: the shell knows those
             return [CompletionItem(incomplete, type="file")]
         return [CompletionItem(before + comma + name) for name in names]
-
-
-def names_of(kind: str) -> Iterable[str]:
-    """The names that `srbench list KIND` shows; nothing for a kind without a list."""
-    from srbench.cli.kinds import KINDS
-
-    return KINDS[kind].names() if kind in KINDS else []
 
 
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
@@ -65,6 +60,14 @@ def scale(text: str) -> int:
     if not digits.isdecimal() or int(digits) < 1:
         raise ValueError("write a scale as 4 or x4")
     return int(digits)
+
+
+def lr_size(text: str) -> tuple[int, int]:
+    """`120x80`, width and height, to `(120, 80)`; raises `ValueError` for anything else."""
+    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
+    if not match:
+        raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
+    return int(match[1]), int(match[2])
 
 
 class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4

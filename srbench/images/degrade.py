@@ -72,14 +72,6 @@ def bicubic(
     return np.ascontiguousarray(pixels.reshape(pixels.shape[:2] + hr.shape[2:]))
 
 
-def _dn(hr: Image, scale: int, random: np.random.Generator) -> Image:
-    return noisy(bicubic(hr, scale), 30.0, random)
-
-
-def _jpeg(hr: Image, scale: int, random: np.random.Generator, *, quality: int) -> Image:
-    return jpeg(bicubic(hr, scale).astype(np.uint8), quality)
-
-
 DEGRADATIONS = {
     flavour.name: flavour
     for flavour in (
@@ -118,7 +110,7 @@ DEGRADATIONS = {
         Degradation(
             "dn",
             "matlab, then Gaussian noise of sigma 30 on LR, rounded and clipped: RDN",
-            _dn,
+            lambda hr, scale, random: noisy(bicubic(hr, scale), 30.0, random),
             "near bicubic x3 24.01/.5369 on Set5 (RDN, whose random numbers are not known)",
             random=True,
         ),
@@ -154,8 +146,11 @@ def degradation_of(name: str) -> Degradation:
     base, at, seed = name.partition("@")
     if is_given(name):
         raise UsageError(f"degradation {name!r} is the LR that came with a data set, and makes none; take matlab")
-    if quality := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
-        found = Degradation(base, JPEG_SUMMARY, partial(_jpeg, quality=int(quality[1])))
+    if match := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
+        quality = int(match[1])
+        found = Degradation(
+            base, JPEG_SUMMARY, lambda hr, scale, random: jpeg(bicubic(hr, scale).astype(np.uint8), quality)
+        )
     elif base in DEGRADATIONS:
         found = DEGRADATIONS[base]
     else:
@@ -175,9 +170,9 @@ def check_degradation(name: str, scale: int) -> None:
         raise UsageError(f"degradation {name!r} is defined at x{', x'.join(map(str, scales))} alone, not at x{scale}")
 
 
-def comparable(scale: int) -> list[str]:
-    """The names of those that make one 8-bit LR of an HR, whatever the seed: what given LR files are held against."""
-    rows = (row for row in DEGRADATIONS.values() if row.rounded and not row.random)
+def repeatable(scale: int, *, rounded: bool = False) -> list[str]:
+    """The names of those that draw no random numbers, of all at a scale, or of those that make 8-bit LR."""
+    rows = (row for row in DEGRADATIONS.values() if not row.random and (row.rounded or not rounded))
     return [row.name for row in rows if not row.scales or scale in row.scales]
 
 

@@ -77,8 +77,12 @@ def open_file(path: Path) -> IO[bytes]:
 
 def decode_image(file: IO[bytes], path: Path) -> Image:
     """As `read_image`, from an open file; `path` is what errors call it. Raises `InputError`."""
-    with readable(path):
-        return _decode(file, path)
+    with readable(path), open_picture(file) as picture:
+        refuse_size_and_frames(picture, path)
+        if (bits := bits_per_sample(picture)) > 8:  # which Pillow would convert without a word
+            raise InputError(f"{path}: {bits} bits a sample, scores need 8. Convert it: magick IN -depth 8 OUT.png")
+        picture.load()
+        return np.ascontiguousarray(_to_grey_or_rgb(ImageOps.exif_transpose(picture), path))
 
 
 @contextmanager
@@ -97,21 +101,14 @@ def readable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {told}") from error
 
 
-def open_picture(file: IO[bytes], formats: tuple[str, ...] = FORMATS) -> pil.Image:
+def open_picture(file: IO[bytes]) -> pil.Image:
     """Pillow's `open` without its limit, which would warn at a large photograph times 4; ours is `MAX_PIXELS`."""
     ceiling = pil.MAX_IMAGE_PIXELS
     pil.MAX_IMAGE_PIXELS = None
     try:
-        return pil.open(file, formats=formats)
+        return pil.open(file, formats=FORMATS)
     finally:
         pil.MAX_IMAGE_PIXELS = ceiling
-
-
-def _decode(file: IO[bytes], path: Path) -> Image:
-    with open_picture(file) as picture:
-        _refuse_what_would_be_converted_silently(picture, path)
-        picture.load()
-        return np.ascontiguousarray(_to_grey_or_rgb(ImageOps.exif_transpose(picture), path))
 
 
 def refuse_size_and_frames(picture: pil.Image, path: Path) -> None:
@@ -132,12 +129,6 @@ def max_pixels() -> int:
         return int(float(text) * 1e6) if text else MAX_PIXELS
     except (ValueError, OverflowError):
         raise InputError(f"SRBENCH_MAX_MEGAPIXELS={text!r} is not a number of megapixels") from None
-
-
-def _refuse_what_would_be_converted_silently(picture: pil.Image, path: Path) -> None:
-    refuse_size_and_frames(picture, path)
-    if (bits := bits_per_sample(picture)) > 8:
-        raise InputError(f"{path}: {bits} bits a sample, scores need 8. Convert it: magick IN -depth 8 OUT.png")
 
 
 def bits_per_sample(picture: pil.Image) -> int:
@@ -183,7 +174,6 @@ def write_image(path: Path | str, image: Image) -> None:
     path = Path(path)
     if path.suffix.lower() not in LOSSLESS:
         raise InputError(f"{path}: {path.suffix or 'no suffix'} is not a lossless format; write {path.stem}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
     options = {"lossless": True} if path.suffix.lower() == ".webp" else {}
     with atomic_file(path) as file:
         pil.fromarray(image).save(file, format=pil.registered_extensions()[path.suffix.lower()], **options)
@@ -196,8 +186,14 @@ def list_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
+    try:
+        with os.scandir(folder) as entries:  # which says of each whether it is a file, without asking again
+            named = [(folder / entry.name, entry.is_file()) for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    images = [(path, is_file) for path, is_file in named if path.suffix.lower() in SUFFIXES]
     found: dict[str, Path] = {}
-    for path, is_file in sorted(_image_files(folder), key=lambda found: (found[0].stem, found[0].suffix)):
+    for path, is_file in sorted(images, key=lambda image: (image[0].stem, image[0].suffix)):
         if not is_file:
             raise InputError(
                 f"{path}: not a regular file, but a folder, a pipe, a device or a link to nothing. Remove it"
@@ -218,13 +214,3 @@ def as_named(text: str) -> str:
     """The name of which `printable` made a text, where it is there under that alone; else the text itself."""
     found = re.sub("%([89A-F][0-9A-F])", lambda match: chr(0xDC00 + int(match[1], 16)), text)
     return found if not os.path.lexists(text) and os.path.lexists(found) else text
-
-
-def _image_files(folder: Path) -> list[tuple[Path, bool]]:
-    """What is called as images are, and whether it is a file, which the folder itself says of each."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [(folder / entry.name, entry.is_file()) for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from error
-    return [(path, is_file) for path, is_file in found if path.suffix.lower() in SUFFIXES]

@@ -1,4 +1,4 @@
-"""Images as tensors: the two ways in, with grey as one channel or as three equal ones."""
+"""Images as tensors: the two ways in, with grey as one channel or as three equal ones, and the way back."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def image_tensor(image: Image, device: torch.device | str) -> Tensor:
 
     pixels = np.array(np.atleast_3d(image), order="C")
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
+
+
+def to_image(pixels: Tensor) -> Image:
+    """uint8 `(1, 3 or 1, h, w)` on any device to uint8 `(h, w, 3)` or `(h, w)`: back from `image_tensor`."""
+    image: Image = pixels[0].permute(1, 2, 0).cpu().numpy()
+    return image[..., 0] if image.shape[2] == 1 else image
 
 
 def to_tensor(image: LowResolution, device: torch.device | str = "cpu") -> Tensor:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.images.luma import EDSR_PYTORCH, FULL, STUDIO, Luma
 from srbench.images.resize import round_to_uint8
-from srbench.metrics.numba_switch import kernels, share
+from srbench.metrics.numba_switch import kernels, over_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,7 +124,7 @@ def _weighted(rgb: Tensor, border: int, luma: Luma, whole: bool) -> Tensor:
         kernel, rgb = (fast.luma_of_pixels, pixels) if pixels.is_contiguous() else (fast.luma_of_planes, rgb)
         for given, made in zip(rgb.contiguous().numpy(), planes, strict=True):
             loop = partial(kernel, given, made, border, tuple(luma), whole)
-            share(loop, len(made), made.size // LIGHT)
+            over_threads(loop, len(made), made.size // LIGHT)
         return torch.from_numpy(planes)[:, None]
     y = luma.of(*(_inside(rgb[:, index : index + 1], border) for index in range(3)))
     return round_to_uint8(y) if whole else y
@@ -172,6 +172,5 @@ CONVENTIONS = {
 
 def convention(name: str) -> Convention:
     """The convention of that name; raises `UsageError` with the nearest names for an unknown one."""
-    if name not in CONVENTIONS:
-        raise unknown("convention", name, CONVENTIONS, hint="srbench list conventions")
+    refuse_unknown("convention", [name], CONVENTIONS, hint="srbench list conventions")
     return CONVENTIONS[name]

@@ -11,7 +11,6 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -203,22 +202,17 @@ def _variant(trunk: Trunk) -> str:
 
 
 def _weights(trunk: Trunk) -> dict[str, Tensor]:
-    folder = weights_folder()
-    if folder and trunk.asset.filename == trunk.features:
-        return _read_features(folder / trunk.features)
     import torch
-
-    return dict(torch.load(locate(trunk.whole), map_location="cpu", weights_only=True))
-
-
-def _read_features(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    folder = weights_folder()
+    if not folder or trunk.asset.filename != trunk.features:
+        return dict(torch.load(locate(trunk.whole), map_location="cpu", weights_only=True))
     try:
-        return load_file(path)
+        return load_file(folder / trunk.features)
     except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error}). Replace it.") from error
+        raise InputError(f"{folder / trunk.features}: not a safetensors file ({error}). Replace it.") from error
 
 
 def _metric(name: str, label: str, trunk: Trunk) -> Metric:

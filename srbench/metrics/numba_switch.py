@@ -57,7 +57,7 @@ PIXELS_A_THREAD = 2**15
 """Fewer are done sooner than a second thread wakes."""
 
 
-def share(function: Callable[[int, int], object], count: int, pixels: int) -> None:
+def over_threads(function: Callable[[int, int], object], count: int, pixels: int) -> None:
     """Call `function(start, end)` so that 0 to `count` is covered, in as many parts as torch has threads.
 
     For compiled loops, which hold no lock; what they compute must not depend on where the parts begin. `pixels` is the

@@ -11,7 +11,7 @@ import numpy as np
 from srbench.base.arithmetic import exact_arithmetic
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.images.degrade import degradation_of, degrade, is_given, mod_crop
-from srbench.images.tensors import image_tensor
+from srbench.images.tensors import image_tensor, to_image
 from srbench.metrics import BoundMetric, resolve
 from srbench.metrics.conventions import quantise
 
@@ -55,11 +55,8 @@ class Scorer:
 
         `nocrop`, or `nocrop+weights@1f0c2a`: scores of two variants are no more comparable than of two conventions.
         """
-        variants = {name: bound.metric.variant() for name, bound in self.metrics.items()}
-        return {
-            name: bound.convention.name + (f"+{variants[name]}" if variants[name] else "")
-            for name, bound in self.metrics.items()
-        }
+        taken = {name: (bound.convention.name, bound.metric.variant()) for name, bound in self.metrics.items()}
+        return {name: "+".join(filter(None, parts)) for name, parts in taken.items()}
 
     @property
     def unrounded(self) -> bool:
@@ -81,7 +78,8 @@ class Scorer:
             if key not in views:
                 given, compared = rounded if bound.convention.round_sr else sr, reference
                 if bound.metric.of_lr:
-                    given, compared = (_again(image, scale, self.degradation) for image in (rounded, reference))
+                    again = (degrade(to_image(image), scale, self.degradation) for image in (rounded, reference))
+                    given, compared = (image_tensor(lr, self.device) for lr in again)
                 views[key] = bound.convention.views(given, compared, scale=scale, channel=bound.metric.channel)
             with exact_arithmetic():
                 scores[name] = float(self._functions[name](*views[key]))
@@ -93,12 +91,6 @@ class Scorer:
 def _refuse_unrepeatable(degradation: str) -> None:
     if is_given(degradation) or degradation_of(degradation).random or not degradation_of(degradation).rounded:
         raise UnavailableError(f"SR cannot be degraded again by {degradation!r}: it takes one that 8-bit LR is made by")
-
-
-def _again(image: Tensor, scale: int, degradation: str) -> Tensor:
-    """uint8 `(1, c, h, w)` degraded, on the device that it is on."""
-    pixels = image[0].permute(1, 2, 0).cpu().numpy()
-    return image_tensor(degrade(pixels[..., 0] if pixels.shape[2] == 1 else pixels, scale, degradation), image.device)
 
 
 def measure(

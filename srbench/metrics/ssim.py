@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from srbench.base.errors import InputError
 from srbench.metrics.metric import Metric, ScoreFunction
-from srbench.metrics.numba_switch import kernels, share
+from srbench.metrics.numba_switch import kernels, over_threads
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +100,7 @@ def fast_ssim(sr: Tensor, hr: Tensor) -> Tensor:
     sums = torch.zeros(*sr.shape[:2], fast.tile_rows(sr.shape[-2]), dtype=torch.float64)
     planes = (views.flatten(0, 1).contiguous().numpy() for views in (sr, hr, sums))
     for x, y, of_rows in zip(*planes, strict=True):
-        share(partial(fast.ssim_sums, x, y, of_rows), len(of_rows), x.size)
+        over_threads(partial(fast.ssim_sums, x, y, of_rows), len(of_rows), x.size)
     return torch.as_tensor(sums.sum(dim=(1, 2)) / (sr.shape[1] * positions))
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, JobError, UsageError
-from srbench.base.registry import entries, load, package_of, registered_name
+from srbench.base.registry import entries, load_as, registered_name
 from srbench.models.spec import ModelSpec
 from srbench.models.values import NO_HINTS, Hints
 
@@ -43,7 +43,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
     Raises `UsageError` for an unknown name, with the nearest names, and `InputError` for a file that cannot be used.
     """
     if registered_name("models", ref) in entries("models"):
-        return _registered(ref)
+        return load_as("models", ref, ModelSpec)
     if _is_file(ref):
         from srbench.models.loaders.files import open_file
 
@@ -62,7 +62,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
         return open_factory(ref, hints)
     if "/" in ref or Path(ref).exists():
         raise InputError(f"{ref}: not a model. Expected a weights file: {', '.join(SUFFIXES)}")
-    return _registered(ref)
+    return load_as("models", ref, ModelSpec)
 
 
 def files_of(ref: str) -> list[Path]:
@@ -76,15 +76,8 @@ def list_models() -> list[str]:
     return sorted(entries("models"))
 
 
-def _registered(name: str) -> ModelSpec:
-    spec = load("models", name)
-    if not isinstance(spec, ModelSpec):
-        raise UsageError(f"{package_of(entries('models')[name])} registers {name!r}, which is not a ModelSpec")
-    return spec
-
-
 def _interpolated(name: str, share: float) -> ModelSpec:
-    spec = _registered(name)
+    spec = load_as("models", name, ModelSpec)
     if spec.interpolate is None:
         raise UsageError(f"{name}@{share:g}: {name} was not trained from another model, so there is nothing in between")
     if not 0.0 <= share <= 1.0:

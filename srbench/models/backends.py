@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from srbench.base.assets import cache_folder
 from srbench.base.errors import JobError, UnavailableError, UsageError, first_line
 from srbench.base.packages import install_hint
-from srbench.base.registry import entries, load, package_of
+from srbench.base.registry import load_as
 from srbench.models.spec import Backend
 from srbench.models.wrap import Scaled
 
@@ -39,9 +39,7 @@ def find_backend(name: str, precision: str = "fp32") -> tuple[Backend, str]:
     Raises `UsageError` for an unknown name, an option that it does not take, or a precision that it lacks.
     """
     key, _, option = name.partition(":")
-    backend = load("backends", key)
-    if not isinstance(backend, Backend):
-        raise UsageError(f"{package_of(entries('backends')[key])} registers {key!r}, which is not a Backend")
+    backend = load_as("backends", key, Backend)
     if option and not backend.option:
         raise UsageError(f"backend {key} takes no option; write --backend {key}")
     if precision not in backend.precisions:
@@ -140,9 +138,9 @@ def _cuda_graphs(network: nn.Module, example: Tensor, precision: str, option: st
 
 
 def _onnx(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:
-    from srbench.models.loaders.onnx import open_upscaler
+    from srbench.models.loaders.onnx import open_function
 
-    return open_upscaler(exported(network, example), 0, example.device.type, option)
+    return open_function(exported(network, example), example.device.type, option)
 
 
 def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) -> Function:

@@ -45,7 +45,7 @@ def export(spec: ModelSpec, scale: int, format: str, out: Path, tolerance: float
     unfinished = in_the_making(out.parent, out.suffix)
     try:
         write(module, format, unfinished, spec.name)
-        difference = _largest_difference(module, open_exported(unfinished, format, scale))
+        difference = _largest_difference(module, open_exported(unfinished, format))
         if not difference <= tolerance:
             raise JobError(f"{out}: differs from {spec.name} by {difference:.2e}, more than {tolerance:g}; not kept")
         os.replace(unfinished, out)
@@ -153,15 +153,16 @@ _WRITERS: dict[str, Callable[[Any, Any, Path], None]] = {
 }
 
 
-def open_exported(path: Path, format: str, scale: int) -> Callable[[Tensor], Tensor]:
+def open_exported(path: Path, format: str) -> Callable[[Tensor], Tensor]:
     """The function in a file that this process has just written; those of others: `srbench.models.loaders.files`."""
     if format == "onnx":
-        from srbench.models.loaders.onnx import OnnxUpscaler, open_session
+        from srbench.models.loaders.onnx import open_function
 
-        return OnnxUpscaler(open_session(path, "cpu"), scale)
-    from srbench.models.loaders.torch_program import Program, open_program
+        return open_function(path, "cpu")
+    from srbench.models.loaders.torch_program import open_program
 
-    return Program(open_program(path, "cpu"), scale)
+    function: Callable[[Tensor], Tensor] = open_program(path, "cpu")
+    return function
 
 
 def _largest_difference(module: nn.Module, exported: Callable[[Tensor], Tensor]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,33 +106,25 @@ class Inference:
             self.overlap  # noqa: B018 - measured before the clock starts
         synchronise(self.device)
         start = time.perf_counter()
-        try:
+        with as_job_error():
             sr, tile, seam = self._tiled(x)
             synchronise(self.device)
-        except JobError:
-            raise
-        except Exception as error:
-            raise JobError(error_line(error)) from error
         seconds = time.perf_counter() - start
         check_sr(sr, x, self.upscaler.scale, self.precision)
         return Upscaled(sr, seconds, tile, seam)
 
     def _tiled(self, x: Tensor) -> tuple[Tensor, int | None, float]:
-        if self.tile == "none":
-            return self(x), None, 0.0
-        if self.tile == "auto":
-            return self._smaller_until_it_fits(x)
-        return self._in_tiles(x, int(self.tile))
+        """SR, the side of the tiles where there were any, and the error at their seams."""
 
-    def _smaller_until_it_fits(self, x: Tensor) -> tuple[Tensor, int | None, float]:
         def attempt(side: int | None) -> tuple[Tensor, int | None, float]:
-            return (self(x), None, 0.0) if side is None else self._in_tiles(x, side)
+            if side is None:
+                return self(x), None, 0.0
+            sr, seam = in_tiles(self, x, side, self.upscaler.scale, self.overlap)
+            return sr, side, seam
 
-        return until_it_fits(attempt, None, max(x.shape[-2:]))
-
-    def _in_tiles(self, x: Tensor, tile: int) -> tuple[Tensor, int, float]:
-        sr, seam = in_tiles(self, x, tile, self.upscaler.scale, self.overlap)
-        return sr, tile, seam
+        if self.tile == "auto":
+            return until_it_fits(attempt, None, max(x.shape[-2:]))
+        return attempt(None if self.tile == "none" else int(self.tile))
 
     @cached_property
     def overlap(self) -> int:
@@ -160,12 +152,8 @@ def prepare(
     self_ensemble: bool = False,
 ) -> Inference:
     """Build a model for inference. Raises `JobError` where its `build` fails, or yields another scale."""
-    try:
+    with as_job_error():
         upscaler = spec.build(scale, device)
-    except (UsageError, JobError):
-        raise
-    except Exception as error:
-        raise JobError(error_line(error)) from error
     if upscaler.scale != scale:
         raise JobError(f"built for scale {upscaler.scale}, asked for {scale}")
     plain = None if backend == "eager" else upscaler
@@ -216,6 +204,17 @@ def synchronise(device: torch.device) -> None:
 
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@contextmanager
+def as_job_error(before: str = "") -> Iterator[None]:
+    """Whatever a model raises, as a `JobError` in one line, with something `before` it; `UsageError` stays one."""
+    try:
+        yield
+    except (UsageError, JobError):
+        raise
+    except Exception as error:
+        raise JobError(before + error_line(error)) from error
 
 
 def error_line(error: Exception) -> str:

@@ -164,7 +164,11 @@ def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> Mo
     Other values than the usual become part of its digest; `file` is the digest without them. Raises `InputError`
     where what the model takes is not clear.
     """
-    values, remark = _values_of(spec, hints, file)
+    takes, returns = hints.range or (USUAL.takes, USUAL.returns)
+    values = Values(takes, returns, hints.channels or USUAL.channels)
+    remark = "range and channels given" if hints.range or hints.channels else ""
+    if spec.probe and not (hints.range and hints.channels):
+        values, remark = _found_once(spec, hints, file(spec.scales[0]))
     if values == USUAL:
         return replace(spec, remark=remark)
 
@@ -175,15 +179,6 @@ def with_values(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> Mo
         return combined([file(scale), f"values {values}"])
 
     return replace(spec, build=build, digest=digest, values=str(values), remark=remark)
-
-
-def _values_of(spec: ModelSpec, hints: Hints, file: Callable[[int], str]) -> tuple[Values, str]:
-    """What a model takes, and how that is known; the latter is empty where nobody said and nobody needs to ask."""
-    takes, returns = hints.range or (USUAL.takes, USUAL.returns)
-    given = Values(takes, returns, hints.channels or USUAL.channels)
-    if spec.probe and not (hints.range and hints.channels):
-        return _found_once(spec, hints, file(spec.scales[0]))
-    return given, "range and channels given" if hints.range or hints.channels else ""
 
 
 def _found_once(spec: ModelSpec, hints: Hints, digest: str) -> tuple[Values, str]:

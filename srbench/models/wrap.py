@@ -88,14 +88,14 @@ def described(made: object) -> str:
     return f"a {type(made).__name__}" + (f" of {len(made)}" if isinstance(made, (list, tuple)) else "")
 
 
-def measured_scale(function: Callable[[Tensor], Tensor], what: object, device: torch.device | str = "cpu") -> int:
-    """The scale of a function of images, from the size of what it returns.
+def measured_scale(function: Callable[[Tensor], Tensor], what: object) -> int:
+    """The scale of a function of images on the CPU, from the size of what it returns.
 
     Raises `InputError` where it fails on a picture of 32x32, or returns a size that is no multiple.
     """
     import torch
 
-    lr = torch.full((1, 3, PROBE, PROBE), 0.5, device=device)
+    lr = torch.full((1, 3, PROBE, PROBE), 0.5)
     try:
         with torch.inference_mode():
             height, width = one_tensor(function(lr)).shape[-2:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -131,11 +131,6 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "environments": list(run.environments),
         "images": [row_to_json(row) for row in run.rows],
     }
-
-
-def study_to_json(row: StudyRow) -> dict[str, Any]:
-    """A row of a study; what is not finite, such as the ends of an unbounded interval, as a word."""
-    return cast("dict[str, Any]", strict(asdict(row)))
 
 
 def row_to_json(row: Row) -> dict[str, Any]:

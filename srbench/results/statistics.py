@@ -123,19 +123,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def stratified_p(groups: Sequence[Sequence[float]]) -> float:
-    """Two-sided p of no difference in any group: the test over all data sets together, differences a group each.
+def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
+    """Two-sided p of no difference in any group, of each test over all data sets together, differences a group each.
 
     Within each group the signs of differences are flipped at random (a permutation within sets: of each image, which
-    model is which), 10,000 times with a fixed seed. The statistic is the sum over groups of each mean by its standard
-    error, so that a large set does not outvote the others. Each group has one more image, as in `mean_p` among many.
-    1 where there is nothing to flip.
+    model is which), 10,000 times with a fixed seed; tests of equally large groups share the flips, which take nearly
+    all of the time. The statistic is the sum over groups of each mean by its standard error, so that a large set does
+    not outvote the others. Each group has one more image, as in `mean_p` among many. 1 where there is nothing to flip.
     """
-    return stratified_ps([groups])[0]
-
-
-def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
-    """`stratified_p` of each; those of equally large groups share the flips, which take nearly all of the time."""
     extended = [_extended(groups) for groups in tests]
     alike: dict[tuple[int, ...], list[int]] = {}
     for index, (_, groups) in enumerate(extended):

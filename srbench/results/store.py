@@ -18,12 +18,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from srbench.base.documents import SCHEMA, is_name, parse, read_bytes, read_document
+from srbench.base.documents import SCHEMA, is_name, parse, read_bytes, read_document, strict
 from srbench.base.errors import InputError
 from srbench.base.temporary import write_file
 from srbench.datasets.standard.table import papers_order
 from srbench.results import environment
-from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json, study_to_json
+from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
 from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow, refuse_differences
 from srbench.results.results import Results
@@ -58,14 +58,10 @@ def _name(text: str) -> str:
     return text
 
 
-def read_run(path: Path) -> Run | None:
-    """The run at a path, with the rows of unfinished journals; None where there is neither."""
-    return _read(path, journal_paths(path))
-
-
-def _read(path: Path, journals: Iterable[Path]) -> Run | None:
+def read_run(path: Path, journals: Iterable[Path] | None = None) -> Run | None:
+    """The run at a path, with the rows of unfinished journals, of all or of some; None where there is neither."""
     stored = _stored(path, read_bytes(path)) if path.exists() else None
-    run = with_journals(stored, journals)
+    run = with_journals(stored, journal_paths(path) if journals is None else journals)
     if run is not None:
         one, home = run.identity, path.parent
         places = {"data set": (one.dataset, home.parent.name), "scale": (f"x{one.scale}", home.name)}
@@ -124,7 +120,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         return self
 
     def _begin(self) -> None:
-        before = _read(self.path, self._journals)
+        before = read_run(self.path, self._journals)
         if before is not None and not before.rows:  # it failed as a whole, which says nothing of another
             before = None
         if before is not None:
@@ -237,7 +233,7 @@ def _speed_path(out: Path, model: str, scale: int) -> Path:
 def write_study(out: Path, rows: Sequence[StudyRow]) -> Path:
     """Keep what people said, beside the runs it is about; it replaces an earlier study of the same kind."""
     path = out / STUDY_FOLDER / f"{rows[0].metric}.json"
-    write_json(path, {"schema": SCHEMA, "scores": [study_to_json(row) for row in rows]})
+    write_json(path, {"schema": SCHEMA, "scores": [strict(asdict(row)) for row in rows]})
     return path
 
 

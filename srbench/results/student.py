@@ -11,11 +11,6 @@ def ppf(p: float, freedom: int) -> float:
     return float(stdtrit(freedom, p))
 
 
-def isf(p: float, freedom: int) -> float:
-    """The t above which lies a share `p`."""
-    return -ppf(p, freedom)
-
-
 def sf(t: float, freedom: int) -> float:
     """The share above `t`."""
     from scipy.special import stdtr

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from reference_models import pool as module
 from reference_models.fit import fit
-from reference_models.luma import enlarged, luma_of
+from reference_models.luma import luma_of, resized
 from reference_models.patches import Feed
 from reference_models.pool import Cache, PoolRequest, _laid_out, open_pool
 from reference_models.recipes import RECIPES
@@ -199,7 +199,7 @@ def test_bicubic_in_rgb(pictures: Path) -> None:
     pool = pool_for(replace(SRCNN, options={"channels": 3}), pictures)
     first = mod_crop(to_rgb(read_image(pictures / "0.png")), 4)
     count = first.shape[0] * first.shape[1]
-    assert np.array_equal(pool.given.pixels[:count], enlarged(degrade(first, 4), 4).reshape(-1, 3))
+    assert np.array_equal(pool.given.pixels[:count], resized(degrade(first, 4), 4).reshape(-1, 3))
 
 
 def test_zoomed_copies_lie_beside_the_whole(pictures: Path) -> None:

@@ -14,7 +14,7 @@ from reference_models.architectures import ARCHITECTURES
 from reference_models.fields import described
 from reference_models.perceptual import TRUNKS
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
-from reference_models.settings import check, field_tables, find_recipe, override, read_recipe, shown
+from reference_models.settings import check, field_tables, find_recipe, override, read_recipe, recipe_as_toml
 from srbench.base.errors import InputError, UsageError
 from srbench.cli import main
 from tests.documented import ROOT
@@ -148,7 +148,7 @@ def test_choices_are_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_what_is_shown_can_be_read_again(name: str, tmp_path: Path) -> None:
-    text = shown(RECIPES[name])
+    text = recipe_as_toml(RECIPES[name])
     (tmp_path / "again.toml").write_text(text, encoding="utf-8")
     assert read_recipe(tmp_path / "again.toml") == RECIPES[name]
     assert "in shares of the training" in text and "side of a patch at the network's input" in text.replace("\n# ", " ")

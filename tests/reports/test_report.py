@@ -47,6 +47,13 @@ def test_markdown_marks_the_best_of_each_column(tmp_path: Path) -> None:
     assert row(results, tmp_path, "poor")[1:5] == ["**28.500**", "**0.8100**", "**0.1500**", "–"]
 
 
+def test_a_report_of_a_model_that_came_to_no_image_says_so(tmp_path: Path) -> None:
+    never = replace(made_run("broken", {"psnr_y": []}), error="RuntimeError: no", of=5)
+    home, out = saved(tmp_path / "results", Results((never,))), tmp_path / "report"
+    assert main(["report", str(home), "--format", "all", "--out", str(out)]) == 0
+    assert "- broken on Set5 ×4 failed: RuntimeError: no" in (out / "report.md").read_text()
+
+
 def test_scores_equal_as_printed_are_both_best(tmp_path: Path) -> None:
     means = {"a": 30.0001, "b": 30.0002, "c": 29.0}
     results = Results(tuple(made_run(model, {"psnr_y": [mean]}) for model, mean in means.items()))

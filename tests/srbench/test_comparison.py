@@ -21,7 +21,6 @@ from srbench.results.statistics import (
     holm,
     mean_interval,
     mean_p,
-    stratified_p,
     stratified_ps,
 )
 from tests.conftest import Srbench
@@ -145,15 +144,15 @@ def test_all_sets_together_is_scipys_permutation_test() -> None:
     values = np.random.default_rng(1).normal(1.0, 0.8, 12)
     judged = [*values, values.mean() - 4.0 * (5 / 12) ** 0.75 * (values.mean() - values.min())]
     exact = permutation_test((judged,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert stratified_p([values.tolist()]) == pytest.approx(exact, abs=0.02)
-    assert stratified_p([[0.0, 0.0], []]) == 1.0
+    assert stratified_ps([[values.tolist()]])[0] == pytest.approx(exact, abs=0.02)
+    assert stratified_ps([[[0.0, 0.0], []]])[0] == 1.0
 
 
 def test_many_tests_over_all_sets_are_those_of_one_at_a_time() -> None:
     random = np.random.default_rng(2)
     tests = [[random.normal(0.1 * k, 1.0, n).tolist() for n in (12, 7, 30)] for k in range(6)]
     tests += [[[math.inf, *tests[0][0][1:]], *tests[0][1:]], [[0.0, 0.0], []], [tests[1][0]]]
-    assert stratified_ps(tests) == [stratified_p(groups) for groups in tests]
+    assert stratified_ps(tests) == [stratified_ps([groups])[0] for groups in tests]
     drawn = np.random.default_rng(SEED).integers(0, 2, (RESAMPLES, 8)) * 2.0 - 1.0
     values = _one_more(np.asarray(tests[5][1]), -1, among_many=True)
     expected = (1 + np.count_nonzero(np.abs(drawn @ values) >= values.sum() * (1 - 1e-12))) / (RESAMPLES + 1)

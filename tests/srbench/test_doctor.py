@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from srbench.apps import doctor
-from srbench.apps.doctor import Finding, examine
+from srbench.apps.doctor import Fact, examine
 from srbench.results import environment
 from tests.conftest import Srbench
 
 
-def by_name(section: str, root: Path | None = None) -> dict[str, Finding]:
+def by_name(section: str, root: Path | None = None) -> dict[str, Fact]:
     return {finding.name: finding for finding in examine(root)[section]}
 
 
@@ -63,7 +63,7 @@ def test_an_extra_that_is_missing_and_the_backend_that_needs_it(monkeypatch: pyt
     installed(monkeypatch, onnxruntime=None)
     for section in ("extras", "backends"):
         found = by_name(section)
-        assert found["onnx"] == Finding("onnx", "onnxruntime missing", "pip install 'srbench-sr[onnx]'")
+        assert found["onnx"] == Fact("onnx", "onnxruntime missing", "pip install 'srbench-sr[onnx]'")
     assert "test" not in by_name("extras")
 
 
@@ -81,7 +81,7 @@ def test_it_tells_what_stops_every_other_command(
 def test_what_other_packages_add(register: Callable[[str, str, object], None]) -> None:
     assert examine()["plugins"] == []
     register("metrics", "taste", object())
-    assert examine()["plugins"] == [Finding("taste", "among metrics, from unknown package")]
+    assert examine()["plugins"] == [Fact("taste", "among metrics, from unknown package")]
 
 
 def test_data_sets_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +89,8 @@ def test_data_sets_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     home.mkdir(parents=True)
     (home / "baby.png").touch()
     found = by_name("data", tmp_path)
-    assert found["root"] == Finding("root", str(tmp_path))
-    assert found["Set5"] == Finding("Set5", "1 of 5 images", "srbench data prepare Set5")
+    assert found["root"] == Fact("root", str(tmp_path))
+    assert found["Set5"] == Fact("Set5", "1 of 5 images", "srbench data prepare Set5")
     assert found["Set14"].state == "not here"
     monkeypatch.setenv("SRBENCH_DATA", str(tmp_path / "nowhere"))
     assert "no such folder" in by_name("data")["root"].remedy
@@ -102,7 +102,7 @@ def test_weights_are_looked_for_and_not_fetched(tmp_path: Path, monkeypatch: pyt
     assert by_name("weights and cache")["lpips"].remedy == f"put {name} into $SRBENCH_WEIGHTS"  # tests are offline
     (tmp_path / name).touch()
     monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
-    assert by_name("weights and cache")["lpips"] == Finding("lpips", str(tmp_path / name))
+    assert by_name("weights and cache")["lpips"] == Fact("lpips", str(tmp_path / name))
     monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path / "nowhere"))
     assert by_name("weights and cache")["weights"].remedy == "no such folder"
 

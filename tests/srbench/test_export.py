@@ -54,7 +54,7 @@ def test_exported_files_do_what_the_model_does(format: str, nets: None, srbench:
     assert srbench("export", "net", out, "--format", format) == 0
     assert "net x4" in srbench.out and "largest difference from the model" in srbench.out
     lr = torch.rand(3, 3, 50, 41)
-    torch.testing.assert_close(open_exported(out, format, 4)(lr), Net()(lr).detach(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(open_exported(out, format)(lr), Net()(lr).detach(), rtol=0, atol=1e-5)
 
 
 def test_exported_onnx_runs_as_a_model(nets: None, srbench: Srbench, folder: Path, tmp_path: Path) -> None:

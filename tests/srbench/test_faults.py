@@ -448,10 +448,12 @@ def test_names_too_long_for_files_are_refused_or_cut(tmp_path: Path) -> None:
 
 def test_an_error_of_the_system_names_what_was_asked_for(tmp_path: Path) -> None:
     """And not the temporary file beside it, of which the user knows nothing."""
-    target = tmp_path / "no such folder" / "x.png"
-    with pytest.raises(FileNotFoundError) as refused, temporary.atomic_file(target):
+    (tmp_path / "no folder").touch()
+    target = tmp_path / "no folder" / "x.png"
+    with pytest.raises(FileExistsError) as refused, temporary.atomic_file(target):
         pass
     assert refused.value.filename == str(target)
+    target.parent.unlink()
     full = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(OSError, match="x.png") as refused, temporary.atomic_file(tmp_path / "x.png"):
         raise full

@@ -11,12 +11,8 @@ import pytest
 import torch
 
 from srbench.base.errors import JobError, UsageError
-from srbench.benchmark.speed.timing import (
-    count_parameters,
-    parse_size,
-    peak_memory_mib,
-    time_sizes,
-)
+from srbench.benchmark.speed.timing import count_parameters, peak_memory_mib, time_sizes
+from srbench.cli.values import lr_size
 from srbench.images.tensors import to_tensor
 from srbench.models import load_model
 from srbench.models.backends import accelerated
@@ -193,7 +189,7 @@ def test_compiled_equals_eager(photograph: Photograph) -> None:
 @pytest.mark.parametrize("text", ["120", "0x5", "5x", "axb", "-1x5"])
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="write a size as WIDTHxHEIGHT"):
-        parse_size(text)
+        lr_size(text)
 
 
 def test_seeding_is_torchs_and_takes_down_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document
+from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document, strict
 from srbench.base.errors import InputError, UsageError
 from srbench.base.temporary import write_file
 from srbench.results.documents import refuse_unfit
@@ -171,9 +171,5 @@ def _run_text(run: Run) -> str:
 
 
 def _image(row: Row) -> dict[str, Any]:
-    scores = {name: _rounded(value) for name, value in sorted(row.scores.items())}
+    scores: dict[str, Any] = strict({name: round(value, DIGITS) for name, value in sorted(row.scores.items())})
     return scores | {name: getattr(row, name) for name in DIGESTS if getattr(row, name)}
-
-
-def _rounded(value: float) -> float | str:
-    return round(value, DIGITS) if math.isfinite(value) else str(value)

@@ -125,7 +125,9 @@ def refuse_incomparable(was: Run, now: Run) -> None:
     """Raise `IncomparableError` naming the field, and where images differ the first that does."""
     try:
         refuse_differences(was.identity, now.identity, ("weights",))
-        _refuse_other_conventions(was, now)
+        for metric, taken in was.metrics.items():
+            if now.metrics.get(metric, taken) != taken:
+                raise IncomparableError(f"{metric} is under {taken} in one and {now.metrics[metric]} in the other;")
     except IncomparableError as error:
         before = {row.image: row.hr for row in was.rows}
         other = [row.image for row in now.rows if before.get(row.image, row.hr) != row.hr]
@@ -133,12 +135,6 @@ def refuse_incomparable(was: Run, now: Run) -> None:
         what = str(error).replace("these do not compare.", "").strip(" ;") + "."
         message = f"baseline, then results: {what} These do not compare.{images} If this is meant: --update"
         raise IncomparableError(message) from None
-
-
-def _refuse_other_conventions(was: Run, now: Run) -> None:
-    for metric, convention in was.metrics.items():
-        if now.metrics.get(metric, convention) != convention:
-            raise IncomparableError(f"{metric} is under {convention} in one and {now.metrics[metric]} in the other;")
 
 
 def _run_findings(was: Run, now: Run, tolerances: Tolerances) -> Iterator[Finding]:

@@ -90,7 +90,8 @@ def noise_floors(results: Results, reruns: Sequence[Results]) -> dict[str, dict[
             if place in first:
                 dataset, metric = place[0], place[-1]
                 here = floors.setdefault(dataset, {})
-                here[metric] = max(here.get(metric, 0.0), _apart(first[place], value))
+                apart = 0.0 if first[place] == value else abs(first[place] - value)  # infinities, of equal images
+                here[metric] = max(here.get(metric, 0.0), apart)
     if not floors:
         raise InputError("the reruns have no image and metric in common with the results. Run the same models again")
     return floors
@@ -103,10 +104,6 @@ def _scores(results: Results) -> dict[tuple[str, int, str, str, str], float]:
         for row in run.rows
         for metric, value in row.scores.items()
     }
-
-
-def _apart(a: float, b: float) -> float:
-    return 0.0 if a == b else abs(a - b)
 
 
 def as_toml(floors: Mapping[str, Mapping[str, float]]) -> str:

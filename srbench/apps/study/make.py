@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ from srbench.images.windows import largest_window
 from srbench.results.records import Run
 from srbench.results.saved import dataset_of, read_sr
 from srbench.results.store import load_results
+from srbench.results.summary import in_order
 
 if TYPE_CHECKING:
     from srbench.images.files import Image
@@ -119,9 +120,8 @@ def _comparable(results: Path, models: Sequence[str], least: int) -> Iterator[li
         raise UsageError(f"{results} has no {', '.join(sorted(unknown))}; it has {', '.join(loaded.models)}")
     if len(wanted) < least:
         raise UsageError(f"comparing takes two models, got {', '.join(wanted)}. Use --models A,B")
-    for setting in dict.fromkeys(run.identity.setting for run in loaded):
-        here = [run for run in loaded if run.identity.setting == setting]
-        chosen = [run for run in here if run.identity.model in wanted]
+    for _, runs in groupby(in_order(loaded), key=lambda run: run.identity.setting):
+        chosen = [run for run in runs if run.identity.model in wanted]
         if len(chosen) >= least:
             yield chosen
 

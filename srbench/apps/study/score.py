@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Score:
+class ModelRating:
     """`value` is in Elo points around 0 for pairs (100 points: preferred in 64 % of cases), from 1 to 5 for opinions.
 
     It is NaN for a model that never met the others, not even through third ones. `low` and `high` bound the 95 %
@@ -42,7 +42,7 @@ Answer = tuple[str, Question, str]
 """Rater, question, choice."""
 
 
-def score_study(folder: Path) -> tuple[Study, list[Score]]:
+def score_study(folder: Path) -> tuple[Study, list[ModelRating]]:
     """The study and the scores of its models, best first; raises `InputError` where nobody has answered."""
     study, given = _read(folder)
     return study, sorted(_scores(study, given), key=lambda score: (math.isnan(score.value), -score.value))
@@ -80,7 +80,7 @@ def _read(folder: Path) -> tuple[Study, list[Answer]]:
     return study, given
 
 
-def _scores(study: Study, given: Sequence[Answer]) -> list[Score]:
+def _scores(study: Study, given: Sequence[Answer]) -> list[ModelRating]:
     models = sorted({model for question in study.questions for model in question.models})
     images = [f"{question.dataset}/x{question.scale}/{question.image}" for _, question, _ in given]
     tabulate, estimate = (_wins, bradley_terry) if study.mode == "pairs" else (_ratings, _means)
@@ -88,7 +88,7 @@ def _scores(study: Study, given: Sequence[Answer]) -> list[Score]:
     raters = [rater for rater, _, _ in given]
     values, low, high = _with_interval(table, raters, images, estimate)
     counts = [sum(model in question.models for _, question, _ in given) for model in models]
-    return [Score(*row) for row in zip(models, values.tolist(), low.tolist(), high.tolist(), counts, strict=True)]
+    return [ModelRating(*row) for row in zip(models, values.tolist(), low.tolist(), high.tolist(), counts, strict=True)]
 
 
 def _wins(models: Sequence[str], shown: Sequence[str], choice: str) -> Floats:

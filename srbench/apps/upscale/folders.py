@@ -9,7 +9,7 @@ from pathlib import Path
 
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.apps.upscale.pixels import Enlarger
-from srbench.base.documents import read_document
+from srbench.base.documents import read_note
 from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import ahead, behind, pool_of
@@ -64,7 +64,8 @@ def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], 
     """
     note = target / NOTE
     there = [out for out in outputs if out.is_file()]
-    before = _noted(note, force=force or not there)
+    kind, what = dict[str, str | float | bool | None], "a note of srbench upscale"
+    before = read_note(note, kind, what, "do all pictures again", force=force or not there)
     if before != made_by and there and not force:
         whose = f"of {_text(before)}" if before else f"such as {there[0].name} that no note says were made here"
         raise UsageError(f"{target} holds pictures {whose}, not of {_text(made_by)}. Give another OUTPUT, or --force")
@@ -82,18 +83,6 @@ def _pictures_beside(target: Path, outputs: Iterable[Path]) -> list[Path]:
     made = set(outputs)
     found = (path for path in sorted(target.rglob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff"))
     return [path for path in found if path not in made and not path.name.startswith(".")]
-
-
-def _noted(note: Path, *, force: bool) -> Mapping[str, object] | None:
-    """What a folder's pictures were made by; None where that is not known. Raises `InputError` for a damaged note."""
-    if not note.exists():
-        return None
-    try:
-        return read_document(note, dict[str, str | float | bool | None], "a note of srbench upscale")
-    except InputError as error:
-        if force:
-            return None
-        raise InputError(f"{error}, or do all pictures again: --force") from None
 
 
 def _text(made_by: Mapping[str, object]) -> str:

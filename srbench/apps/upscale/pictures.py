@@ -30,7 +30,6 @@ from srbench.apps.upscale.pixels import Enlarger, Pixels, Progress
 from srbench.base.errors import InputError
 from srbench.base.temporary import atomic_file, write_file
 from srbench.images.files import (
-    FORMATS,
     SUFFIXES,
     bits_per_sample,
     open_file,
@@ -63,7 +62,7 @@ class Picture:
 
 def read_picture(path: Path) -> Picture:
     """Decode a picture; raises `InputError` for what the table above refuses, and for damaged files."""
-    with open_file(path) as file, readable(path), open_picture(file, FORMATS) as picture:
+    with open_file(path) as file, readable(path), open_picture(file) as picture:
         refuse_size_and_frames(picture, path)
         if bits_per_sample(picture) > 8:
             return _read_16_bits(path, picture)
@@ -185,7 +184,6 @@ def write_picture(path: Path, picture: Picture) -> None:
     if len(picture.exif) and suffix != ".bmp":
         options["exif"] = picture.exif
     options |= {".webp": {"lossless": True, "exact": True}, ".jpg": JPEG_OPTIONS, ".jpeg": JPEG_OPTIONS}.get(suffix, {})
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         _as_pillow(picture).save(file, format=pil.registered_extensions()[suffix], **options)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.base.errors import JobError, UsageError
+from srbench.base.errors import UsageError
 from srbench.images.files import to_rgb
 from srbench.images.luma import FULL
 from srbench.images.resize import CUBIC, halves_up, matrix
-from srbench.models.inference import Inference, check_sr, error_line
+from srbench.models.inference import Inference, as_job_error, check_sr
 from srbench.models.tiles import tiles_of, until_it_fits
 
 if TYPE_CHECKING:
@@ -63,12 +63,8 @@ def upscaled(inference: Inference, lr: Pixels, progress: Progress | None = None)
     def attempt(side: int | None) -> Pixels:
         return _by_tiles(inference, lr, side or max(lr.shape[:2]), progress)
 
-    try:
+    with as_job_error():
         return until_it_fits(attempt, side, max(lr.shape[:2])) if inference.tile == "auto" else attempt(side)
-    except JobError:
-        raise
-    except Exception as error:
-        raise JobError(error_line(error)) from error
 
 
 def first_tile(tile: str, lr: Pixels) -> int:

@@ -113,13 +113,16 @@ def _numbers(name: str) -> list[int]:
 
 def _gpu(device: torch.device) -> State:
     """By NVML, where its package is installed; each question alone, since devices answer some and not others."""
+    import torch
+
     try:
         import pynvml
     except ImportError:
         return State()
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{_uuid(device)}")
+        uuid = torch.cuda.get_device_properties(device).uuid  # torch numbers what CUDA_VISIBLE_DEVICES leaves, NVML all
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except pynvml.NVMLError:
         return State()
 
@@ -134,10 +137,3 @@ def _gpu(device: torch.device) -> State:
         throttled=reasons & ~(pynvml.nvmlClocksThrottleReasonGpuIdle | pynvml.nvmlClocksThrottleReasonNone),
         energy_mj=ask("nvmlDeviceGetTotalEnergyConsumption"),
     )
-
-
-def _uuid(device: torch.device) -> str:
-    """Torch's number of a GPU is not NVML's where CUDA_VISIBLE_DEVICES is set; the UUID is."""
-    import torch
-
-    return str(torch.cuda.get_device_properties(device).uuid)

@@ -42,10 +42,6 @@ def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
     return (x if transposed else out).numel() * math.prod(weight.shape[1:])
 
 
-def _deformable(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
-    return out.numel() * math.prod(weight.shape[1:])
-
-
 COUNTED: dict[str, Callable[..., int]] = {
     "aten::mm": lambda out, a, b, *rest: _matrices(a, b),
     "aten::mv": lambda out, a, b, *rest: _matrices(a, b),
@@ -59,7 +55,7 @@ COUNTED: dict[str, Callable[..., int]] = {
     "aten::_int_mm": lambda out, a, b, *rest: _matrices(a, b),
     "aten::convolution": _convolution,
     "aten::_convolution": _convolution,
-    "torchvision::deform_conv2d": _deformable,
+    "torchvision::deform_conv2d": lambda out, x, weight, *rest: out.numel() * math.prod(weight.shape[1:]),
 }
 
 HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_transformer", "_fft", "_cdist",

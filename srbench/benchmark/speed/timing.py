@@ -7,7 +7,6 @@ belongs in no average. On a GPU, CUDA events take the time between the first ker
 from __future__ import annotations
 
 import ctypes
-import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -15,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.errors import JobError
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.macs import count_macs
-from srbench.models.inference import Inference, check_sr, synchronise
+from srbench.models.inference import Inference, as_job_error, check_sr, synchronise
 from srbench.models.loaders.onnx import session_of
 from srbench.models.wrap import parameters_of
 from srbench.results import environment
@@ -43,14 +41,6 @@ FEWEST_FOR_P95 = 20
 MIB = 2**20
 
 
-def parse_size(text: str) -> Size:
-    """`120x80` to `(120, 80)`; raises `ValueError` for anything else."""
-    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
-    if not match:
-        raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
-    return int(match[1]), int(match[2])
-
-
 @dataclass(frozen=True)
 class Timed:
     """A timing with its repeats (in ms) and what the machine told of itself meanwhile."""
@@ -68,12 +58,8 @@ def time_sizes(
 
     Raises `JobError` where the model fails.
     """
-    try:
+    with as_job_error("while being timed: "):
         return [_time_size(inference, name, size, batch, budget_s) for size in sizes]
-    except JobError:
-        raise
-    except Exception as error:
-        raise JobError(f"while being timed: {type(error).__name__}: {error}") from error
 
 
 def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s: float) -> Timed:

@@ -6,15 +6,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from srbench.base.errors import JobError
 from srbench.benchmark.speed.timing import Size, noise, seconds
-from srbench.models.inference import Inference
+from srbench.models.inference import Inference, as_job_error
 from srbench.results.statistics import mean_interval
-
-if TYPE_CHECKING:
-    import torch
 
 WARM_UPS = 2
 FEWEST_ROUNDS = 3
@@ -56,16 +51,17 @@ def take_turns(
     At least 10 rounds and at most 200, until the budget for all together is spent; what is so slow that 10 would take
     `patience` times the budget gets fewer, at least 3. Raises `JobError` where one fails.
     """
-    inputs = [noise(batch, size, inference.device) for inference in inferences]
-    for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
-        _seconds(inference, x)
     rounds: list[list[float]] = []
     order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
-    while not _enough(len(rounds), spent, budget_s, patience):
-        draw.shuffle(order)
-        taken = {place: _seconds(inferences[place], inputs[place]) for place in order}
-        rounds.append([taken[place] for place in range(len(inferences))])
-        spent += sum(rounds[-1])
+    with as_job_error("while being timed: "):
+        inputs = [noise(batch, size, inference.device) for inference in inferences]
+        for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
+            seconds(inference, x)
+        while not _enough(len(rounds), spent, budget_s, patience):
+            draw.shuffle(order)
+            taken = {place: seconds(inferences[place], inputs[place]) for place in order}
+            rounds.append([taken[place] for place in range(len(inferences))])
+            spent += sum(rounds[-1])
     return rounds
 
 
@@ -73,15 +69,6 @@ def _enough(rounds: int, spent: float, budget_s: float, patience: int) -> bool:
     if rounds < MIN_ROUNDS:
         return rounds >= FEWEST_ROUNDS and spent >= patience * budget_s
     return rounds >= MAX_ROUNDS or spent >= budget_s
-
-
-def _seconds(inference: Inference, x: torch.Tensor) -> float:
-    try:
-        return seconds(inference, x)
-    except JobError:
-        raise
-    except Exception as error:
-        raise JobError(f"while being timed: {type(error).__name__}: {error}") from error
 
 
 def ratio(a: str, b: str, ours: Sequence[float], theirs: Sequence[float]) -> Ratio:

@@ -33,7 +33,6 @@ def write_contact_sheet(path: Path, leaks: Sequence[Leak]) -> None:
             sheet.paste(_small(picture), (left, top))
             draw.text((left, top + SIDE + 2), picture.name[:38], fill="black")
         draw.text((10, top + SIDE + 13), f"{leak.how}, correlation {leak.likeness:.2f}", fill="black")
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         sheet.save(file, format="PNG")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.datasets.standard.match import Picker, bare_name, picture_size
-from srbench.images.degrade import SCALES, comparable, degrade, mod_crop
+from srbench.datasets.standard.match import Picker, bare_name, header_of
+from srbench.images.degrade import SCALES, degrade, repeatable
 from srbench.images.files import decode_image, read_image, to_rgb, write_image
 
 if TYPE_CHECKING:
     from srbench.datasets.folder import FileDataset
     from srbench.datasets.standard.unpack import PictureFile
-    from srbench.images.degrade import LowResolution
     from srbench.images.files import Image
 
 
@@ -35,7 +34,7 @@ class LrPicker:
     def offer(self, picture: PictureFile) -> None:
         """Take a picture if it is an LR; raises `InputError` for two of an image and scale that differ."""
         label, content = picture
-        id, size = self.picker.names.get(bare_name(label)), picture_size(content)
+        id, size = self.picker.names.get(bare_name(label)), header_of(content)[0]
         if id is None or size is None:
             return
         known, crop = self.picker.found[id].known, self.picker.found[id].crop
@@ -90,19 +89,10 @@ def origins(dataset: FileDataset) -> list[Origin]:
     errors: dict[str, list[float]] = defaultdict(list)
     for index in range(len(dataset)):
         sample = dataset[index]
-        for name, error in _errors(sample.lr, sample.reference, dataset.scale).items():
-            errors[name].append(error)
-    return _ranked(errors)
-
-
-def _errors(lr: LowResolution, hr: Image, scale: int) -> Mapping[str, float]:
-    """Mean squared error of what each degradation makes of HR against the given LR."""
-    hr = mod_crop(hr, scale)
-    made = {name: to_rgb(degrade(hr, scale, name)).astype(np.float64) for name in comparable(scale)}
-    return {name: float(((image - to_rgb(lr)) ** 2).mean()) for name, image in made.items()}
-
-
-def _ranked(errors: Mapping[str, list[float]]) -> list[Origin]:
+        given = to_rgb(sample.lr).astype(np.float64)
+        for name in repeatable(dataset.scale, rounded=True):
+            made = to_rgb(degrade(sample.reference, dataset.scale, name))
+            errors[name].append(float(((made - given) ** 2).mean()))
     found = [Origin(name, values.count(0.0), len(values), _psnr(max(values))) for name, values in errors.items()]
     return sorted(found, key=lambda origin: (-origin.equal, -origin.worst_db))
 

@@ -57,7 +57,7 @@ class Picker:
         try:
             if self.row.first_use:
                 self._take_by_name(label, content)
-            elif picture_size(content) in self._sizes:
+            elif header_of(content)[0] in self._sizes:
                 self._take_by_pixels(label, content)
         except InputError as error:
             self.unreadable[label] = str(error)
@@ -66,23 +66,21 @@ class Picker:
         image = decode_image(io.BytesIO(content), Path(label))
         plane = grey_of(image)
         matches = published().find(pixel_digest(image), "" if plane is None else pixel_digest(plane))
-        own = _by_name([match for match in matches if match.known.set == self.row.name], label)
+        own = [match for match in matches if match.known.set == self.row.name]
+        own = [match for match in own if match.known.id == bare_name(label)] or own  # T91 has a picture twice
         if not own:
             self.others |= {match.known.set for match in matches}
             self._note_near_miss(label, image)
         for match in own:
             self.names[bare_name(label)] = match.known.id
-            if self._is_better(match):
+            before = self.found.get(match.known.id)
+            if before is None or match.crop < before.crop:
                 self.found[match.known.id] = Match(match.known, match.crop)
                 self._write(match.known.id, content, plane if plane is not None and match.as_rgb else image)
 
-    def _is_better(self, match: Match) -> bool:
-        before = self.found.get(match.known.id)
-        return before is None or match.crop < before.crop
-
     def _write(self, id: str, content: bytes, image: Image) -> None:
         path = self.folder / f"{id}.png"
-        if content.startswith(_PNG) and picture_mode(content) == ("L" if image.ndim == 2 else "RGB"):
+        if content.startswith(_PNG) and header_of(content)[1] == ("L" if image.ndim == 2 else "RGB"):
             path.write_bytes(content)  # as it is: encoding takes most of the time
         else:
             write_image(path, image)
@@ -126,28 +124,16 @@ def _remark(name: str) -> str:
     return f" ({STANDARD_SETS[name].note})" if STANDARD_SETS[name].note else ""
 
 
-def _by_name(matches: list[Match], label: str) -> list[Match]:
-    """All matches, or the one of the picture's own name: T91 has a picture twice."""
-    named = [match for match in matches if match.known.id == bare_name(label)]
-    return named or matches
-
-
 def bare_name(label: str) -> str:
     """A file's name without folder, suffix and the marks of HR, LR and scale."""
     return _SUFFIXES_OF_NAMES.sub("", PurePosixPath(label).stem)
 
 
-def picture_size(content: bytes) -> Size | None:
-    """Width and height by the header alone, so that what cannot belong to the set is not decoded; None for no image."""
-    return _header(content)[0]
+def header_of(content: bytes) -> tuple[Size | None, str]:
+    """Width and height, and Pillow's name for the channels; None and an empty name for no image.
 
-
-def picture_mode(content: bytes) -> str:
-    """Pillow's name for the channels, by the header alone; empty for no image."""
-    return _header(content)[1]
-
-
-def _header(content: bytes) -> tuple[Size | None, str]:
+    By the header alone, so that what cannot belong to the set is not decoded.
+    """
     try:
         with warnings.catch_warnings(action="ignore"), pil.open(io.BytesIO(content), formats=FORMATS) as picture:
             return picture.size, picture.mode

@@ -12,7 +12,7 @@ from pathlib import Path
 from srbench.base import assets
 from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_replacing
-from srbench.base.registry import unknown
+from srbench.base.registry import refuse_unknown
 from srbench.base.temporary import in_the_making
 from srbench.datasets.standard.fetch import delete_download, fetched
 from srbench.datasets.standard.lr_files import LrPicker
@@ -29,8 +29,7 @@ Report = Callable[[str], None]
 
 def standard_set(name: str) -> StandardSet:
     """The set of that name; raises `UsageError` with the nearest names for an unknown one."""
-    if name not in STANDARD_SETS:
-        raise unknown("standard set", name, STANDARD_SETS, hint="srbench data list")
+    refuse_unknown("standard set", [name], STANDARD_SETS, hint="srbench data list")
     return STANDARD_SETS[name]
 
 
@@ -86,19 +85,14 @@ def _lay_out(row: StandardSet, root: Path, source: Path, with_lr: bool, report: 
             picker.offer(picture)
         if picker.missing:
             raise InputError(picker.complaint(str(source)))
-        if with_lr:
-            _take_lr(picker, home, source, report)
+        if with_lr:  # a second walk: only now is it known which name belongs to which image
+            lr = LrPicker(home, picker)
+            for picture in pictures(source):
+                lr.offer(picture)
+            report(lr.summary())
         if row.first_use:
             write_table(home / TABLE, row, seen_first(row, list_images(home / "HR")))
             report(_trust(row, source))
-
-
-def _take_lr(picker: Picker, home: Path, source: Path, report: Report) -> None:
-    """A second walk: only now is it known which name belongs to which image."""
-    lr = LrPicker(home, picker)
-    for picture in pictures(source):
-        lr.offer(picture)
-    report(lr.summary())
 
 
 def _trust(row: StandardSet, source: Path) -> str:

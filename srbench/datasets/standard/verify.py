@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,18 +58,9 @@ class Verification:
     """A folder held against a standard set; one finding an image, in the order of the set, then what is extra."""
 
     set: str
-    folder: Path
     index: Index
     findings: tuple[ImageVerdict, ...]
     tried: tuple[int, ...] = SCALES
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of the set as published, which a folder that fits has by right."""
-        total = hashlib.sha256()
-        for known in self.index.sets[self.set].values():
-            total.update(f"{known.id}:{known.sha256}\n".encode())
-        return total.hexdigest()
 
     def fits(self, scale: int) -> bool:
         """Whether every image is there, nothing else is, and all give the right HR at this scale."""
@@ -110,7 +100,7 @@ def verify(name: str, folder: Path) -> Verification:
     found = dict(zip(files, file_digests(files.values()), strict=True))
     findings = [_held_against(known[id], files.get(id), found.get(id), index) for id in known]
     findings += [_extra(name, id, index, found[id]) for id in files if id not in known]
-    return Verification(name, folder, index, tuple(findings))
+    return Verification(name, index, tuple(findings))
 
 
 def _held_against(known: Known, path: Path | None, digest: FileDigest | Exception | None, index: Index) -> ImageVerdict:
@@ -121,16 +111,11 @@ def _held_against(known: Known, path: Path | None, digest: FileDigest | Exceptio
     matches = index.find(digest.sha256, digest.grey_sha256)
     own = [match for match in matches if match.known == known]
     if own:
-        return _variant(known.id, own[0])
+        status: Status = "as-rgb" if own[0].as_rgb else "cropped" if own[0].crop > 1 else "exact"
+        return ImageVerdict(known.id, status, own[0].crop, own[0].variant)
     if matches:
         return ImageVerdict(known.id, "renamed", detail=f"it is {_names(matches)}")
     return _other_pixels(known, path, digest)
-
-
-def _variant(id: str, match: Match) -> ImageVerdict:
-    if match.as_rgb:
-        return ImageVerdict(id, "as-rgb", match.crop, match.variant)
-    return ImageVerdict(id, "cropped" if match.crop > 1 else "exact", match.crop, match.variant)
 
 
 def _other_pixels(known: Known, path: Path, digest: FileDigest) -> ImageVerdict:
@@ -169,18 +154,14 @@ def vouch(dataset: FileDataset, home: Path, *, unverified: bool = False) -> File
         if verification.fits(dataset.scale):
             known = verification.index.sets[dataset.name]
             return replace(dataset, originals={id: known[id].sha256 for id in dataset.ids})
-        problem = _explained(verification, dataset.scale)
+        misfits = verification.misfits(dataset.scale)
+        more = f" ({len(misfits)} such images)" if len(misfits) > 1 else ""
+        problem = f"{home} is not {dataset.name} at x{dataset.scale}: {worded(misfits[0])}{more}"
     except InputError as error:
         problem = str(error).rstrip(".")
     if not unverified:
         raise InputError(f"{problem}.\nSee: srbench data verify {dataset.name}. To score it as it is: --unverified")
     return replace(dataset, unverified=True)
-
-
-def _explained(verification: Verification, scale: int) -> str:
-    misfits = verification.misfits(scale)
-    more = f" ({len(misfits)} such images)" if len(misfits) > 1 else ""
-    return f"{verification.folder} is not {verification.set} at x{scale}: {worded(misfits[0])}{more}"
 
 
 def worded(finding: ImageVerdict) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from srbench.base.errors import InputError, UnavailableError, first_line
 from srbench.base.packages import install_hint
 from srbench.models.spec import ModelSpec
-from srbench.models.wrap import measured_scale
+from srbench.models.wrap import Scaled, measured_scale
 
 if TYPE_CHECKING:
     import torch
@@ -29,14 +29,13 @@ OTHER_SIZE = (64, 96)
 FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
-class OnnxUpscaler:
-    """An onnxruntime session as an upscaler: images go through main memory, batches of a fixed size one by one."""
+class OnnxFunction:
+    """An onnxruntime session as a function of images: through main memory, batches of a fixed size one by one."""
 
-    def __init__(self, session: Any, scale: int, reopen: Callable[..., Any] | None = None) -> None:
+    def __init__(self, session: Any, reopen: Callable[..., Any] | None = None) -> None:
         """`reopen(arena=False)` opens the same session again."""
         self.reopen = reopen
         self.session = session
-        self.scale = scale
         (image,) = session.get_inputs()
         self.input, self.dtype, self.batch = image.name, FLOATS[image.type], image.shape[0]
 
@@ -60,9 +59,9 @@ class OnnxUpscaler:
         return torch.from_numpy(np.concatenate(made)).to(lr.device).float()
 
 
-def session_of(upscaler: Any) -> OnnxUpscaler | None:
+def session_of(upscaler: Any) -> OnnxFunction | None:
     """The session behind an upscaler, whatever wraps it; None where there is none."""
-    while upscaler is not None and not isinstance(upscaler, OnnxUpscaler):
+    while upscaler is not None and not isinstance(upscaler, OnnxFunction):
         upscaler = getattr(upscaler, "function", None) or getattr(upscaler, "network", None)
     return upscaler
 
@@ -78,11 +77,11 @@ def load(checkpoint: Checkpoint) -> ModelSpec | None:
     external_files(path)  # what it must not read is refused before onnxruntime reads it
     session = open_session(path, "cpu")
     _check(path, session)
-    scale = checkpoint.hints.scale or measured_scale(OnnxUpscaler(session, 0), path)
-    _refuse_baked_sizes(OnnxUpscaler(session, scale))
+    scale = checkpoint.hints.scale or measured_scale(OnnxFunction(session), path)
+    _refuse_baked_sizes(OnnxFunction(session), scale)
 
     def build(scale: int, device: torch.device) -> Upscaler:
-        return open_upscaler(path, scale, device.type)
+        return Scaled(open_function(path, device.type), scale)
 
     ours = VALUES in session.get_modelmeta().custom_metadata_map
     return ModelSpec(path.stem, (scale,), build, summary="ONNX, by onnxruntime", probe=not ours)
@@ -124,10 +123,10 @@ def _tensors(message: Any) -> Iterator[Any]:
                 yield from _tensors(part)
 
 
-def open_upscaler(path: Path, scale: int, device: str, provider: str = "") -> OnnxUpscaler:
-    """A file as an upscaler; raises as `open_session`."""
+def open_function(path: Path, device: str, provider: str = "") -> OnnxFunction:
+    """A file as a function of images; raises as `open_session`."""
     reopen = partial(open_session, path, device, provider)
-    return OnnxUpscaler(reopen(), scale, reopen)
+    return OnnxFunction(reopen(), reopen)
 
 
 def open_session(path: Path, device: str, provider: str = "", *, arena: bool = True) -> Any:
@@ -157,14 +156,14 @@ def open_session(path: Path, device: str, provider: str = "", *, arena: bool = T
         raise InputError(f"onnxruntime: {first_line(error)}") from error
 
 
-def _refuse_baked_sizes(upscaler: OnnxUpscaler) -> None:
+def _refuse_baked_sizes(function: OnnxFunction, scale: int) -> None:
     """Raise `InputError` where the graph takes any size, and was made for one: a shape that the exporter wrote down."""
     import torch
 
     height, width = OTHER_SIZE
-    expected = (1, 3, height * upscaler.scale, width * upscaler.scale)
+    expected = (1, 3, height * scale, width * scale)
     try:
-        found = tuple(upscaler(torch.full((1, 3, height, width), 0.5)).shape)
+        found = tuple(function(torch.full((1, 3, height, width), 0.5)).shape)
     except Exception as error:  # onnxruntime's errors share no base class
         told = f"fails ({' '.join(str(error).split())[:100]}…)"
     else:

@@ -12,7 +12,7 @@ import pytest
 from srbench.base.errors import InputError
 from srbench.datasets.folder import FileDataset, open_folder
 from srbench.datasets.standard.lr_files import origins, worded
-from srbench.images.degrade import DEGRADATIONS, comparable, degrade
+from srbench.images.degrade import DEGRADATIONS, degrade, repeatable
 from srbench.images.files import list_images, read_image, write_image
 from tests.conftest import Srbench
 from tests.srbench.datasets.conftest import Pictures
@@ -48,7 +48,7 @@ def test_making_lr_twice_gives_the_same_bytes(flavour: str, little: Pictures) ->
         assert degrade(image, 3, flavour).tobytes() == degrade(image.copy(), 3, flavour).tobytes()
 
 
-@pytest.mark.parametrize("flavour", comparable(4))
+@pytest.mark.parametrize("flavour", repeatable(4, rounded=True))
 def test_the_degradation_behind_lr_files_is_named(flavour: str, at_home: Path) -> None:
     found = origins(_with_lr(at_home, flavour))
     assert (found[0].degradation, found[0].exact, found[0].worst_db) == (flavour, True, math.inf)
