@@ -11,6 +11,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -164,12 +165,13 @@ def _distance(a: Tensor, b: Tensor, head: torch.nn.Module) -> Tensor:
 def _network(device: str, trunk: Trunk = ALEXNET) -> torch.nn.Module:
     import torch
 
+    if find_spec("lpips") is None:
+        raise UnavailableError("LPIPS needs the package lpips: pip install lpips")
+    weights = _weights(trunk)  # before a package that takes seconds to import, for nothing where there are none
     try:
         from lpips import LPIPS
     except ImportError as error:
         raise UnavailableError(f"LPIPS needs the package {error.name}: pip install {error.name}") from None
-
-    weights = _weights(trunk)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision the old way
         network = LPIPS(net=trunk.net, version="0.1", pnet_rand=True, verbose=False)

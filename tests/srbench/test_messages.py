@@ -136,6 +136,17 @@ def test_the_default_metrics_without_the_lpips_package(
     _network.cache_clear()
 
 
+def test_without_weights_nothing_is_imported_for_lpips() -> None:
+    """The package and torchvision take seconds, which a run of one image offline waited for, to be told n/a."""
+    code = (
+        "import sys; from srbench.metrics.scorer import Scorer; "
+        "assert 'offline mode' in Scorer(['lpips']).unavailable['lpips']; assert 'torchvision' not in sys.modules"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "SRBENCH_WEIGHTS"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_file_name_that_is_not_utf8(srbench: Srbench, tmp_path: Path, photograph: Callable[..., np.ndarray]) -> None:
     home, out = tmp_path / os.fsdecode(b"lat\xe9"), tmp_path / "out"
     name = home / os.fsdecode(b"caf\xe9.png")
