@@ -13,6 +13,8 @@ from srbench.results.results import Results
 from srbench.results.summary import Score, heading
 
 DATA = Path(__file__).with_name("published.toml")
+BICUBIC = ("matlab", "files")
+"""How the names of degradations begin that papers mean by bicubic."""
 HEADINGS = ("model", "data set", "scale", "metric", "published", "ours", "gap", "source")
 
 
@@ -39,13 +41,22 @@ class Pair:
 
 
 def pairs(results: Results, scores: Iterable[Score]) -> list[Pair]:
-    """Every complete score of ours for which a number was published under the same convention, in the scores' order."""
+    """Every complete score of ours for which a number was published under the same convention, in the scores' order.
+
+    Published are numbers of LR by bicubic, by some version of MATLAB or as files, and of networks as they are: a run of
+    blurred, noisy or compressed LR, or of a self-ensemble, has none beside it.
+    """
     taken = {metric: convention for run in results for metric, convention in run.metrics.items()}
+    alike = {
+        run.identity.key
+        for run in results
+        if run.identity.degradation.startswith(BICUBIC) and not run.identity.self_ensemble
+    }
     claims = read_claims(DATA)
     return [
         Pair(claim, score)
         for score in scores
-        if score.status == "scored"
+        if score.status == "scored" and score.key in alike
         for claim in claims
         if (claim.dataset, claim.scale, claim.model) == score.key and _same(claim.metric, score.metric, taken)
     ]

@@ -2,7 +2,7 @@
 
 Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, in the form for
 many comparisons) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
-Over all data sets together they are told apart by a permutation within sets (`statistics.stratified_ps`).
+Over all data sets together they are told apart by a permutation within sets (`statistics.stratified`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from srbench.base.registry import refuse_unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
-from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified_ps
+from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
 
 Group = TypeVar("Group", bound=Hashable)
@@ -169,13 +169,15 @@ def compare_overall(results: Results, pairs: Iterable[tuple[str, str]], metric: 
             here = [(one, other) for one, other in shared if one.identity.scale == scale]
             if len(here) > 1:
                 groups = [[_minus(x, y) for x, y in _paired(one, other, metric)] for one, other in here]
-                sign = sum(float(np.sign(np.mean(group))) for group in groups)
-                better = a if heading(metric).better(sign, 0.0) else b
                 names = tuple(one.identity.dataset for one, _ in here)
-                found.append(Overall(scale, metric, a, b, names, better, math.nan, math.nan))
+                found.append(Overall(scale, metric, a, b, names, "", math.nan, math.nan))
                 tests.append(groups)
-    each = stratified_ps(tests)
-    return [replace(item, p=p, p_holm=holmed) for item, p, holmed in zip(found, each, holm(each), strict=True)]
+    tested = stratified(tests)
+    corrected = holm([p for p, _ in tested])
+    return [
+        replace(item, better=item.a if heading(metric).better(leaning, 0.0) else item.b, p=p, p_holm=p_holm)
+        for item, (p, leaning), p_holm in zip(found, tested, corrected, strict=True)
+    ]
 
 
 def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -> Shown[Place]:

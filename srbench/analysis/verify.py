@@ -59,6 +59,8 @@ def request_of(signature: str, *, model: str = "", dataset: str = "", **settings
             fields["seed"] = int(seed[1])
         elif tile := re.fullmatch(r"tile(\d+)", part):
             fields["tile"] = tile[1]
+        elif batch := re.fullmatch(r"batch(\d+)", part):
+            fields["batch"] = int(batch[1])
         elif limit := re.fullmatch(r"n(\d+)of\d+", part):
             fields["limit"] = int(limit[1])
         else:

@@ -22,11 +22,13 @@ def command(file: Path, results: Path | None, device: str, data_root: Path | Non
     from srbench.analysis.claims import read_claims
     from srbench.analysis.explain import Subject, explain
     from srbench.base.errors import InputError, JobError, UnavailableError, UsageError
+    from srbench.base.text import counted
 
     if results:
         read_results(results)  # names what is damaged
-    unexplained = 0
-    for claim in read_claims(file):
+    claims = read_claims(file)
+    unexplained = checked = 0
+    for claim in claims:
         click.echo(f"{claim.model} on {claim.dataset} x{claim.scale}, {claim.source or 'no source'}: ", nl=False)
         try:
             found = explain(claim, Subject(claim.model, claim.dataset, claim.scale, results, device, data_root))
@@ -34,6 +36,9 @@ def command(file: Path, results: Path | None, device: str, data_root: Path | Non
             click.echo(f"cannot be checked: {error}")
             continue
         click.echo(found.sentences)
+        checked += 1
         unexplained += not found.explained
+    if not checked:
+        raise InputError(f"{file}: none of its {counted(len(claims), 'claim')} could be checked")
     click.echo(f"{unexplained} unexplained" if unexplained else "every claim that could be checked is explained")
     return int(unexplained > 0)

@@ -189,12 +189,15 @@ class Run:
     def signature(self, metric: str) -> str:
         """The one-line signature of this run's scores under a metric.
 
-        What came about on the way is in it: `n2of5` where not every image has a score, and `tile256` where memory ran
-        out and images were upscaled in tiles.
+        What came about on the way is in it: `n2of5` where not every image has a score, `tile256` where memory ran out
+        and images were upscaled in tiles, and `batch4` where images went through the model together: one that looks at
+        its whole input, or draws random numbers, then makes other SR.
         """
         scored = [row for row in self.rows if metric in row.scores]
         tiles = sorted({row.tile for row in scored if row.tile}) if self.identity.tile == "auto" else []
         parts = [f"tile{','.join(map(str, tiles))}"] if tiles else []
+        batches = sorted({int(made.get("batch", 1)) for made in self.environments})
+        parts += [f"batch{','.join(map(str, batches))}"] if batches[-1:] > [1] else []
         parts += [f"n{len(scored)}of{self.of}"] if scored and self.of > len(scored) else []
         return self.identity.signature(metric, self.metrics[metric], parts)
 

@@ -123,8 +123,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
+def stratified(tests: Iterable[Sequence[Sequence[float]]]) -> list[tuple[float, float]]:
     """Two-sided p of no difference in any group, of each test over all data sets together, differences a group each.
+
+    Beside p stands 1 or -1, the sign of the statistic: which way all groups together lean.
 
     Within each group the signs of differences are flipped at random (a permutation within sets: of each image, which
     model is which), 10,000 times with a fixed seed; tests of equally large groups share the flips, which take nearly
@@ -135,7 +137,7 @@ def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
     alike: dict[tuple[int, ...], list[int]] = {}
     for index, (_, groups) in enumerate(extended):
         alike.setdefault(tuple(map(len, groups)), []).append(index)
-    found = [1.0] * len(extended)
+    found = [(1.0, 0.0)] * len(extended)
     for indices in alike.values():
         random = np.random.default_rng(SEED)
         observed, drawn = np.zeros(len(indices)), np.zeros((RESAMPLES, len(indices)))
@@ -146,7 +148,9 @@ def stratified_ps(tests: Iterable[Sequence[Sequence[float]]]) -> list[float]:
             drawn += _flipped_sums(values, random) / lengths
         extreme = np.count_nonzero(np.abs(drawn) >= np.abs(observed) * (1 - 1e-12), axis=0)
         for index, sum_, count in zip(indices, observed, extreme, strict=True):
-            found[index] = 1.0 if sum_ * extended[index][0] >= 0.0 else float((1 + count) / (RESAMPLES + 1))
+            leaning = -float(extended[index][0])
+            p = 1.0 if sum_ * leaning <= 0.0 else float((1 + count) / (RESAMPLES + 1))
+            found[index] = p, leaning
     return found
 
 

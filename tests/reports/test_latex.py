@@ -73,6 +73,12 @@ def test_a_number_under_another_convention_does_not_stand_beside_ours() -> None:
     assert published.pairs(results, summarise(results)) == []
 
 
+@pytest.mark.parametrize("identity", [{"degradation": "jpeg10"}, {"degradation": "bd"}, {"self_ensemble": True}])
+def test_a_number_of_other_images_does_not_stand_beside_ours(identity: dict[str, object]) -> None:
+    results = Results((made_run("bicubic", {"psnr_y": [23.961]}, **identity),))
+    assert published.pairs(results, summarise(results)) == []
+
+
 def test_every_published_number_has_source_and_metric() -> None:
     claims = read_claims(published.DATA)
     assert all(claim.source and claim.metric for claim in claims)

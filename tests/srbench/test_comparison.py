@@ -21,7 +21,7 @@ from srbench.results.statistics import (
     holm,
     mean_interval,
     mean_p,
-    stratified_ps,
+    stratified,
 )
 from tests.conftest import Srbench
 from tests.made_results import made_run, saved
@@ -144,19 +144,19 @@ def test_all_sets_together_is_scipys_permutation_test() -> None:
     values = np.random.default_rng(1).normal(1.0, 0.8, 12)
     judged = [*values, values.mean() - 4.0 * (5 / 12) ** 0.75 * (values.mean() - values.min())]
     exact = permutation_test((judged,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert stratified_ps([[values.tolist()]])[0] == pytest.approx(exact, abs=0.02)
-    assert stratified_ps([[[0.0, 0.0], []]])[0] == 1.0
+    assert stratified([[values.tolist()]])[0][0] == pytest.approx(exact, abs=0.02)
+    assert stratified([[[0.0, 0.0], []]])[0][0] == 1.0
 
 
 def test_many_tests_over_all_sets_are_those_of_one_at_a_time() -> None:
     random = np.random.default_rng(2)
     tests = [[random.normal(0.1 * k, 1.0, n).tolist() for n in (12, 7, 30)] for k in range(6)]
     tests += [[[math.inf, *tests[0][0][1:]], *tests[0][1:]], [[0.0, 0.0], []], [tests[1][0]]]
-    assert stratified_ps(tests) == [stratified_ps([groups])[0] for groups in tests]
+    assert stratified(tests) == [stratified([groups])[0] for groups in tests]
     drawn = np.random.default_rng(SEED).integers(0, 2, (RESAMPLES, 8)) * 2.0 - 1.0
     values = _one_more(np.asarray(tests[5][1]), -1, among_many=True)
     expected = (1 + np.count_nonzero(np.abs(drawn @ values) >= values.sum() * (1 - 1e-12))) / (RESAMPLES + 1)
-    assert stratified_ps([tests[3], [tests[5][1]]])[1] == expected  # flips of its own seed, as it had alone
+    assert stratified([tests[3], [tests[5][1]]])[1] == (expected, 1.0)  # flips of its own seed, as it had alone
 
 
 def test_models_that_no_set_tells_apart_are_told_apart_by_all() -> None:
@@ -172,6 +172,23 @@ def test_models_that_no_set_tells_apart_are_told_apart_by_all() -> None:
     assert not any(difference.better for difference in compare(results, "a", "b"))
     (overall,) = compare_overall(results, [("a", "b")], "psnr_y")
     assert overall.verdict == "b is better than a" and set(overall.datasets) == {"Set5", "Set14", "B100", "Urban100"}
+
+
+def test_all_sets_together_name_the_one_that_their_statistic_leans_to() -> None:
+    """Two small sets that lean one way by nothing do not outvote a large one that is sure."""
+    runs = []
+    for dataset, gain, n in (("Set5", 0.005, 5), ("Set14", 0.003, 14), ("B100", -0.5, 100)):
+        random = np.random.default_rng(n)
+        base, noise = random.normal(28, 3, n), random.normal(0.0, 0.1, n)
+        noise -= noise.mean()
+        images = [f"{dataset}-{index}" for index in range(n)]
+        runs += [
+            made_run("a", {"psnr_y": (base + gain + noise).tolist()}, dataset, images=images),
+            made_run("b", {"psnr_y": base.tolist()}, dataset, images=images),
+        ]
+    for pair in (("a", "b"), ("b", "a")):
+        (overall,) = compare_overall(Results(tuple(runs)), [pair], "psnr_y")
+        assert overall.verdict == "b is better than a"
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

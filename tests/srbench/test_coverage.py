@@ -14,7 +14,7 @@ import pytest
 
 from srbench.apps.study.score import ELO, _with_interval, bradley_terry
 from srbench.benchmark.speed.versus import ratio
-from srbench.results.statistics import _mean_interval, _mean_p, holm, mean_interval, mean_p, stratified_ps
+from srbench.results.statistics import _mean_interval, _mean_p, holm, mean_interval, mean_p, stratified
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -57,7 +57,7 @@ def family_wise_error(draw: Draw, n: int, pairs: int = 36, times: int = 400) -> 
 def false_alarms_of_all_sets(draw: Draw, sizes: tuple[int, ...] = (5, 14, 100, 100), times: int = 100) -> float:
     """How often two models that do not differ are told apart on all data sets together."""
     random = np.random.default_rng(1)
-    return sum(stratified_ps([[draw(random, n).tolist() for n in sizes]])[0] < 0.05 for _ in range(times)) / times
+    return sum(stratified([[draw(random, n).tolist() for n in sizes]])[0][0] < 0.05 for _ in range(times)) / times
 
 
 STRENGTHS = np.array([-150.0, -50.0, 50.0, 150.0]) / ELO

@@ -74,6 +74,10 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
     out = capsys.readouterr().out
     assert "1 unexplained" in out and "every claim" not in out
     assert "No convention gives 99.99. Nearest: PSNR-" in out and "cannot be checked: unknown data set" in out
+    for nothing in (CLAIM.format(folder="nowhere", value="28.42"), "claim = []\n"):
+        path.write_text(nothing)
+        assert main(["claims", str(path), "--device", "cpu"]) == 2
+        assert "could be checked" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def one_run(folder: Path, model: object, **options: object) -> Run:
     return evaluate(model, str(folder), scale=2, metrics=["psnr_y"], device="cpu", **options).runs[0]  # type: ignore[arg-type]
 
 
+def test_images_that_went_through_the_model_together_are_told(folder: Path, srbench: Srbench, tmp_path: Path) -> None:
+    line = ["run", "bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed"]
+    for batch, told in (("1", ""), ("2", "|batch2")):
+        assert srbench(*line, "--batch", batch, "--out", tmp_path / batch) == 0
+        (run,) = load_results(tmp_path / batch).runs
+        assert run.signature("psnr_y").endswith(f"|fp32|eager{told}")
+
+
 def test_fewer_images_than_the_set_has_are_told(folder: Path) -> None:
     whole, some = one_run(folder, Times(1.0)), one_run(folder, Times(1.0), limit=2)
     assert some.signature("psnr_y") == whole.signature("psnr_y") + "|n2of3"
@@ -171,7 +179,8 @@ def test_a_signature_is_read_back_whole() -> None:
         .replace("@abcdef", "@abcdef!unverified")
         .replace("bicubic", "net@012345(0..255,bgr)")
     )
-    request = request_of(line + "|tile64|ensemble:8|seed:3|n2of5", model="net.pth", dataset="here")
+    request = request_of(line + "|tile64|ensemble:8|seed:3|batch4|n2of5", model="net.pth", dataset="here")
+    assert request.batch == 4
     assert request.models == ("net=net.pth",) and request.datasets == ("here",) and request.unverified
     assert (request.tile, request.self_ensemble, request.seed, request.limit) == ("64", True, 3, 2)
     assert request.metrics == ("psnr_y@matlab",) and request.scales == (4,) and request.degradation == "matlab"
