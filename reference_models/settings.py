@@ -93,10 +93,11 @@ def _guessed(text: str) -> Option:
     return text
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, above: tuple[Path, ...] = ()) -> Recipe:
     """A recipe as `recipe_as_toml` writes it. `base` names one from which everything that is left out is taken.
 
-    Without it, a file with a field of adversarial training is a `GanRecipe`. Raises `InputError` for what is no TOML.
+    A file as the base is looked for beside this one; `above` are those that have this one as theirs. Without `base`, a
+    file with a field of adversarial training is a `GanRecipe`. Raises `InputError` for what is no TOML.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -106,8 +107,12 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"{path}: not TOML ({error})") from None
     name = values.setdefault("name", path.stem)
     try:
-        if base := values.pop("base", ""):
-            return _of_one_length(_replaced(find_recipe(str(base)), values), set(values))
+        if base := str(values.pop("base", "")):
+            taken = _base(base, path, (*above, path.resolve()))
+            parts = {
+                key: {**getattr(taken, key), **values[key]} for key in MAPPINGS if isinstance(values.get(key), dict)
+            }
+            return _of_one_length(_replaced(taken, {**values, **parts}), set(values))
         if "architecture" not in values:
             raise UsageError("expected architecture, or the base that it takes the rest from")
         own = {item.name for item in fields(GanRecipe)} - {item.name for item in fields(Recipe)}
@@ -115,6 +120,15 @@ def read_recipe(path: Path) -> Recipe:
         return _replaced(kind(str(name), values["architecture"]), values)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def _base(ref: str, path: Path, above: tuple[Path, ...]) -> Recipe:
+    if not ref.endswith(".toml"):
+        return find_recipe(ref)
+    file = path.parent / ref
+    if file.resolve() in above:
+        raise UsageError(f"base {ref} is a recipe that has this one as its base")
+    return read_recipe(file, above)
 
 
 def recipe_as_toml(recipe: Recipe) -> str:

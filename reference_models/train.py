@@ -192,10 +192,14 @@ def open_validation(
 
 
 def _samples(sources: Sequence[Source], scale: int, data: Data) -> tuple[list[Sample], str]:
-    """The images decoded, at most `val_limit`, and their fingerprint; ids are file names where those are unique."""
+    """The images decoded, at most `val_limit`, and their fingerprint.
+
+    Ids are file names; where they are not unique, their source, their folder and a number go before them.
+    """
     found = [(source.name, pair) for source in sources for pair in source.pairs][: data.val_limit or None]
-    stems = [pair.hr.stem for _, pair in found]
-    ids = [stem if stems.count(stem) == 1 else f"{name}-{stem}" for stem, (name, _) in zip(stems, found, strict=True)]
+    ids = [pair.hr.stem for _, pair in found]
+    for more in ([name for name, _ in found], [pair.hr.parent.name for _, pair in found], range(len(found))):
+        ids = [id if ids.count(id) == 1 else f"{part}-{id}" for id, part in zip(ids, more, strict=True)]
     hr = {id: pair.hr for id, (_, pair) in zip(ids, found, strict=True)}
     lr = {id: pair.lr for id, (_, pair) in zip(ids, found, strict=True) if pair.lr}
     dataset = FileDataset("validation", hr, scale, data.degradation, lr or None)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from srbench.images.files import Image
 
 
+MOST_DB = 100.0
+"""What an image counts that is met exactly, or nearly; what a network makes of photographs is far below."""
+
+
 @dataclass(frozen=True)
 class Validation:
     """Samples, what they are scored by, and the score by which weights are chosen and a training is stopped.
@@ -43,7 +47,11 @@ class Validation:
     @exact_arithmetic()
     @torch.inference_mode()
     def __call__(self, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """The mean of each score; the network is put into evaluation mode and back. Empty without samples."""
+        """The mean of each score; the network is put into evaluation mode and back. Empty without samples.
+
+        PSNR is of an image at most `MOST_DB` here: one that is met exactly, as a plain colour is by bicubic, would make
+        every mean infinite, and none better than another.
+        """
         if not self.samples:
             return {}
         scorer = self._scorers.setdefault(device, Scorer(self.metrics, device))
@@ -52,7 +60,7 @@ class Validation:
             for sample in self.samples:
                 sr = upscale(to_tensor(sample.lr, device).contiguous(memory_format=torch.channels_last))
                 rows.append(scorer(sr, sample.reference, upscale.scale))
-        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        return {name: sum(min(row[name], MOST_DB) for row in rows) / len(rows) for name in rows[0]}
 
     def worth(self, scores: Mapping[str, float]) -> float:
         """The score that decides, signed so that more is better; NaN where there is none."""

@@ -60,11 +60,13 @@ def candidates(
     """Every model that was scored on all data sets of the results, on as many images as any other, and timed at `size`
     (width, height), best first; those that break the budget come last.
 
-    Without `size`, the timings must be of one size. Raises `UsageError` for an unknown metric or an open size, and
-    `InputError` where scores or timings are missing.
+    Timings in another precision than the scores are left out. Without `size`, the timings must be of one size. Raises
+    `UsageError` for an unknown metric or an open size, and `InputError` where scores or timings are missing.
     """
     scores, images = _means(results, metric, scale)
+    precisions = {run.identity.model: run.identity.precision for run in results if run.identity.scale == scale}
     rows = [row for row in _timings(results, scale, size) if row.model in scores]
+    rows = [row for row in rows if row.precision == precisions.get(row.model)]
     found = [Candidate(row.model, metric, scores[row.model], row, budget.exceeded(row), images) for row in rows]
     if not found:
         raise InputError(f"no model was both scored and timed at x{scale}. Do it: srbench run --scale {scale} --speed")

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -193,9 +194,22 @@ def _indented(value: object) -> str:
 
 
 def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
-    """Keep the timings of one model at one scale, replacing earlier ones; `weights` is the sha256 of its weights."""
-    document = {"schema": SCHEMA, "weights": weights, "speeds": [asdict(row) for row in rows]}
-    write_json(_speed_path(out, rows[0].model, rows[0].scale), document)
+    """Keep the timings of one model at one scale beside earlier ones, of which those of the same setting are replaced.
+
+    `weights` is the sha256 of its weights; timings of others go, and so does a damaged file.
+    """
+    path = _speed_path(out, rows[0].model, rows[0].scale)
+    before: list[SpeedRow] = []
+    with suppress(InputError):
+        document = _read_speeds(path)
+        before = [row for row in document.speeds if document.weights == weights]
+    new = set(map(HOW_TIMED, rows))
+    kept = [row for row in before if HOW_TIMED(row) not in new]
+    write_json(path, {"schema": SCHEMA, "weights": weights, "speeds": [asdict(row) for row in (*kept, *rows)]})
+
+
+HOW_TIMED = attrgetter("device", "precision", "backend", "width", "height", "batch", "threads", "processor")
+"""What timings of one model differ in, where both are worth keeping."""
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:

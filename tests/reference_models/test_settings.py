@@ -161,6 +161,11 @@ def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
     assert mine == replace(RECIPES["srgan-quick"], name="mine", batch=4, lr=1.0, options={"blocks": 2})
     path.write_text('base = "srgan-quick"\nsteps = 20\n')  # its minutes would hide them
     assert (find_recipe(str(path)).steps, find_recipe(str(path)).minutes) == (20, 0.0)
+    path.write_text('base = "srcnn-paper"\n[options]\nchannels = 3\n')  # what differs, and the rest stays
+    paper = RECIPES["srcnn-paper"]
+    assert find_recipe(str(path)) == replace(paper, name="mine", options={**paper.options, "channels": 3})
+    (tmp_path / "next.toml").write_text('base = "mine.toml"\nbatch = 7\n')  # beside it, wherever one is
+    assert find_recipe(str(tmp_path / "next.toml")).options["channels"] == 3
 
 
 @pytest.mark.parametrize(
@@ -172,6 +177,7 @@ def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
         ('architecture = "srresnet"\nbatch = "4"', "batch='4': expected a whole number"),
         ('base = "srresnet-quick"\nperceptual = "squeeze"', "one of adversarial trainings"),
         ('base = "srresnet-quik"', "srresnet-quick"),
+        ('base = "mine.toml"', "a recipe that has this one as its base"),
         ('architecture = "srresnet"\noptions = 3', "options=3: expected a table"),
     ],
 )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reference_models import sources as module
+from reference_models.recipes import RECIPES
 from reference_models.sources import open_sources, split_off
+from reference_models.train import Data, open_validation
 from srbench.base.errors import InputError, UsageError
 from srbench.datasets.standard.pixels import Index, describe
 from srbench.images.files import read_image, write_image
@@ -36,6 +40,33 @@ def test_two_folders_of_one_name_are_both_taken(tmp_path: Path, photograph: Phot
     assert counts(first.parent, second.parent) == {"A": 5, "B": 3}
     shutil.copytree(first, tmp_path / "x" / "A" / "HR")
     assert counts(first, tmp_path / "x" / "A") == {f"{tmp_path.name}/A": 5, "x/A": 5}
+
+
+def test_no_image_of_a_list_to_validate_on_is_dropped_for_its_name(tmp_path: Path, photograph: Photograph) -> None:
+    homes = [fill(tmp_path / name, 2, photograph, seed) for name, seed in (("T1", 0), ("T2", 5), ("x/T2", 9))]
+    rows = [f"{path},val" for home in homes for path in sorted(home.iterdir())]
+    (tmp_path / "all.csv").write_text("\n".join(["hr,split", f"{homes[0] / '0.png'},train", *rows]))
+    data = Data([tmp_path / "all.csv"])
+    recipe = replace(RECIPES["srcnn-quick"], scale=4)
+    samples = open_validation(data.open(recipe)[1], recipe, data).samples
+    assert len({sample.id for sample in samples}) == len(samples) == 6
+
+
+def test_an_image_that_is_met_exactly_does_not_make_every_mean_infinite(tmp_path: Path, photograph: Photograph) -> None:
+    """A plain colour is, by nearest neighbour: nothing would be better than the first validation."""
+
+    class Repeats(torch.nn.Module):
+        scale = 4
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+    home = fill(tmp_path / "A", 1, photograph)
+    write_image(home / "plain.png", np.full((40, 40, 3), 60, np.uint8))
+    recipe = replace(RECIPES["srcnn-quick"], scale=4)
+    validation = open_validation(open_sources([home], 4)[0], recipe, Data([home]))
+    scores = validation(Repeats(), torch.device("cpu"))
+    assert 50.0 < scores["psnr_y"] < 100.0
 
 
 def test_a_source_given_twice_is_refused(tmp_path: Path, photograph: Photograph) -> None:

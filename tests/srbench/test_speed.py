@@ -384,6 +384,19 @@ def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
     assert "unknown metric 'ssim'" in srbench.err
 
 
+def test_timings_of_another_setting_are_kept_and_not_taken_for_the_scores(srbench: Srbench, tmp_path: Path) -> None:
+    """A second `srbench speed`, in bf16, drops nothing, and its time does not stand beside the score in fp32."""
+    folder = timed_and_scored(tmp_path)
+    write_speeds(folder, "", [made_speed("fine", 115.0, precision="bf16")])
+    write_speeds(folder, "", [made_speed("fine", 41.0)])
+    kept = {(row.precision, row.p50_ms) for row in load_results(folder).speeds if row.model == "fine"}
+    assert kept == {("fp32", 41.0), ("bf16", 115.0)}
+    assert srbench("choose", folder, "--max-ms", 50) == 0
+    assert "41.00 ms" in srbench.out and "115" not in srbench.out
+    write_speeds(folder, "0" * 64, [made_speed("fine", 42.0)])
+    assert [row.p50_ms for row in load_results(folder).speeds if row.model == "fine"] == [42.0]
+
+
 def test_choosing_among_timings_alone_asks_for_scores(srbench: Srbench, tmp_path: Path) -> None:
     write_speeds(tmp_path, "", [made_speed("fine")])
     assert srbench("choose", tmp_path, "--max-ms", 50) == 2
