@@ -40,10 +40,13 @@ def command(
 ) -> int:  # fmt: skip
     from srbench.analysis.choose import Budget, candidates
     from srbench.base.documents import dumps
+    from srbench.base.registry import registered_name
     from srbench.results.store import load_results
 
     loaded = load_results(results)
-    found = candidates(loaded, metric, Budget(max_ms, max_mib, max_params), scale=scale, size=size)
+    found = candidates(
+        loaded, registered_name("metrics", metric), Budget(max_ms, max_mib, max_params), scale=scale, size=size
+    )
     within = [one for one in found if not one.out]
     if style == "json":
         click.echo(dumps({"best": within[0].model if within else None, "candidates": [asdict(one) for one in found]}))

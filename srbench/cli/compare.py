@@ -41,11 +41,13 @@ CAUTION = (
 def command(results: Path, models: tuple[str, ...] | None, metric: str, style: str) -> int:
     from srbench.analysis.compare import compare_all, compare_overall, rank
     from srbench.base.errors import UsageError
+    from srbench.base.registry import registered_name
 
     loaded = read_results(results)
     chosen = tuple(dict.fromkeys(models or loaded.models))
     if len(chosen) < 2:
         raise UsageError(f"comparing takes two models, got {', '.join(chosen)}. Use --models A,B")
+    metric = registered_name("metrics", metric)
     differences = compare_all(loaded, combinations(chosen, 2), metric)
     places = rank(loaded, metric, chosen)
     if style == "json":

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.benchmark.speed.steadiness import MARK, doubts
+
 if TYPE_CHECKING:
     from srbench.benchmark.speed.backend_audit import Audit
     from srbench.benchmark.speed.timing import Timed
@@ -71,8 +73,6 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
 
 def _marked(row: SpeedRow) -> object:
     """The median; as text, with a mark, where it is not steady."""
-    from srbench.benchmark.speed.steadiness import MARK, doubts
-
     return f"{MARK}{row.p50_ms:.2f}" if doubts(row) else row.p50_ms
 
 
@@ -85,7 +85,11 @@ def print_timings(timed: Sequence[Timed], style: str) -> None:
     rows = [one.row for one in timed]
     unknown = () if any(row.energy_j for row in rows) else ("J/image",)
     notes = list(dict.fromkeys(note for one in timed for note in one.notes))
-    _print({name: show for name, show in TIMINGS.items() if name not in unknown}, rows, style, "timings", notes)
+    columns = {name: show for name, show in TIMINGS.items() if name not in unknown}
+    if style == "csv":  # for programs: a mark would make a text of a number
+        columns |= {"p50 ms": lambda row: row.p50_ms, "not steady": lambda row: ", ".join(doubts(row))}
+        columns |= {"GMACs": lambda row: row.gmacs, "uncounted": lambda row: ", ".join(row.uncounted)}
+    _print(columns, rows, style, "timings", notes)
 
 
 def print_ratios(turns: Sequence[Turn], style: str) -> None:
@@ -115,6 +119,10 @@ def _plain(row: Any) -> dict[str, Any]:
     return asdict(row)
 
 
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, (int, float)) or str(cell).startswith((MARK, "≥"))
+
+
 def _print(
     columns: dict[str, Callable[[Any], object]], rows: Sequence[Any], style: str, kind: str, notes: Sequence[str] = ()
 ) -> None:
@@ -127,5 +135,7 @@ def _print(
     body = [[show(row) for show in columns.values()] for row in rows]
     if style == "csv":
         return csv.writer(sys.stdout, lineterminator="\n").writerows([list(columns), *body])
-    texts = [place for place, cell in enumerate(body[0] if body else []) if isinstance(cell, str)]
-    return click.echo(tabulate(body, list(columns), floatfmt=".2f", missingval="-", disable_numparse=texts))
+    columns_of_cells = zip(*body, strict=True)
+    sides = ["right" if any(map(_is_number, column)) else "left" for column in columns_of_cells]
+    cells = [[f"{cell:.2f}" if isinstance(cell, float) else cell for cell in row] for row in body]
+    return click.echo(tabulate(cells, list(columns), missingval="-", disable_numparse=True, colalign=sides))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -27,6 +29,7 @@ from srbench.benchmark.speed.machine import State
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.benchmark.speed.timing import MIB, graph_memory, peak_memory_mib
 from srbench.benchmark.speed.versus import FEWEST_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, ratio, take_turns
+from srbench.cli.speed_tables import print_timings
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
@@ -395,6 +398,24 @@ def test_timings_of_another_setting_are_kept_and_not_taken_for_the_scores(srbenc
     assert "41.00 ms" in srbench.out and "115" not in srbench.out
     write_speeds(folder, "0" * 64, [made_speed("fine", 42.0)])
     assert [row.p50_ms for row in load_results(folder).speeds if row.model == "fine"] == [42.0]
+
+
+def test_a_csv_of_timings_has_numbers_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mark before a median would make a text of its column; in a table every median has two digits."""
+    rows = (made_speed("fine", 40.0, spread=0.34), made_speed("quick", 9.564252, uncounted=("x",), gmacs=1.5))
+    timed = [timing.Timed(row, (), ()) for row in rows]
+    print_timings(timed, "csv")
+    first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (first["p50 ms"], first["not steady"], second["p50 ms"]) == ("40.0", "spread 34%", "9.564252")
+    assert (second["GMACs"], second["uncounted"]) == ("1.5", "x")
+    print_timings(timed, "table")
+    assert {"~40.00", "9.56", "≥1.50"} <= set(capsys.readouterr().out.split())
+
+
+def test_a_metric_is_chosen_by_as_people_type_it(srbench: Srbench, tmp_path: Path) -> None:
+    folder = timed_and_scored(tmp_path)
+    assert srbench("choose", folder, "--metric", "PSNR-Y") == 0
+    assert srbench("compare", folder, "--metric", "PSNR-Y") == 0
 
 
 def test_choosing_among_timings_alone_asks_for_scores(srbench: Srbench, tmp_path: Path) -> None:
