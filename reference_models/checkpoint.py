@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,9 @@ MAY_CHANGE = {
     "checkpointing", "resumable",
 }  # fmt: skip
 """Fields of a recipe that a resumed training may have otherwise: its length, and what does not decide its steps."""
+
+KEPT = re.compile(r"best-[0-9]{7,}\.safetensors")
+"""What `name_of_kept` gives; a `best-paper.safetensors` beside it is a user's."""
 
 SCORES = ("psnr_y", "ssim_y", "lpips")
 
@@ -149,7 +153,7 @@ def told_of(out: Path) -> str:
 
 def refuse_training_in(out: Path) -> None:
     """Raise `InputError` where a folder holds a training already: a new one would write over it."""
-    if not (found := _files_of_a_training(out)):
+    if not (found := files_of_a_training(out)):
         return
     try:
         where = f"at step {read_checkpoint(out / 'last.ckpt')['clock']['step']}"
@@ -160,13 +164,20 @@ def refuse_training_in(out: Path) -> None:
 
 def forget_training_in(out: Path) -> None:
     """Remove what an earlier training left, so that nothing of it is taken for the new one's; its curves too."""
-    for path in (*_files_of_a_training(out), *out.glob("tensorboard/events.out.tfevents.*")):
+    for path in (*files_of_a_training(out), *out.glob("tensorboard/events.out.tfevents.*")):
         path.unlink(missing_ok=True)
 
 
-def _files_of_a_training(out: Path) -> list[Path]:
+def files_of_a_training(out: Path) -> list[Path]:
+    """What a training leaves in its folder, by the names that it gives: other files there are the user's."""
     names = ("last.ckpt", "best.safetensors", "last.safetensors", "best-*.safetensors", "validation.png")
-    return [path for name in names for path in sorted(out.glob(name))]
+    found = [path for name in names for path in sorted(out.glob(name))]
+    return [path for path in found if not path.name.startswith("best-") or KEPT.fullmatch(path.name)]
+
+
+def name_of_kept(step: int) -> str:
+    """The file of the weights that `keep` keeps of a step."""
+    return f"best-{step:07d}.safetensors"
 
 
 def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -21,7 +21,15 @@ from torch import Tensor, nn
 
 from reference_models import signals
 from reference_models.average import Average
-from reference_models.checkpoint import SCORES, Clock, load_checkpoint, put_back, save_checkpoint, states_of
+from reference_models.checkpoint import (
+    SCORES,
+    Clock,
+    load_checkpoint,
+    name_of_kept,
+    put_back,
+    save_checkpoint,
+    states_of,
+)
 from reference_models.machine import compiled
 from reference_models.parts import placed, prepare_torch
 from reference_models.patches import Feed, Pool
@@ -210,23 +218,23 @@ class Session:
         if self.fabric.is_global_zero:
             self.out.mkdir(parents=True, exist_ok=True)
             facts = self._facts()
-            names = ["last", *(["best"] if better else []), *self._ranked(better)]
-            for name in names:
-                save_weights(self.out / f"{name}.safetensors", self.average.state_dict(), facts)
+            best = ["best.safetensors"] if better else []
+            for name in ("last.safetensors", *best, *self._ranked()):
+                save_weights(self.out / name, self.average.state_dict(), facts)
             if self.recipe.resumable:
                 save_checkpoint(self.last, self.clock, self.parts, self._terms())
         self.fabric.barrier()
         self._saved_at, self._saved_step = self.clock.seconds, self.clock.step
 
-    def _ranked(self, better: bool) -> list[str]:
+    def _ranked(self) -> list[str]:
         """With `keep` above 1: the name of this validation's weights if it is one of the best; others go."""
         if self.keep < 2 or not self.validation.samples or self.clock.step not in self.clock.best_steps(self.keep):
             return []
-        wanted = {f"best-{step:07d}.safetensors" for step in self.clock.best_steps(self.keep)}
-        for path in self.out.glob("best-*.safetensors"):
-            if path.name not in wanted:
-                path.unlink()
-        return [f"best-{self.clock.step:07d}"]
+        wanted = self.clock.best_steps(self.keep)
+        for _, step in self.clock.ranking:  # this training's own: what else is in the folder is not its to remove
+            if step not in wanted:
+                (self.out / name_of_kept(step)).unlink(missing_ok=True)
+        return [name_of_kept(self.clock.step)]
 
     def _terms(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that it goes on from."""

@@ -17,6 +17,7 @@ from reference_models.fields import as_toml, checked, described, described_in_wo
 from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import load_as
+from srbench.base.text import is_whole
 
 LENGTHS = ("steps", "epochs", "minutes")
 MAPPINGS = ("options", "rates")
@@ -199,4 +200,4 @@ def _margin(recipe: Recipe) -> int:
     if recipe.architecture != "srcnn":
         return 0
     sizes = str(recipe.options.get("kernels", "9-5-5")).split("-")
-    return sum(int(size) // 2 for size in sizes if size.isdigit())
+    return sum(int(size) // 2 for size in sizes if is_whole(size))

@@ -16,8 +16,7 @@ import click
 import torch
 
 from reference_models import signals
-from reference_models.architectures import build
-from reference_models.checkpoint import Clock, forget_training_in, refuse_training_in, told_of
+from reference_models.checkpoint import Clock, files_of_a_training, forget_training_in, refuse_training_in, told_of
 from reference_models.fit import fit
 from reference_models.fit_gan import fit_gan
 from reference_models.machine import optimiser_for, with_precision
@@ -25,8 +24,9 @@ from reference_models.patches import Pool
 from reference_models.perceptual import StagedLoss
 from reference_models.pool import PoolRequest, open_pool
 from reference_models.recipes import GanRecipe, Recipe
-from reference_models.settings import check
+from reference_models.settings import FRESH, check
 from reference_models.sources import Source, open_sources, split_off
+from reference_models.start import first_network, start_file
 from reference_models.validation import Validation
 from reference_models.watch import Watch, refuse_missing_extra, watch_for
 from srbench.base.errors import InputError, StoppedError, UnavailableError, UsageError
@@ -102,6 +102,8 @@ def train(
     check(recipe)
     if not (resume or force):
         refuse_training_in(out)
+    if force and not resume:
+        refuse_to_remove_start(recipe, out)
     refuse_missing_extra(tensorboard)
     place = select_device(device)
     recipe = with_precision(recipe, place)
@@ -129,12 +131,20 @@ def train(
     return clock
 
 
+def refuse_to_remove_start(recipe: Recipe, out: Path) -> None:
+    """Raise `InputError` where `start` is among what `forget_training_in(out)` removes, whatever leads to it."""
+    if recipe.start in ("", FRESH):
+        return
+    start = start_file(recipe)
+    if any(path.exists() and start.samefile(path) for path in files_of_a_training(out)):
+        raise InputError(f"start={start} lies in {out}, whose training --force removes. Take another --out")
+
+
 def refuse_unfit(recipe: Recipe, device: torch.device) -> None:
-    """Raise where the network cannot be built, the trunk of its loss cannot be had, or the device cannot compute so."""
+    """Raise where the network cannot be built or begun, its loss has no trunk, or the device cannot compute so."""
     if recipe.precision == "16-mixed" and device.type == "cpu":
         raise UsageError("precision=16-mixed: a CPU has no fp16 training; --set precision=bf16-mixed, or 32-true")
-    with torch.device("meta"):
-        network = build(recipe.architecture, recipe.scale, **recipe.options)
+    network, _ = first_network(recipe)  # with the weights of `start`, before anything of an earlier training goes
     optimiser_for(network, recipe)
     if isinstance(recipe, GanRecipe):
         StagedLoss(recipe.perceptual)

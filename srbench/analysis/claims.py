@@ -18,6 +18,7 @@ from pathlib import Path
 
 from srbench.base.documents import Scale, read_toml
 from srbench.base.errors import InputError
+from srbench.base.text import is_whole
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def parse_value(text: str | float) -> tuple[float, int]:
     """A number as printed, and its decimals; raises `InputError` for what is not a finite number."""
     whole, _, decimals = str(text).partition(".")
     try:
-        if not (whole.removeprefix("-") + decimals).isdigit():
+        if not is_whole(whole.removeprefix("-") + decimals):
             raise ValueError
         return float(text), len(decimals)
     except ValueError:

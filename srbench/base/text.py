@@ -17,6 +17,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in the digits 0 to 9: `isdigit` takes ², which `int` refuses, and ٣ for 3."""
+    return text.isascii() and text.isdecimal()
+
+
 def duration(seconds: float) -> str:
     """`4 s`, `2.5 min`, `1.2 h`."""
     if seconds < 90:

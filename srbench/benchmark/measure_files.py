@@ -70,12 +70,18 @@ def _told(names: Sequence[str], what: str) -> Iterable[str]:
 def scale_told(sr: Path, pairs: Mapping[str, tuple[Path, Path]]) -> int | None:
     """The scale that SR's names tell (`babyx2.png`, `baby_SRF_2.png`, a folder `X2`, `x2/bicubic` of saved results).
 
-    None where none or several do.
+    What HR is called itself (`fox2.png`) tells nothing. None where none or several do.
     """
     folder = sr.resolve()
-    names = [path.stem for path, _ in pairs.values()] + ([] if sr.is_file() else [folder.name, folder.parent.name])
+    names = [_beyond(made.stem, hr.stem) for made, hr in pairs.values()]
+    names += [] if sr.is_file() else [folder.name, folder.parent.name]
     found = {int(scale) for name in names for scale in TOLD.findall(name)}
     return found.pop() if len(found) == 1 else None
+
+
+def _beyond(name: str, image: str) -> str:
+    """What a name has beyond the image's; `_SRF_` is a mark wherever it stands, and in no word."""
+    return name if "_SRF_" in name else name.removeprefix(image)
 
 
 def measure_pairs(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.base.text import is_whole
 from srbench.cli.options import EXISTING, FILE, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
 from srbench.cli.values import Names, Scale, complete
 
@@ -18,7 +19,7 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
     found = []
     for value in values:
         numbers = value.replace(" ", "").split(",")
-        if len(numbers) != 4 or not all(map(str.isdecimal, numbers)) or "0" in numbers[2:]:
+        if len(numbers) != 4 or not all(map(is_whole, numbers)) or "0" in numbers[2:]:
             raise click.BadParameter(f"{value!r}: write left,top,width,height in pixels of HR, as 120,80,64,48")
         left, top, width, height = map(int, numbers)
         found.append((left, top, width, height))

@@ -11,7 +11,7 @@ import click
 from srbench.cli.options import EXISTING, device_option, srbench_command
 from srbench.cli.values import Names, Scale
 
-SCALE = "Decides the border cropped.  [default: what the names tell, as in babyx2.png, else 4]"
+SCALE = "Decides the border cropped.  [default: what SR's names add, as in babyx2.png, else 4]"
 
 
 @srbench_command(

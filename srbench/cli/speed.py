@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.base.text import is_whole
 from srbench.cli.options import (
     FOLDER,
     MODELS,
@@ -57,7 +58,7 @@ class Asked:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not is_whole(text) or int(text) < 1:
         raise ValueError("write whole numbers above zero")
     return int(text)
 

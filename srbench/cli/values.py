@@ -10,6 +10,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from srbench.base.text import is_whole
+
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
     """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused. With `spaces`, those part as well."""
@@ -57,14 +59,14 @@ def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[
 def scale(text: str) -> int:
     """`4`, `x4`, `×4` or `4x` to 4; raises `ValueError` for anything else than a whole number above zero."""
     digits = text.strip().lower().strip("x×")
-    if not digits.isdecimal() or int(digits) < 1:
+    if not is_whole(digits) or int(digits) < 1:
         raise ValueError("write a scale as 4 or x4")
     return int(digits)
 
 
 def lr_size(text: str) -> tuple[int, int]:
     """`120x80`, width and height, to `(120, 80)`; raises `ValueError` for anything else."""
-    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
+    match = re.fullmatch(r"([1-9][0-9]*)[x×]([1-9][0-9]*)", text)
     if not match:
         raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
     return int(match[1]), int(match[2])

@@ -15,6 +15,7 @@ import numpy as np
 
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import unknown
+from srbench.base.text import is_whole
 from srbench.images.literature import blur_and_pick, jpeg, noisy
 from srbench.images.luma import STUDIO
 from srbench.images.resize import CUBIC, Border, imresize, round_to_uint8
@@ -146,7 +147,7 @@ def degradation_of(name: str) -> Degradation:
     base, at, seed = name.partition("@")
     if is_given(name):
         raise UsageError(f"degradation {name!r} is the LR that came with a data set, and makes none; take matlab")
-    if match := re.fullmatch(r"jpeg([1-9]\d?|100)", base):
+    if match := re.fullmatch(r"jpeg([1-9][0-9]?|100)", base):
         quality = int(match[1])
         found = Degradation(
             base, JPEG_SUMMARY, lambda hr, scale, random: jpeg(bicubic(hr, scale).astype(np.uint8), quality)
@@ -155,7 +156,7 @@ def degradation_of(name: str) -> Degradation:
         found = DEGRADATIONS[base]
     else:
         raise unknown("degradation", name, [*DEGRADATIONS, JPEG, FILES], hint="srbench list degradations")
-    if at and not (found.random and seed.isdigit()):
+    if at and not (found.random and is_whole(seed)):
         random = [row.name for row in DEGRADATIONS.values() if row.random]
         raise UsageError(f"degradation {name!r}: a seed, as in {random[0]}@7, is for {' and '.join(random)} alone")
     return found

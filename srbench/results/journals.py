@@ -16,6 +16,7 @@ from typing import Any
 
 from srbench.base.documents import parse, read_bytes
 from srbench.base.errors import InputError, UsageError
+from srbench.base.text import is_whole
 from srbench.results.documents import RunDocument, StoredRow, refuse_unfit
 from srbench.results.records import Row, Run
 
@@ -31,7 +32,7 @@ def journal_paths(path: Path) -> list[Path]:
     """The journals beside a run, that of rank 0 or of a process alone first."""
     own = journal_path(path)
     shards = own.parent.glob(f"{glob.escape(own.name)}-*")
-    ranks = {int(rank): shard for shard in shards if (rank := shard.name.rpartition("-")[2]).isdecimal()}
+    ranks = {int(rank): shard for shard in shards if is_whole(rank := shard.name.rpartition("-")[2])}
     return [own, *(ranks[rank] for rank in sorted(ranks))]
 
 

@@ -160,6 +160,37 @@ def test_force_begins_anew_and_leaves_nothing_of_the_old(pictures: Path, tmp_pat
     assert read_weights(out / "last.safetensors").metadata["steps"] == "2"
 
 
+@pytest.mark.parametrize("case", ["its own best", "by a link", "a typo", "another network"])
+def test_force_removes_nothing_where_start_cannot_be_had(pictures: Path, tmp_path: Path, case: str) -> None:
+    out, other, link = tmp_path / "out", tmp_path / "other", tmp_path / "link.safetensors"
+    train(*words("srresnet-quick", pictures, out))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    link.symlink_to(out / "last.safetensors")
+    if case == "another network":
+        train(*words("srresnet-quick", pictures, other, settings=(*SMALL, "options.features=16")))
+    start, message = {
+        "its own best": (out / "best.safetensors", "whose training --force removes. Take another --out"),
+        "by a link": (link, "whose training --force removes. Take another --out"),
+        "a typo": (out / "bset.safetensors", "is no weights file"),
+        "another network": (other / "best.safetensors", "does not fit recipe"),
+    }[case]
+    with pytest.raises(InputError, match=message):
+        train(*words("srresnet-quick", pictures, out, "--force", settings=(*SMALL, f"start={start}")))
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_files_of_the_user_beside_the_kept_weights_stay(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    more = ("--val", str(pictures), "--val-limit", "1", "--keep", "2")
+    train(*words("srresnet-quick", pictures, out, *more))
+    for name in ("best-paper.safetensors", "best-2.safetensors"):
+        shutil.copy(out / "best.safetensors", out / name)
+    train(*words("srresnet-quick", pictures, out, *more, "--resume", settings=(*SMALL, "steps=8")))
+    assert len(list(out.glob("best-0*"))) == 2
+    train(*words("srresnet-quick", pictures, out, "--force"))
+    assert {path.name for path in out.glob("best-*")} == {"best-paper.safetensors", "best-2.safetensors"}
+
+
 def test_lr_that_came_with_the_images_is_what_is_trained_on(pictures: Path, tmp_path: Path) -> None:
     """Black LR beside HR: another loss and other weights, in training and in validation."""
     home = tmp_path / "own"

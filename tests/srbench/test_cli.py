@@ -89,6 +89,26 @@ def test_measure_crops_by_the_scale_that_a_folder_tells(
     assert ("no scale told" in srbench.err) is (cropped == 4)
 
 
+@pytest.mark.parametrize(
+    ("made", "image", "told"),
+    [
+        ("fox2", "fox2", False), ("fox2_SwinIR", "fox2", False), ("fox4_x2", "fox4", True), ("babyx2", "baby", True),
+        ("img_SRF_2_HR", "img_SRF_2_HR", True), ("img_SRF_2_SR", "img_SRF_2_HR", True),
+    ],
+)  # fmt: skip
+def test_measure_takes_no_scale_from_the_name_that_the_image_has_itself(
+    srbench: Srbench, folder: Path, tmp_path: Path, made: str, image: str, told: bool
+) -> None:
+    pixels = read_image(folder / "HR" / "a.png")
+    write_image(tmp_path / "hr" / f"{image}.png", pixels)
+    changed = pixels.copy()
+    changed[:3] = 255 - changed[:3]  # within a border of 4 pixels, and not of 2
+    write_image(tmp_path / "sr" / f"{made}.png", changed)
+    assert srbench("measure", tmp_path / "sr", tmp_path / "hr", "--metrics", "psnr_y", "--format", "json") == 0
+    assert (json.loads(srbench.out)["psnr_y"] != "inf") is told
+    assert ("no scale told" in srbench.err) is not told
+
+
 def test_measure_scores_what_it_can(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
     hr, sr = folder / "HR", tmp_path / "sr"
     write_image(sr / "a_x4.png", read_image(hr / "a.png"))

@@ -118,7 +118,7 @@ def test_random_degradations_depend_on_image_and_seed_alone(photograph: Photogra
         np.testing.assert_array_equal(degrade(hr.copy(), 4, name), lr)
         np.testing.assert_array_equal(degrade(hr, 4, name + "@0"), lr)
         assert (degrade(hr, 4, name + "@1") != lr).any()
-    for wrong in ("matlab@1", "dn@x", "dn@"):
+    for wrong in ("matlab@1", "dn@x", "dn@", "dn@²", "dn@٣"):
         with pytest.raises(UsageError, match="a seed, as in dn@7, is for dn and second-order alone"):
             degrade(hr, 4, wrong)
 

@@ -101,7 +101,7 @@ def test_values_keep_their_decimals() -> None:
     assert parse_value("26.70") == (26.7, 2)
     assert parse_value(".8104") == (0.8104, 4)
     assert parse_value(28) == (28.0, 0)
-    for text in ("", "inf", "1e3", "nan", "28,42"):
+    for text in ("", "inf", "1e3", "nan", "28,42", "2²", "٣.٥"):
         with pytest.raises(InputError):
             parse_value(text)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
 from srbench.benchmark.speed.macs import count_macs
+from srbench.models.ensemble import Mean
 from srbench.models.inference import Inference
 from srbench.models.wrap import Scaled
 
@@ -32,10 +33,10 @@ class Net(nn.Module):
         return x
 
 
-def macs(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None = None) -> float:
+def macs(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None = None) -> int:
     found = count_macs(Inference(Scaled(Net(part, call).eval(), 1), CPU), torch.rand(1, 3, H, W))
     assert found is not None and not found.unknown
-    return found.giga * 1e9
+    return round(found.giga * 1e9)
 
 
 def tokens(x: Tensor) -> Tensor:
@@ -130,6 +131,19 @@ ATTENTION = 2 * PIXELS * PIXELS * 16  # q·k and weights·v, over all heads toge
             2 * PIXELS * 16 * 16,
             id="attention over channels",
         ),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: torch.conv_tbc(x[0].flatten(1).T[:, None], torch.rand(3, 16, 5), torch.rand(5), 1),
+            PIXELS * 5 * 3 * 16,
+            id="convolution of time first",
+        ),
+        pytest.param(nn.Identity(), lambda part, x: torch.vdot(x.flatten(), x.flatten()), PIXELS * 16, id="vdot"),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: torch.addr(torch.zeros(4, 6), torch.rand(4), torch.rand(6)),
+            4 * 6,
+            id="outer product added",
+        ),
     ],
 )
 def test_closed_forms(part: nn.Module, call: Callable[[nn.Module, Tensor], object] | None, expected: int) -> None:
@@ -140,6 +154,41 @@ def test_an_operator_that_is_not_known_is_named() -> None:
     net = Net(nn.Conv2d(16, 16, 1), lambda part, x: torch.fft.rfft2(part(x)))
     found = count_macs(Inference(net.eval(), CPU), torch.rand(1, 3, H, W))
     assert found is not None and found.giga * 1e9 == PIXELS * 16 * 16 and found.unknown == ("aten::_fft_r2c",)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (torch.linalg.matrix_exp, "aten::linalg_matrix_exp"),
+        (torch.linalg.inv, "aten::linalg_inv_ex"),
+        (lambda x: torch.linalg.solve(x, x), "aten::_linalg_solve_ex"),
+        (torch.linalg.svd, "aten::_linalg_svd"),
+        (torch.linalg.qr, "aten::linalg_qr"),
+        (torch.linalg.eigvals, "aten::linalg_eig"),
+        (lambda x: torch.cholesky_inverse(x), "aten::cholesky_inverse"),
+        (lambda x: torch.pdist(x[0, 0]), "aten::_pdist_forward"),
+        (lambda x: nn.functional.embedding_bag(torch.tensor([[1, 2]]), x[0, 0]), "aten::_embedding_bag_forward_only"),
+    ],
+)
+def test_solvers_and_bags_are_named(call: Callable[[Tensor], object], named: str) -> None:
+    net = Net(nn.Identity(), lambda part, x: call(x + 8 * torch.eye(H)))
+    found = count_macs(Inference(net.eval(), CPU), torch.rand(1, 3, H, W))
+    assert found is not None and named in found.unknown
+
+
+@pytest.mark.parametrize("call", [torch.linalg.vector_norm, lambda x: torch.linalg.cross(x[:, :3], x[:, :3], dim=1)])
+def test_norms_and_products_of_elements_are_not(call: Callable[[Tensor], object]) -> None:
+    assert macs(nn.Conv2d(16, 16, 1), lambda part, x: call(part(x))) == PIXELS * 16 * 16
+
+
+def test_members_of_a_mean_say_of_themselves_what_they_multiply() -> None:
+    class Clever(nn.Conv2d):
+        def multiply_adds(self, out: Tensor) -> int:
+            return 7
+
+    members = [Scaled(Net(part), 1) for part in (Clever(16, 16, 3), nn.Conv2d(16, 16, 1))]
+    found = count_macs(Inference(Mean(members), CPU), torch.rand(1, 3, H, W))
+    assert found is not None and found.giga * 1e9 == 7 + PIXELS * 16 * 16
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")

@@ -20,6 +20,7 @@ from srbench.base.errors import InputError, UsageError
 from srbench.images.files import write_image
 from srbench.models import find_model, load_model, select_models
 from srbench.models.loaders.checkpoint import Checkpoint
+from srbench.models.loaders.wrappers import AVERAGED
 from srbench.models.spec import ModelSpec, weights_digest
 from srbench.models.values import UNIT, Hints, parse_range
 from srbench.models.wrap import safe_name
@@ -89,6 +90,11 @@ CONTAINERS: dict[str, Any] = {
     "a module of any name": prefixed("backbone."),
     "any name averaged": {"my_net": ZEROS, "my_net_ema": prefixed("")},
     "camel case": {"model": ZEROS, "modelEMA": prefixed("")},
+    "camel case first": {"model": ZEROS, "emaModel": prefixed("")},
+    "camel case in a module": {"state_dict": under("generator.", ZEROS) | prefixed("emaGenerator.")},
+    "averages": {"model": ZEROS, "model_averages": prefixed("")},
+    "a moving average": {"weights": ZEROS, "weights_mavg": prefixed("")},
+    "by its author": {"model": ZEROS, "polyak": prefixed("")},
     "torch's AveragedModel": {"state_dict": ZEROS, "ema_state_dict": COUNT | prefixed("module.")},
     "a callback's list": {"state_dict": ZEROS, "callbacks": {"EMA": {"ema_weights": [*prefixed("").values()]}}},
     "a callback's names": {
@@ -155,6 +161,11 @@ def test_which_weights_were_taken_is_told(tmp_path: Path) -> None:
         "generator_state_dict": "",
         "any name averaged": "weights my_net_ema taken, not my_net",
         "camel case": "weights modelEMA taken, not model",
+        "camel case first": "weights emaModel taken, not model",
+        "camel case in a module": "weights emaGenerator taken, not generator",
+        "averages": "weights model_averages taken, not model",
+        "a moving average": "weights weights_mavg taken, not weights",
+        "by its author": "weights polyak taken, not model",
         "torch's AveragedModel": "weights ema_state_dict taken, not state_dict",
         "a callback's list": "weights callbacks.EMA.ema_weights taken, not state_dict",
         "a callback's names": "weights callbacks.EMACallback{'decay': 0.99}.ema_state_dict taken, not state_dict",
@@ -174,15 +185,28 @@ def test_which_weights_were_taken_is_told(tmp_path: Path) -> None:
         assert find_model(str(tmp_path / "net.pth")).remark == remark, container
 
 
-def test_averages_of_parameters_alone_leave_the_statistics_of_batch_norm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["a list", "in ema", "at the top", "wrapped last weights"])
+def test_averages_of_parameters_alone_leave_the_statistics_of_batch_norm(where: str, tmp_path: Path) -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    averages = [torch.full_like(parameter, 7.0) for parameter in net.parameters()]
-    torch.save({"net": net.state_dict(), "ema": {"shadow_params": averages}}, tmp_path / "net.pth")
+    averages = {name: torch.full_like(parameter, 7.0) for name, parameter in net.named_parameters()}
+    content = {
+        "a list": {"net": net.state_dict(), "ema": {"shadow_params": [*averages.values()]}},
+        "in ema": {"state_dict": net.state_dict(), "ema": {"decay": 0.9, "shadow": averages}},
+        "at the top": {"model": net.state_dict(), "shadow": averages},
+        "wrapped last weights": {"model": under("module.", net.state_dict()), "ema_params": averages},
+    }[where]
+    torch.save(content, tmp_path / "net.pth")
     tensors = Checkpoint(tmp_path / "net.pth").tensors
     assert {name for name, tensor in tensors.items() if (tensor == 7.0).all()} == {
         "0.weight", "0.bias", "1.weight", "1.bias"
     }  # fmt: skip
     assert (tensors["1.running_var"] == 1.0).all()
+    assert "what they lack is of" in Checkpoint(tmp_path / "net.pth").choice or where == "a list"
+
+
+@pytest.mark.parametrize("name", ["globalAvgPool", "AvgPool", "image_schema", "storage", "seman", "lemma"])
+def test_names_of_no_averages(name: str) -> None:
+    assert not AVERAGED.search(name)
 
 
 def test_containers_that_hold_themselves_many_times_end(tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ def test_batches_sizes_and_the_line(srbench: Srbench, tmp_path: Path) -> None:
     assert len(srbench.out.splitlines()) == 7
     assert srbench("speed", "--batch", "1,0") == 2
     assert "write whole numbers above zero" in srbench.err
+    assert srbench("speed", "nearest", "--batch", "²") == 2
+    assert "write whole numbers above zero" in srbench.err
 
 
 def test_the_audit_finds_what_an_optimisation_changes(register: Register, srbench: Srbench) -> None:

@@ -240,6 +240,7 @@ def test_what_is_refused(srbench: Srbench, photograph: Photograph, tmp_path: Pat
         (tmp_path / "lr.png", tmp_path / "sr.gif"): ".gif is no image format; write one of .png",
         (tmp_path / "lr.png", tmp_path / "lr.png"): "is an input, and would be written over; give another output",
         (tmp_path / "lr.png", tmp_path / "sr.png", "--tile", "0"): "--tile '0' is neither auto, none, nor a number",
+        (tmp_path / "lr.png", tmp_path / "sr.png", "--tile", "²"): "--tile '²' is neither auto, none, nor a number",
         (tmp_path / "lr.png", tmp_path / "sr.png", "--model-range", "255"): "--model-range: write a range of values",
     }.items():
         assert srbench("upscale", *arguments, "--model", "nearest") == 2

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.base.errors import UsageError
+from srbench.base.text import is_whole
 from srbench.images.files import to_rgb
 from srbench.images.luma import FULL
 from srbench.images.resize import CUBIC, halves_up, matrix
@@ -73,7 +74,7 @@ def first_tile(tile: str, lr: Pixels) -> int:
         return AUTO_TILE
     if tile == "none":
         return int(max(lr.shape[:2]))
-    if not tile.isdigit() or int(tile) == 0:
+    if not is_whole(tile) or int(tile) == 0:
         raise UsageError(f"--tile {tile!r} is neither auto, none, nor a number of LR pixels")
     return int(tile)
 

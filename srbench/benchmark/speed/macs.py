@@ -1,7 +1,8 @@
 """Multiply-accumulates of one forward pass, as the network is defined.
 
 Counted are products of matrices and convolutions, wherever they come from: fused operators (attention, whole encoder
-layers) are taken apart for the counting pass. Left out, as everywhere: additions, norms, activations, interpolation.
+layers) are taken apart for the counting pass. Left out, as everywhere: additions, norms, activations, interpolation,
+products of single elements, even where they are summed afterwards (`torch.linalg.vecdot`).
 A module that computes its result in another way than it is defined, to be faster, may say so by an attribute
 `multiply_adds(output)`; then that is counted, and nothing inside. An operator that may multiply and is not
 known is named.
@@ -46,6 +47,8 @@ COUNTED: dict[str, Callable[..., int]] = {
     "aten::mm": lambda out, a, b, *rest: _matrices(a, b),
     "aten::mv": lambda out, a, b, *rest: _matrices(a, b),
     "aten::dot": lambda out, a, b, *rest: a.numel(),
+    "aten::vdot": lambda out, a, b, *rest: a.numel(),
+    "aten::addr": lambda out, *rest: out.numel(),
     "aten::bmm": lambda out, a, b, *rest: _matrices(a, b),
     "aten::addmm": lambda out, c, a, b, *rest: _matrices(a, b),
     "aten::_addmm_activation": lambda out, c, a, b, *rest: _matrices(a, b),
@@ -55,14 +58,19 @@ COUNTED: dict[str, Callable[..., int]] = {
     "aten::_int_mm": lambda out, a, b, *rest: _matrices(a, b),
     "aten::convolution": _convolution,
     "aten::_convolution": _convolution,
+    "aten::conv_tbc": lambda out, x, weight, *rest: out.numel() * math.prod(weight.shape[:2]),
     "torchvision::deform_conv2d": lambda out, x, weight, *rest: out.numel() * math.prod(weight.shape[1:]),
 }
 
 HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_transformer", "_fft", "_cdist",
          "_euclidean", "mkldnn", "cudnn", "miopen", "_thnn", "_cslt", "_sparse", "_weight_int", "_scaled_mm",
-         "quantized", "_trilinear", "linear", "lstm", "gru", "rnn", "embedding_bag", "slow_conv",
-         "thnn_conv")  # fmt: skip
+         "quantized", "_trilinear", "linear", "lstm", "gru", "rnn", "_embedding_bag", "slow_conv",
+         "thnn_conv", "linalg_", "_linalg_", "cholesky", "lu_", "geqrf", "ormqr", "triangular_solve", "_grouped_mm",
+         "sspaddmm", "_pdist")  # fmt: skip
 """How names of torch's own operators begin that multiply, and that `COUNTED` and decomposition leave over."""
+
+LIGHT = ("aten::linalg_vector_norm", "aten::linalg_cross", "aten::linalg_diagonal", "aten::_linalg_check_errors")
+"""Norms, and what multiplies single elements, though it is called as heavy ones are."""
 
 
 def count_macs(inference: Inference, x: Tensor) -> Macs | None:
@@ -92,7 +100,7 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
                 return out
             if name in COUNTED:
                 total += COUNTED[name](out, *args)
-            elif not name.startswith(("aten::", "prim::")) or name.removeprefix("aten::").startswith(HEAVY):
+            elif _may_multiply(name):
                 unknown[name] = None
             return out
 
@@ -120,13 +128,26 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
     return Macs(total / 1e9, tuple(unknown)) if total or unknown else None
 
 
+def _may_multiply(name: str) -> bool:
+    """Whether an operator that is not counted must be named: heavy ones of torch, and all that others define."""
+    if not name.startswith(("aten::", "prim::")):
+        return True
+    return name.removeprefix("aten::").startswith(HEAVY) and name not in LIGHT
+
+
 def _modules(thing: Any) -> Iterator[torch.nn.Module]:
-    """The torch modules inside an upscaler, through its wrappers."""
+    """The torch modules inside an upscaler, through its wrappers, and those of each member of a mean."""
     import torch
+
+    from srbench.models.ensemble import Mean
 
     while thing is not None:
         if isinstance(thing, torch.nn.Module):
             yield from thing.modules()
+            return
+        if isinstance(thing, Mean):
+            for member in thing.members:
+                yield from _modules(member)
             return
         thing = getattr(thing, "function", None) or getattr(thing, "network", None)
 

@@ -21,9 +21,12 @@ WRAPPERS = ("params_ema", "ema", "params", "generator", "net_g", "netG", "state_
 """Keys under which trainers put a generator's weights, in the order in which they are preferred."""
 
 AVERAGED = re.compile(
-    r"(?i:(?:^|[\W_])(?:ema|swa|averaged?|avg)\d*(?=[\W_]|$)|shadow)|E(?:MA|ma)(?![A-Za-z])|EMA(?=[A-Z][a-z])"
+    r"(?i:(?:^|[\W_])(?:ema|swa|average[ds]?|m?avg)\d*(?=[\W_]|$)|shadow|polyak)"
+    r"|(?:^|[\W_])(?:ema|swa|averaged?|avg)(?=[A-Z])"
+    r"|(?:EMA|Ema|SWA|Swa|Averaged?|Avg)(?![A-Za-z])"
+    r"|(?:EMA|SWA)(?=[A-Z][a-z])|(?:Ema|Swa|Averaged?|Avg(?!Pool))(?=[A-Z])"
 )
-"""What names of averaged weights have in them: `params_ema`, `modelEMA`, `EMACallback`, `shadow_params`."""
+"""What names of averaged weights have in them: `params_ema`, `modelEMA`, `emaModel`, `model_averages`, `shadow`."""
 
 NO_GENERATOR = re.compile(
     r"optim|sched|discr|(^|_)(net_?)?d(_|$)|critic|loss|(^|_)scaler|rng|vgg|metric", re.IGNORECASE
@@ -73,7 +76,7 @@ def unwrapped(content: Any) -> tuple[State, str]:
         if not key:
             found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
             averaged = told or any(map(AVERAGED.search, path))
-            return (found, told) if averaged else _with_averages(found, whole, ".".join(path))
+            return _completed(found, whole, told) if averaged else _with_averages(found, whole, ".".join(path))
         path.append(key)
         content = inside[key]
     return {}, told
@@ -144,6 +147,20 @@ def _with_averages(tensors: State, content: object, path: str) -> tuple[State, s
     return tensors, f"weights {path} taken; averaged ones are in the file too: {', '.join(there)}" if there else ""
 
 
+def _completed(averages: State, content: object, told: str) -> tuple[State, str]:
+    """Averages of parameters alone, and what else its last weights have, as batch norm's statistics."""
+    from torch import Tensor
+
+    for keys, one in _containers(content):
+        if not isinstance(one, Mapping) or any(AVERAGED.search(key) or NO_GENERATOR.search(key) for key in keys):
+            continue
+        last = {str(name): value for name, value in one.items() if isinstance(value, Tensor)}
+        fitted = _fitted(last, averages)
+        if len(fitted) > len(averages.keys() - {*COUNTERS}):
+            return fitted, f"{told}; what they lack is of {'.'.join(keys) or 'the tensors beside them'}".lstrip("; ")
+    return averages, told
+
+
 def _fitted(tensors: State, averages: Any) -> State:
     """Tensors with their averages in place: by name, dots left out or not, or by order. Empty where they do not fit."""
     from torch import Tensor
@@ -188,7 +205,8 @@ def generator_of(tensors: Mapping[str, Tensor]) -> tuple[State, str]:
 
     Where there is none, all of them: a discriminator or a loss beside it would upscale nothing.
     """
-    found = [head for head in _heads(tensors) if {head, AVERAGED.sub("", head).strip("_")} & {*GENERATORS}]
+    known = {name.lower() for name in GENERATORS}
+    found = [head for head in _heads(tensors) if {head.lower(), AVERAGED.sub("", head).strip("_").lower()} & known]
     found.sort(key=lambda head: not AVERAGED.search(head))
     if not found:
         return dict(tensors), ""
