@@ -6,11 +6,16 @@ Names come from package metadata, so that listing them imports nothing; an entry
 from __future__ import annotations
 
 import difflib
+import hashlib
+import os
+import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -19,6 +24,9 @@ from srbench.base.errors import InputError, UsageError
 from srbench.base.packages import DISTRIBUTION
 
 KINDS = ("models", "metrics", "datasets", "reports", "commands", "recipes", "loaders", "backends")
+KEPT = {"srbench", "numpy", "torch", *sys.stdlib_module_names}
+"""Modules that no file beside a user's own stands in for."""
+
 T = TypeVar("T")
 
 
@@ -96,18 +104,53 @@ def import_from_here(name: str) -> ModuleType:
 
 
 def import_file(path: Path) -> ModuleType:
-    """A file as the module of its name, with its neighbours importable, as `python FILE` would have it.
+    """The module of this very file, with its neighbours importable, as `python FILE` would have it.
 
-    Raises `InputError` where there is no such file, `UsageError` where it does not import or its name is taken.
+    It goes by a name of its own, made of its path and content: two files of one name, or a module that is called the
+    same, are never taken for it. Raises `InputError` where there is no such file, `UsageError` where it does not
+    import.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if str(path.parent.resolve()) not in sys.path:
-        sys.path.insert(0, str(path.parent.resolve()))
-    there = sys.modules.get(path.stem)
-    if there is not None and Path(there.__file__ or "").resolve() != path.resolve():
-        raise UsageError(f"{path}: another module is called {path.stem}. Give the file another name")
-    return import_from_here(path.stem)
+    path = path.resolve()
+    digest = hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()[:12]
+    name = f"{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        with _neighbours_first(path.parent):
+            spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path.name} does not import: {type(error).__name__}: {error}") from error
+    return module
+
+
+@contextmanager
+def _neighbours_first(folder: Path) -> Iterator[None]:
+    """What is imported meanwhile is looked for in this folder first; modules of other folders that are called like
+    one in it stand aside, and come back.
+    """
+    sys.path[:] = [str(folder), *(entry for entry in sys.path if entry != str(folder))]
+    own = {path.stem if path.suffix == ".py" else path.name for path in folder.iterdir()} - KEPT
+    foreign = {name for name in own if name in sys.modules and _home_of(sys.modules[name]) != folder}
+    aside = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in foreign}
+    for name in aside:
+        del sys.modules[name]
+    invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.modules.update(aside)
+
+
+def _home_of(module: ModuleType) -> Path:
+    """The folder in which a module, or its package, was found."""
+    path = Path(getattr(module, "__file__", None) or "").resolve()
+    return path.parents[1] if path.name == "__init__.py" else path.parent
 
 
 def package_of(entry: EntryPoint) -> str:

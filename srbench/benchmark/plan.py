@@ -22,7 +22,7 @@ from srbench.models.backends import find_backend
 from srbench.models.inference import select_device
 from srbench.models.spec import PRECISIONS, weights_digest
 from srbench.models.values import NO_HINTS, Hints
-from srbench.results.records import OWN, Identity, Row, refuse_differences
+from srbench.results.records import OWN, Identity, Row, refuse_differences, refuse_other_conventions
 from srbench.results.saved import refuse_strange_images
 from srbench.results.store import read_folder, read_run, run_path, saved_image
 
@@ -243,4 +243,6 @@ def _refuse_mixtures(planned: Plan) -> None:
             if run.identity.model != job.identity.model:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
             elif run.rows and not planned.request.force:
-                refuse_differences(run.identity, job.identity, remedy="Give another --out, or --force to do it again")
+                remedy = "Give another --out, or --force to do it again"
+                refuse_differences(run.identity, job.identity, remedy=remedy)
+                refuse_other_conventions(run, planned.scorer.conventions if job.scored else {}, remedy)

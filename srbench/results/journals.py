@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from srbench.base.documents import parse, read_bytes
-from srbench.base.errors import InputError, UsageError
+from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.base.text import is_whole
 from srbench.results.documents import RunDocument, StoredRow, refuse_unfit
-from srbench.results.records import Row, Run
+from srbench.results.records import Row, Run, refuse_other_conventions
 
 REMEDY = "Delete it to score its images again, or give --force"
 
@@ -84,6 +84,11 @@ def with_journals(run: Run | None, journals: Iterable[Path]) -> Run | None:
         started, found = read_journal(journal)
         if started is None:
             continue
+        if run is not None:
+            try:
+                refuse_other_conventions(replace(run, rows=tuple(rows.values())), started.metrics, REMEDY)
+            except IncomparableError as error:  # of this file alone: others of the folder are read
+                raise InputError(f"{journal}: {error}") from None
         environments, places = _joined(run.environments if run else (), started.environments)
         metrics = {**(run.metrics if run else {}), **started.metrics}
         run = replace(run or started, metrics=metrics, environments=environments)

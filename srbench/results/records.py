@@ -106,6 +106,18 @@ def refuse_differences(one: Identity, other: Identity, ignoring: Iterable[str] =
             )
 
 
+def refuse_other_conventions(before: Run, metrics: Mapping[str, str], remedy: str) -> None:
+    """Raise `IncomparableError` where scores that a run has were taken under another convention or variant than now:
+    by a metric that was edited, or a package of another version. In one mean they would be a number of neither.
+    """
+    for name, taken in metrics.items():
+        if (was := before.metrics.get(name, taken)) != taken and before.values(name):
+            raise IncomparableError(
+                f"{before.identity.key}: {name} is {was} in the stored scores, but {taken} now; these do not compare. "
+                f"{remedy}"
+            )
+
+
 def _short(value: object) -> str:
     text = str(value)
     return text[:12] + "…" if len(text) == 64 else text

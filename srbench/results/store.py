@@ -26,7 +26,7 @@ from srbench.datasets.standard.table import papers_order
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
-from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow, refuse_differences
+from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow, refuse_differences, refuse_other_conventions
 from srbench.results.results import Results
 
 SPEED_FOLDER = "_speed"
@@ -125,9 +125,9 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         if before is not None and not before.rows:  # it failed as a whole, which says nothing of another
             before = None
         if before is not None:
-            refuse_differences(
-                before.identity, self._wanted.identity, remedy=f"Give another --out, or --force to redo {self.path}"
-            )
+            remedy = f"srbench run with another --out, or with --force to redo {self.path}"
+            refuse_differences(before.identity, self._wanted.identity, remedy=remedy)
+            refuse_other_conventions(before, self._wanted.metrics, remedy)
         self._run = _continued(before, self._wanted)
         self._rows = {row.image: row for row in self._run.rows}
         self._made = len(self._run.environments) - 1

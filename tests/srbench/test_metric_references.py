@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.metrics import resolve
 from srbench.metrics.scorer import Scorer, measure
-from srbench.results.store import load_results
+from srbench.results.documents import run_to_json
+from srbench.results.store import load_results, read_run
 from srbench.results.summary import heading
 from tests.conftest import Srbench
 
@@ -99,3 +102,38 @@ def test_what_is_none_is_refused(mine: str) -> None:
         resolve(f"{mine}:nothing")
     with pytest.raises(UsageError, match="is a int, expected a Metric"):
         resolve(f"{mine}:number")
+
+
+def test_scores_of_an_edited_metric_are_not_put_beside_the_old_ones(
+    srbench: Srbench, folder: Path, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    name, kept = f"{path}:f", []
+    options = ["bicubic", "--datasets", folder, "--metrics", name, "--no-speed", "--save-images", "--out", out]
+    for value in (1.0, 3.0):
+        path.write_text(f"def f(sr, hr):\n    return {value}\n")
+        for limit in (1, 2):
+            status = srbench("run", *options, "--limit", limit)
+            assert status == (0 if value == 1 else 2), srbench.err
+            (run,) = load_results(out).runs
+            kept.append((run.values(name), run.metrics[name]))
+    assert f"{name} is nocrop+source@" in srbench.err and "another --out, or --force" in srbench.err
+    assert kept[1] == kept[2] == kept[3] and kept[1][0] == [1.0, 1.0]
+    assert srbench("score", out, "--metrics", name) == 2
+    assert "do not compare. srbench run with another --out, or with --force" in srbench.err
+    assert srbench("run", *options, "--force") == 0, srbench.err
+    (run,) = load_results(out).runs
+    assert set(run.values(name)) == {3.0} and run.metrics[name] != kept[1][1]
+
+
+def test_a_journal_of_an_edited_metric_is_not_merged(folder: Path, tmp_path: Path, srbench: Srbench) -> None:
+    assert srbench("run", "bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--out", tmp_path) == 0
+    (path,) = tmp_path.glob("*/x4/bicubic.json")
+    run = read_run(path)
+    assert run is not None
+    header = {**run_to_json(replace(run, rows=(), metrics={"psnr_y": "rgb"})), "images": []}
+    path.with_suffix(".journal").write_text(json.dumps(header) + "\n")
+    with pytest.raises(
+        InputError, match=r"bicubic.journal: .*psnr_y is matlab in the stored scores, but rgb now.*Delete it"
+    ):
+        read_run(path)

@@ -49,7 +49,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     home, attribute = found[1], found[2]
     module = import_file(Path(home)) if home.endswith(".py") else import_from_here(home)
     attribute = attribute or _only_factory(module, ref)
-    ref = f"{module.__name__}:{attribute}"
+    ref = f"{Path(home).stem if home.endswith('.py') else module.__name__}:{attribute}"
     try:
         thing = attrgetter(attribute)(module)
     except AttributeError as error:
