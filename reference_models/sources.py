@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,6 +82,9 @@ def open_sources(
     for home in homes:
         if homes.count(home) > 1:
             raise InputError(f"{home} is given twice: its images would count double. Leave out one --data")
+    files = Counter(pair.hr.resolve() for source in train for pair in source.pairs)
+    if twice := [str(path) for path, times in files.items() if times > 1]:
+        raise InputError(f"given twice, by a list or by two sources: {_some(twice)}; they would count double")
     checked = [_checked(source, scale, to_train) for source in train]
     checked += [_checked(source, scale, False) for source in val]
     named = [replace(source, name=name) for source, name in zip(checked, _names(checked), strict=True)]

@@ -72,6 +72,11 @@ class Data:
             val = marked or whole
         elif self.val_split:
             train, val = split_off(train, self.val_split)
+        learned, judged = ({pair.digest.sha256 for source in side for pair in source.pairs} for side in (train, val))
+        if both := len(learned & judged):
+            click.echo(
+                f"{both} of the {len(judged)} images to validate on are trained on too: no blind score", err=True
+            )
         return train, val
 
     def request(self, recipe: Recipe, *, prepare: bool = False) -> PoolRequest:

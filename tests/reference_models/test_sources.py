@@ -73,6 +73,19 @@ def test_a_source_given_twice_is_refused(tmp_path: Path, photograph: Photograph)
     home = fill(tmp_path / "A" / "HR", 2, photograph)
     with pytest.raises(InputError, match="given twice"):
         open_sources([home, home.parent], 4)
+    (tmp_path / "same.csv").write_text(f"hr\n{home / '0.png'}\n")
+    (tmp_path / "twice.csv").write_text(f"hr\n{home / '0.png'}\n{home / '0.png'}\n")
+    for refs in ([home, tmp_path / "same.csv"], [tmp_path / "twice.csv"]):
+        with pytest.raises(InputError, match=r"given twice, by a list or by two sources: .*0\.png; they would count"):
+            open_sources(refs, 4)
+
+
+def test_what_is_both_trained_and_validated_on_is_told(
+    tmp_path: Path, photograph: Photograph, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = fill(tmp_path / "A", 2, photograph)
+    Data([home], val=home).open(replace(RECIPES["srcnn-quick"], scale=4))
+    assert "2 of the 2 images to validate on are trained on too" in capsys.readouterr().err
 
 
 def test_all_unreadable_images_are_named_at_once(tmp_path: Path, photograph: Photograph) -> None:
