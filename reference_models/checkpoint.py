@@ -188,6 +188,12 @@ def _refuse_other_terms(path: Path, before: Mapping[str, Any], now: Mapping[str,
                 f"{path}: was made with {key}={old.get(key)}, not {new.get(key)}. Resume it with that, or begin "
                 f"another from its weights: --out NEW --set start={path.with_name('last.safetensors')}"
             )
+    made_by = before.get("degradation", now["degradation"])  # older checkpoints have it among the images alone
+    if made_by != now["degradation"]:
+        raise InputError(
+            f"{path}: was made with --degradation {made_by}, not {now['degradation']}. Resume it with that, or use "
+            "another --out"
+        )
     for key, option in (("data", "--data"), ("validation", "--val")):
         if before[key] != now[key]:
             raise InputError(

@@ -74,6 +74,8 @@ class Pool:
     """sha256 (hex) over the pixels of all files, and how LR is made."""
     flips: bool = True
     turns: bool = True
+    degradation: str = ""
+    """What made LR."""
 
     def draw(
         self, batch: int, patch: int, generator: torch.Generator, part: slice = slice(None)

@@ -169,7 +169,7 @@ def open_pool(sources: Sequence[Source], request: PoolRequest, device: torch.dev
     arrays = (torch.from_numpy(array).to(place) for array in _arrays(layout, request))
     given, wanted = map(Plane.over, arrays, sizes)
     counts = {part.name: part.images for part in taken}
-    return Pool(given, wanted, layout.ratio, counts, layout.key, request.flips, request.turns)
+    return Pool(given, wanted, layout.ratio, counts, layout.key, request.flips, request.turns, request.degradation)
 
 
 def fits(size: int, device: torch.device) -> bool:

@@ -238,7 +238,12 @@ class Session:
 
     def _terms(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that it goes on from."""
-        return {"recipe": asdict(self.recipe), "data": self.pool.fingerprint, "validation": self.validation.fingerprint}
+        return {
+            "recipe": asdict(self.recipe),
+            "degradation": self.pool.degradation,
+            "data": self.pool.fingerprint,
+            "validation": self.validation.fingerprint,
+        }
 
     def _facts(self) -> dict[str, Any]:
         """What the weights file says of its making."""

@@ -284,7 +284,7 @@ def test_an_interrupt_before_the_first_step_of_a_resumed_training_denies_nothing
         (("--set", "batch=2"), "was made with batch=4, not 2"),
         (("--data", "MORE"), r"was made with other images \(--data\)"),
         (("--val", "MORE"), r"was made with other images \(--val\)"),
-        (("--degradation", "matlab-legacy"), r"was made with other images \(--data\)"),
+        (("--degradation", "matlab-legacy"), "was made with --degradation matlab, not matlab-legacy"),
         (("--set", "steps=6", "--set", "validate_every=3"), ""),
     ],
 )
