@@ -26,6 +26,7 @@ from srbench.images.files import printable, write_image
 from srbench.images.tensors import to_image
 from srbench.metrics.conventions import quantise
 from srbench.metrics.numba_switch import by_torch
+from srbench.models.callables import calls_evaluate
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
@@ -116,7 +117,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
     )
     with RunWriter(path, begun, force=plan.request.force, shard=plan.shard) as writer:
         if inference is not None:
-            with exact_arithmetic(), closing(rows_of(plan, job, inference, path)) as rows:
+            with exact_arithmetic(), calls_evaluate(), closing(rows_of(plan, job, inference, path)) as rows:
                 for row in rows:
                     writer.append(row)
                     progress.image(job, row)
