@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from operator import attrgetter
@@ -49,7 +50,8 @@ def metric_by_reference(name: str) -> Metric:
     except AttributeError as error:
         raise UsageError(f"metric {name!r}: {error}") from None
     if isinstance(thing, Metric):
-        return thing
+        version = _version_of(module)
+        return replace(thing, variant=lambda: ",".join(filter(None, (thing.variant(), version))))
     if not callable(thing):
         raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
     less = module_name == "piq" and attribute.lower() in LESS_IS_BETTER

@@ -172,3 +172,19 @@ def test_a_metric_that_fails_leaves_the_scores_of_the_others(srbench: Srbench, f
     for run in load_results(out).runs:
         assert run.values(names[0]) == [5.0] * len(run.rows)
         assert len(run.values("psnr_y")) == len(run.values("psnr_rgb")) == len(run.rows)
+
+
+def test_a_metric_object_has_its_source_in_the_signature(tmp_path: Path) -> None:
+    path, taken = tmp_path / "objects.py", []
+    for value in (1.0, 2.0):
+        path.write_text(f"""
+from srbench.metrics.metric import Metric
+def load(convention, device):
+    return lambda sr, hr: sr.mean(dim=(1, 2, 3)) * 0 + {value}
+PLAIN = Metric("plain", "rgb", load, "nocrop")
+WITH_WEIGHTS = Metric("own", "rgb", load, "nocrop", variant=lambda: "weights@1f0c2a")
+""")
+        taken.append(Scorer([f"{path}:PLAIN", f"{path}:WITH_WEIGHTS"]).conventions)
+    for first, second in zip(*(each.values() for each in taken), strict=True):
+        assert "source@" in first and first != second
+    assert taken[0][f"{path}:WITH_WEIGHTS"].startswith("nocrop+weights@1f0c2a,source@")
