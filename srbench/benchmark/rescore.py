@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srbench.base.errors import InputError
 from srbench.images.tensors import image_tensor
-from srbench.metrics.scorer import Scorer
+from srbench.metrics.scorer import ScoreError, Scorer
 from srbench.models.inference import select_device
 from srbench.results import environment
 from srbench.results.records import Run
@@ -39,17 +39,26 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
 def rescore_run(folder: Path, run: Run, scorer: Scorer, root: Path | None) -> Run:
     """Score one run's saved images.
 
-    Raises `InputError` where they or the data set's are missing, or have changed since.
+    Raises `InputError` where they or the data set's are missing, or have changed since; and, once all else is scored,
+    where a metric fails on one.
     """
     path = run_path(folder, run.identity)
     dataset = dataset_of(run, root)
     position = {id: index for index, id in enumerate(dataset.ids)}
     begun = replace(run, rows=(), metrics=scorer.conventions, environments=(environment.describe(str(scorer.device)),))
+    failed = ""
     with RunWriter(path, begun) as writer:
         for row in run.rows:
             names = [name for name in scorer.metrics if name not in row.scores]
-            if names and not row.error:
+            if names and (row.sr or not row.error):
                 sr, hr = read_sr(folder, run, row.image), dataset[position[row.image]].reference
-                scores = scorer(image_tensor(sr, scorer.device), hr, run.identity.scale, names)
+                try:
+                    scores = scorer(image_tensor(sr, scorer.device), hr, run.identity.scale, names)
+                except ScoreError as failure:
+                    scores = failure.scores
+                    failed = failed or f"{row.image}: {failure}"
                 writer.append(replace(row, scores=scores))
-        return writer.finish(dataset.ids, run.error)
+        finished = writer.finish(dataset.ids, run.error)
+    if failed:
+        raise InputError(failed)
+    return finished

@@ -26,6 +26,8 @@ from srbench.images.files import printable, write_image
 from srbench.images.tensors import to_image
 from srbench.metrics.conventions import quantise
 from srbench.metrics.numba_switch import by_torch
+from srbench.metrics.scorer import ScoreError
+from srbench.models.callables import calls_evaluate
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run
@@ -116,7 +118,7 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
     )
     with RunWriter(path, begun, force=plan.request.force, shard=plan.shard) as writer:
         if inference is not None:
-            with exact_arithmetic(), closing(rows_of(plan, job, inference, path)) as rows:
+            with exact_arithmetic(), calls_evaluate(), closing(rows_of(plan, job, inference, path)) as rows:
                 for row in rows:
                     writer.append(row)
                     progress.image(job, row)
@@ -131,7 +133,8 @@ def run_job(plan: Plan, job: Job, inference: Inference | None, error: str, progr
 class Item:
     """An image on its way: the pair, the metrics that it lacks, its row so far, and what the model made of it.
 
-    A failure is `row.error`, and then there is no `upscaled`. `sr` is uint8 `(h, w, 3)`, once it is scored.
+    A failure is `row.error`: of the model, and then there is no `upscaled`, or of a metric. `sr` is uint8 `(h, w, 3)`,
+    once it is scored.
     """
 
     sample: Sample
@@ -193,17 +196,21 @@ def score(plan: Plan, job: Job, item: Item) -> Item:
     """Round SR as an image file would hold it, and score it by the metrics that it lacks."""
     if item.upscaled is None:
         return item
+    error = ""
     try:
         sr, hr = item.upscaled.sr, item.sample.hr
         with by_torch(plan.images):
             pixels = quantise(sr)
             given = sr if plan.scorer.unrounded else pixels
             scores = {} if hr is None else plan.scorer(given, hr, job.identity.scale, item.lacking)
-    except (JobError, InputError) as error:
-        return replace(item, row=replace(item.row, error=str(error)))
+    except ScoreError as failure:
+        scores, error = failure.scores, str(failure)
+    except (JobError, InputError) as failure:
+        return replace(item, row=replace(item.row, error=str(failure)))
     row = replace(
         item.row,
         scores=scores,
+        error=error,
         seconds=round(item.upscaled.seconds, 6),
         tile=item.upscaled.tile,
         seam=round(item.upscaled.seam, 4),

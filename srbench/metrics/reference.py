@@ -16,13 +16,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.base.errors import UnavailableError, UsageError
+from srbench.base.errors import UnavailableError, UsageError, first_line
 from srbench.base.registry import import_file, import_from_here
 from srbench.metrics.metric import Metric, ScoreFunction
 
@@ -49,7 +50,8 @@ def metric_by_reference(name: str) -> Metric:
     except AttributeError as error:
         raise UsageError(f"metric {name!r}: {error}") from None
     if isinstance(thing, Metric):
-        return thing
+        version = _version_of(module)
+        return replace(thing, variant=lambda: ",".join(filter(None, (thing.variant(), version))))
     if not callable(thing):
         raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
     less = module_name == "piq" and attribute.lower() in LESS_IS_BETTER
@@ -59,7 +61,10 @@ def metric_by_reference(name: str) -> Metric:
 
 def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], module: Any, higher: bool) -> Metric:
     def load(convention: Convention, device: torch.device) -> ScoreFunction:
-        return partial(_scores, make(device))
+        try:
+            return partial(_scores, make(device))
+        except Exception as error:  # anybody's code, which may also want weights that are not here
+            raise UnavailableError(f"metric {name} is not made: {type(error).__name__}: {first_line(error)}") from error
 
     variant = _version_of(module)
     return Metric(name, "rgb", load, "nocrop", higher, digits=4, label=name, variant=lambda: variant)
@@ -72,7 +77,17 @@ def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
     with torch.inference_mode():
         images = ((sr / 255.0).float(), (hr / 255.0).float())
         pairs = zip(*(torch.split(image, 1) for image in images), strict=True)
-        return torch.stack([torch.as_tensor(function(one, other)).double().reshape(()) for one, other in pairs])
+        return torch.stack([_one_number(function(one, other)) for one, other in pairs])
+
+
+def _one_number(score: Any) -> Tensor:
+    import torch
+
+    try:
+        return torch.as_tensor(score).double().reshape(())
+    except (TypeError, ValueError, RuntimeError):
+        shape = f" of shape {tuple(score.shape)}" if hasattr(score, "shape") else ""
+        raise TypeError(f"returned a {type(score).__name__}{shape}, expected one number") from None
 
 
 def _called(thing: Any, device: torch.device) -> Callable[..., Any]:

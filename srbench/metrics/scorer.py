@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srbench.base.arithmetic import exact_arithmetic
-from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.base.errors import InputError, SrbenchError, UnavailableError, UsageError, first_line
 from srbench.images.degrade import degradation_of, degrade, is_given, mod_crop
 from srbench.images.tensors import image_tensor, to_image
 from srbench.metrics import BoundMetric, resolve
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
     from srbench.images.files import Image
     from srbench.metrics.metric import ScoreFunction
+
+
+class ScoreError(InputError):
+    """Some metrics failed on a pair, which the message names; `scores` are those of the others."""
+
+    def __init__(self, message: str, scores: dict[str, float]) -> None:
+        super().__init__(message)
+        self.scores = scores
 
 
 class Scorer:
@@ -66,12 +74,14 @@ class Scorer:
     def __call__(self, sr: Tensor, hr: Image, scale: int, names: Iterable[str] | None = None) -> dict[str, float]:
         """The scores of one pair: `sr` `(1, c, h, w)` float in [0, 1] or uint8, `hr` uint8 `(h, w, 3)` or `(h, w)`.
 
-        Raises `InputError` where the sizes differ, an image is too small, or a score is not a number.
+        Raises `InputError` where the sizes differ, and as `ScoreError`, which has the other scores, where an image is
+        too small for a metric, a metric fails, or its score is not a number.
         """
         reference, sr = image_tensor(hr, self.device), sr.to(self.device)
         rounded = quantise(sr)
         views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
         scores: dict[str, float] = {}
+        failures: list[str] = []
         for name in self.metrics if names is None else names:
             bound = self.metrics[name]
             key = (bound.convention.name, "lr" if bound.metric.of_lr else bound.metric.channel)
@@ -81,11 +91,25 @@ class Scorer:
                     again = (degrade(to_image(image), scale, self.degradation) for image in (rounded, reference))
                     given, compared = (image_tensor(lr, self.device) for lr in again)
                 views[key] = bound.convention.views(given, compared, scale=scale, channel=bound.metric.channel)
-            with exact_arithmetic():
-                scores[name] = float(self._functions[name](*views[key]))
-            if math.isnan(scores[name]):
-                raise InputError(f"{name} is not a number for this pair")
+            try:
+                scores[name] = self._score(name, views[key])
+            except InputError as error:
+                failures.append(str(error))
+        if failures:
+            raise ScoreError("; ".join(dict.fromkeys(failures)), scores)
         return scores
+
+    def _score(self, name: str, views: tuple[Tensor, Tensor]) -> float:
+        try:
+            with exact_arithmetic():
+                score = float(self._functions[name](*views))
+        except SrbenchError:
+            raise
+        except Exception as error:  # a metric is anybody's code
+            raise InputError(f"{name} fails on this pair: {type(error).__name__}: {first_line(error)}") from error
+        if math.isnan(score):
+            raise InputError(f"{name} is not a number for this pair")
+        return score
 
 
 def _refuse_unrepeatable(degradation: str) -> None:

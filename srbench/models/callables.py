@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+import sys
+import sysconfig
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -38,6 +42,31 @@ def evaluating(thing: object) -> Iterator[None]:
         yield
     finally:
         for part, mode in before:
+            part.training = mode
+
+
+@contextmanager
+def calls_evaluate() -> Iterator[None]:
+    """Whatever network is called meanwhile is in evaluation mode, also one that is found by a getter, or by its name
+    as text, where `networks_in` cannot see it; each module gets its own mode back.
+    """
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    before: list[tuple[Any, bool]] = []
+
+    def evaluate(network: Any, inputs: object) -> None:
+        if network.training:
+            before.extend((part, part.training) for part in network.modules())
+            network.eval()
+
+    hook = register_module_forward_pre_hook(evaluate)
+    try:
+        with warnings.catch_warnings():  # the hook runs twice for a network of torch.compile, which does not matter
+            warnings.filterwarnings("ignore", message="Using `torch.compile")
+            yield
+    finally:
+        hook.remove()
+        for part, mode in reversed(before):
             part.training = mode
 
 
@@ -74,7 +103,9 @@ def parts_of(thing: object) -> list[tuple[str, Any]]:
         return [(str(key), value) for key, value in thing.items()]
     if isinstance(thing, (list, tuple)):
         return [(str(index), value) for index, value in enumerate(thing)]
-    if isinstance(thing, type) or inspect.ismodule(thing) or _is_of(type(thing), NO_STATE):
+    if isinstance(thing, type):
+        return [] if _is_installed(thing.__module__) else _of_class(thing)
+    if inspect.ismodule(thing) or _is_of(type(thing), NO_STATE):
         return []
     return [*sorted(_own(thing).items()), *_of_class(type(thing))]
 
@@ -127,13 +158,43 @@ def _is_of(kind: type, libraries: tuple[str, ...]) -> bool:
 
 
 def _variables(function: FunctionType) -> dict[str, Any]:
-    """The defaults of a function, and the variables outside that it refers to."""
+    """The defaults of a function, and the variables outside that it, or a function inside it, refers to."""
     own = {"defaults": function.__defaults__, "keyword defaults": function.__kwdefaults__}
-    try:
-        names = inspect.getclosurevars(function)
-    except ValueError:  # a variable that is not set yet
-        return own
-    return {**names.globals, **names.nonlocals, **own}
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    cells = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # a variable that is not set yet
+            cells[name] = cell.cell_contents
+    return {**_named(names, function.__globals__), **cells, **own}
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function and of those inside it: lambdas, and before Python 3.12 comprehensions."""
+    yield code
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _codes(value)
+
+
+def _named(names: Collection[str], space: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
+    """What names stand for in a module, and in the user's own modules that are among it: `nets.fine.model`."""
+    found = {name: space[name] for name in names if name in space}
+    for name, value in list(found.items()):
+        if depth and inspect.ismodule(value) and not _is_installed(value.__name__):
+            inside = _named(names, vars(value), depth - 1)
+            found |= {f"{name}.{inner}": part for inner, part in inside.items()}
+    return found
+
+
+@cache
+def _is_installed(module: str) -> bool:
+    """Whether a module is Python's or of an installed package, and so part of the environment; or unknown."""
+    home = module.partition(".")[0]
+    file = getattr(sys.modules.get(home), "__file__", None)
+    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")}
+    if home in (*LIBRARIES, *sys.stdlib_module_names):
+        return home != "__main__"
+    return file is not None and not installed.isdisjoint(Path(file).resolve().parents)
 
 
 def state_digest(thing: object) -> str:

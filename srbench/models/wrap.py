@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, JobError, first_line
-from srbench.models.callables import networks_in
+from srbench.models.callables import calls_evaluate, networks_in
 from srbench.models.values import Values
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def measured_scale(function: Callable[[Tensor], Tensor], what: object) -> int:
 
     lr = torch.full((1, 3, PROBE, PROBE), 0.5)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), calls_evaluate():
             height, width = one_tensor(function(lr)).shape[-2:]
     except Exception as error:
         reason = first_line(error)

@@ -125,7 +125,7 @@ def _short(value: object) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One image's scores, or the error that took their place.
+    """One image's scores, or the error that took their place, or that of some of them.
 
     `seconds` is the upscaler's time, the first image's included: an indication, not a benchmark. `hr`, `lr` and `sr`
     are the first 16 hex digits of the sha256 of the pixels. `tile` is the size of tiles in LR pixels, where there were
@@ -149,7 +149,7 @@ class Row:
 
         A later failure is noted, and takes no score away that was already made.
         """
-        if later.error:
+        if later.error and not later.scores:
             return replace(self, error=later.error) if self.scores else later
         return replace(later, scores={**self.scores, **later.scores}) if later.sr == self.sr else later
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,48 @@ def in_its_class(network: nn.Module) -> Any:
     return type("Own", (), {"network": staticmethod(network), "__call__": lambda self, lr: self.network(lr)})()
 
 
+def in_a_module(network: nn.Module) -> Any:
+    module.net = network  # type: ignore[attr-defined]
+    return lambda lr: module.net(lr)
+
+
+def in_a_class(network: nn.Module) -> Any:
+    Holding.network = network
+    return lambda lr: Holding.network(lr)
+
+
+def by_a_getter(network: nn.Module) -> Any:
+    given.append(network)
+    getter.cache_clear()
+    getter()
+    return lambda lr: getter()(lr)
+
+
+def by_a_word(network: nn.Module) -> Any:
+    module.unnamed = network  # type: ignore[attr-defined]
+    return lambda lr: getattr(module, "".join(["un", "named"]))(lr)
+
+
+def in_a_comprehension(network: nn.Module) -> Any:
+    kept.clear()
+    kept.append(network)
+    return lambda lr: torch.cat([kept[0](one[None]) for one in lr])
+
+
+module = ModuleType("networks_of_mine")
+kept: list[nn.Module] = []
+given: list[nn.Module] = []
+
+
+@cache
+def getter() -> nn.Module:
+    return given.pop()
+
+
+class Holding:
+    network: nn.Module
+
+
 def deep(network: nn.Module) -> Any:
     inner = SimpleNamespace(a={"b": [SimpleNamespace(c=(network,))]})
     return lambda lr: inner.a["b"][0].c[0](lr)
@@ -85,17 +127,24 @@ WAYS: dict[str, Callable[[nn.Module], Any]] = {
     "a list in a network": Unregistered,
     "a class": in_its_class,
     "a deep place": deep,
+    "a comprehension": in_a_comprehension,
+    "a module": in_a_module,
+    "a class by name": in_a_class,
+    "torch.compile": lambda network: torch.compile(network, backend="eager"),
 }
 
+UNSEEN = {"a getter": by_a_getter, "an attribute by a word": by_a_word}
+"""Found only once they are called."""
 
-@pytest.mark.parametrize("way", WAYS)
+
+@pytest.mark.parametrize("way", [*WAYS, *UNSEEN])
 def test_networks_are_scored_in_evaluation_mode_and_get_their_mode_back(way: str, folder: Path) -> None:
     network = normed()
     expected = evaluate(network.eval(), str(folder), limit=1).runs[0].values("psnr_y")
     network.train()
     network[0].eval()  # a part that was frozen stays so
     before = network[1].running_mean.clone()
-    found = evaluate(WAYS[way](network), str(folder), limit=1).runs[0].values("psnr_y")
+    found = evaluate((WAYS | UNSEEN)[way](network), str(folder), limit=1).runs[0].values("psnr_y")
     assert found == expected
     assert torch.equal(network[1].running_mean, before)
     assert [part.training for part in network] == [False, True, True] and network.training
@@ -117,6 +166,13 @@ def test_networks_are_found_where_people_keep_them() -> None:
     assert networks_in(np.mean) == []
     ready_for_inference(holder, torch.device("cpu"))
     assert not network.training and not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("hold", [in_a_comprehension, in_a_module, in_a_class])
+def test_networks_by_name_are_in_the_digest(hold: Callable[[nn.Module], Any]) -> None:
+    digests = [state_digest(hold(Times(factor))) for factor in (1.0, 1.0, 2.0)]
+    assert digests[0] == digests[1] != digests[2]
+    assert len(networks_in(hold(network := normed()))) == 1 and networks_in(hold(network)) == [network]
 
 
 def test_another_network_under_the_same_name_is_not_taken_for_the_one_before(folder: Path, tmp_path: Path) -> None:

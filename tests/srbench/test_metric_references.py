@@ -137,3 +137,54 @@ def test_a_journal_of_an_edited_metric_is_not_merged(folder: Path, tmp_path: Pat
         InputError, match=r"bicubic.journal: .*psnr_y is matlab in the stored scores, but rgb now.*Delete it"
     ):
         read_run(path)
+
+
+FAILING = """
+import torch
+def raising(sr, hr):
+    raise KeyError("no such thing")
+def two(sr, hr):
+    return torch.ones(2)
+class Unmade(torch.nn.Module):
+    def __init__(self):
+        raise RuntimeError("no weights here")
+"""
+
+
+def test_a_metric_that_fails_leaves_the_scores_of_the_others(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "failing.py", tmp_path / "out"
+    path.write_text(FAILING)
+    names = [f"{path}:raising", "psnr_y", f"{path}:two", f"{path}:Unmade"]
+    options = ["--models", "bicubic,nearest", "--datasets", folder, "--no-speed", "--save-images", "--out", out]
+    assert srbench("run", *options, "--metrics", ",".join(names)) == 1
+    assert "bug" not in srbench.err
+    for run in load_results(out).runs:
+        assert len(run.values("psnr_y")) == len(run.rows) > 0 and not run.values(names[0])
+        assert all(f"{names[0]} fails on this pair: KeyError" in row.error for row in run.rows)
+        assert all(
+            f"{names[2]} fails on this pair: TypeError: returned a Tensor of sh" in row.error for row in run.rows
+        )
+        assert "RuntimeError: no weights here" in run.unavailable[names[3]]
+    path.write_text(FAILING.replace('raise KeyError("no such thing")', "return 5.0"))
+    assert srbench("score", out, "--metrics", f"{names[0]},{names[2]},psnr_rgb") == 1
+    assert f"{names[2]} fails on this pair" in srbench.err and "bug" not in srbench.err
+    assert srbench("run", *options, "--metrics", f"{names[0]},psnr_rgb") == 0, srbench.err
+    for run in load_results(out).runs:
+        assert run.values(names[0]) == [5.0] * len(run.rows)
+        assert len(run.values("psnr_y")) == len(run.values("psnr_rgb")) == len(run.rows)
+
+
+def test_a_metric_object_has_its_source_in_the_signature(tmp_path: Path) -> None:
+    path, taken = tmp_path / "objects.py", []
+    for value in (1.0, 2.0):
+        path.write_text(f"""
+from srbench.metrics.metric import Metric
+def load(convention, device):
+    return lambda sr, hr: sr.mean(dim=(1, 2, 3)) * 0 + {value}
+PLAIN = Metric("plain", "rgb", load, "nocrop")
+WITH_WEIGHTS = Metric("own", "rgb", load, "nocrop", variant=lambda: "weights@1f0c2a")
+""")
+        taken.append(Scorer([f"{path}:PLAIN", f"{path}:WITH_WEIGHTS"]).conventions)
+    for first, second in zip(*(each.values() for each in taken), strict=True):
+        assert "source@" in first and first != second
+    assert taken[0][f"{path}:WITH_WEIGHTS"].startswith("nocrop+weights@1f0c2a,source@")
