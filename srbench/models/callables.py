@@ -57,7 +57,8 @@ def calls_evaluate() -> Iterator[None]:
     def evaluate(network: Any, inputs: object) -> None:
         if network.training:
             before.extend((part, part.training) for part in network.modules())
-            network.eval()
+            with suppress(NotImplementedError):  # an exported program has no modes to change
+                network.eval()
 
     hook = register_module_forward_pre_hook(evaluate)
     try:

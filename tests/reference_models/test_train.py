@@ -75,7 +75,7 @@ def test_from_nothing_to_weights_to_more(pictures: Path, tmp_path: Path, capsys:
     ],
 )
 def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[Exception] | None, message: str) -> None:
-    (tmp_path / "list.csv").write_text("hr,split\npictures/0.png,train\npictures/1.png,val\n")
+    (tmp_path / "list.csv").write_text("hr,split\npictures/1.png,val\n")
     write_image(tmp_path / "small" / "tiny.png", np.zeros((12, 12, 3), np.uint8))
     named = {"PICTURES": str(pictures), "LIST": str(tmp_path / "list.csv"), "SMALL": str(tmp_path / "small")}
     arguments = words("srresnet-quick", pictures, tmp_path / "out", *(named.get(word, word) for word in more))
