@@ -99,10 +99,16 @@ def draw_all(results: Results) -> Iterator[Plot]:
         yield from _training(curves_of(results, scale), scale, palette)
 
 
+def _usual(speeds: Iterable[SpeedRow], scale: int) -> list[SpeedRow]:
+    """One timing, of batch 1, of each model, device and size: in fp32 and eager where there is one, else the last."""
+    rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    rows.sort(key=lambda row: (row.precision, row.backend) == ("fp32", "eager"))
+    return list({(row.model, row.device, row.width, row.height): row for row in rows}.values())
+
+
 def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedRow]:
     """The timing of each model at the size at which most were timed, batch 1; of several such sizes the largest."""
-    rows = [row for row in speeds if row.scale == scale and row.batch == 1]
-    rows.sort(key=lambda row: (row.precision, row.backend) == ("fp32", "eager"))  # of several, that one stands for all
+    rows = _usual(speeds, scale)
     sizes = [(row.device, row.width, row.height) for row in rows]
     if not sizes:
         return {}
@@ -192,7 +198,7 @@ def _strip(axes: Axes, place: int, values: Sequence[float], colour: str, *, as_p
 
 def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterator[Plot]:
     """Latency against input size, where more than one was timed."""
-    rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    rows = _usual(speeds, scale)
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in sorted(rows, key=lambda row: row.width * row.height):
         lines.setdefault(row.model, []).append((row.width * row.height / 1e6, row.p50_ms))

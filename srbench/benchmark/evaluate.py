@@ -14,7 +14,7 @@ from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
 from srbench.models import find_model
-from srbench.models.callables import calls_evaluate, evaluating, state_digest
+from srbench.models.callables import evaluating, state_digest
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled, safe_name
 
@@ -53,7 +53,7 @@ def evaluate(
     """
     spec = find_model(model) if isinstance(model, str) else spec_of(model, scale)
     spec = replace(spec, name=name or spec.name)
-    with evaluating(model), calls_evaluate(), nullcontext(out) if out is not None else temporary_folder() as folder:
+    with evaluating(model), nullcontext(out) if out is not None else temporary_folder() as folder:
         request = Request(
             models=(spec.name,),
             datasets=(datasets,) if isinstance(datasets, str) else tuple(datasets),

@@ -56,9 +56,10 @@ def calls_evaluate() -> Iterator[None]:
 
     def evaluate(network: Any, inputs: object) -> None:
         if network.training:
-            before.extend((part, part.training) for part in network.modules())
+            modes = [(part, part.training) for part in network.modules()]
             with suppress(NotImplementedError):  # an exported program has no modes to change
                 network.eval()
+                before.extend(modes)
 
     hook = register_module_forward_pre_hook(evaluate)
     try:
@@ -191,10 +192,10 @@ def _named(names: Collection[str], space: Mapping[str, Any], depth: int = 3) -> 
 def _is_installed(module: str) -> bool:
     """Whether a module is Python's or of an installed package, and so part of the environment; or unknown."""
     home = module.partition(".")[0]
+    if home in (*LIBRARIES, *sys.stdlib_module_names):
+        return True
     file = getattr(sys.modules.get(home), "__file__", None)
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")}
-    if home in (*LIBRARIES, *sys.stdlib_module_names):
-        return home != "__main__"
     return file is not None and not installed.isdisjoint(Path(file).resolve().parents)
 
 

@@ -208,7 +208,8 @@ class Run:
         scored = [row for row in self.rows if metric in row.scores]
         tiles = sorted({row.tile for row in scored if row.tile}) if self.identity.tile == "auto" else []
         parts = [f"tile{','.join(map(str, tiles))}"] if tiles else []
-        batches = sorted({int(made.get("batch", 1)) for made in self.environments})
+        told = (made.get("batch") for made in self.environments)  # not by those that only scored again
+        batches = sorted({batch for batch in told if isinstance(batch, int)})
         parts += [f"batch{','.join(map(str, batches))}"] if batches[-1:] > [1] else []
         parts += [f"n{len(scored)}of{self.of}"] if scored and self.of > len(scored) else []
         return self.identity.signature(metric, self.metrics[metric], parts)

@@ -193,6 +193,10 @@ def _indented(value: object) -> str:
     return f"[\n  {lines}\n ]"
 
 
+HOW_TIMED = attrgetter("device", "precision", "backend", "width", "height", "batch", "threads", "processor")
+"""What timings of one model differ in, where both are worth keeping."""
+
+
 def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
     """Keep the timings of one model at one scale beside earlier ones, of which those of the same setting are replaced.
 
@@ -206,10 +210,6 @@ def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:
     new = set(map(HOW_TIMED, rows))
     kept = [row for row in before if HOW_TIMED(row) not in new]
     write_json(path, {"schema": SCHEMA, "weights": weights, "speeds": [asdict(row) for row in (*kept, *rows)]})
-
-
-HOW_TIMED = attrgetter("device", "precision", "backend", "width", "height", "batch", "threads", "processor")
-"""What timings of one model differ in, where both are worth keeping."""
 
 
 def timed_already(out: Path, identity: Identity, device: str) -> bool:

@@ -391,14 +391,20 @@ def test_a_damaged_note_of_an_upscaled_folder(tmp_path: Path, photograph: Photog
     assert srbench(*command, "--force") == 0
 
 
-def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbench: Srbench) -> None:
+@pytest.fixture
+def study(folder: Path, srbench: Srbench) -> Path:
+    """A study of two models, ready to be served."""
     pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
-    from srbench.apps.study.serve import make_app
-
     out, study = folder.parent / "results", folder.parent / "study"
     assert srbench("run", "--models", "nearest,bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed",
                    "--save-images", "--out", out) == 0  # fmt: skip
     assert srbench("study", "make", out, study) == 0
+    return study
+
+
+def test_the_study_server_refuses_deep_json_and_foreign_pages(study: Path) -> None:
+    from srbench.apps.study.serve import make_app
+
     client = make_app(study).test_client()
     for body in (b"[" * 4000, b"", b"[1]", b'{"rater": 1}'):
         assert client.post("/answers", data=body, content_type="application/json").status_code == 400
@@ -410,12 +416,7 @@ def test_the_study_server_refuses_deep_json_and_foreign_pages(folder: Path, srbe
     )
 
 
-def test_the_study_server_tells_its_address_once_it_listens(folder: Path, srbench: Srbench) -> None:
-    pytest.importorskip("flask", reason="needs Flask: pip install 'srbench-sr[study]'")
-    out, study = folder.parent / "results", folder.parent / "study"
-    assert srbench("run", "--models", "nearest,bicubic", "--datasets", folder, "--metrics", "psnr_y", "--no-speed",
-                   "--save-images", "--out", out) == 0  # fmt: skip
-    assert srbench("study", "make", out, study) == 0
+def test_the_study_server_tells_its_address_once_it_listens(study: Path, srbench: Srbench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert srbench("study", "serve", study, "--port", port) == 2

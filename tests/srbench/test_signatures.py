@@ -49,6 +49,10 @@ def test_images_that_went_through_the_model_together_are_told(folder: Path, srbe
         assert srbench(*line, "--batch", batch, "--out", tmp_path / batch) == 0
         (run,) = load_results(tmp_path / batch).runs
         assert run.signature("psnr_y").endswith(f"|fp32|eager{told}")
+    assert srbench(*line, "--batch", 2, "--save-images", "--out", tmp_path / "saved") == 0
+    assert srbench("score", tmp_path / "saved", "--metrics", "ssim_y") == 0  # made by the same pass, scored later
+    (run,) = load_results(tmp_path / "saved").runs
+    assert run.signature("ssim_y").endswith("|fp32|eager|batch2")
 
 
 def test_fewer_images_than_the_set_has_are_told(folder: Path) -> None:
