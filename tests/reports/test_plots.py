@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from reports import curves, plots
-from reports.figures import MARKERS, Palette, Point, draw_all, pareto, reference_speeds, sides
+from reports.figures import MARKERS, Palette, Point, _usual, draw_all, pareto, reference_speeds, sides
 from scripts.readme_table import PACKAGES, README, measured, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
@@ -90,6 +90,11 @@ def test_speed_is_that_of_the_size_at_which_most_were_timed() -> None:
     speeds = reference_speeds(results().speeds, 4)
     assert {model: row.p50_ms for model, row in speeds.items()} == {"bicubic": 1.0, "srcnn": 9.0}
     assert reference_speeds(results().speeds, 2) == {}
+
+
+def test_timings_of_other_settings_stand_for_no_model_that_has_the_usual_one() -> None:
+    rows = [made_speed("srcnn", 9.0), made_speed("srcnn", 99.0, precision="bf16"), made_speed("srcnn", 8.0, threads=2)]
+    assert [row.p50_ms for row in _usual(rows, 4)] == [8.0]  # the last that is fp32 and eager
 
 
 POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
