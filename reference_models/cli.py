@@ -58,9 +58,11 @@ def command(
     within: float | None,
 ) -> None:  # fmt: skip
     deadline = time.time() + 60.0 * within if within else math.inf
-    from reference_models.settings import find_recipe, override, recipe_as_toml
+    from reference_models.settings import LENGTHS, find_recipe, override, recipe_as_toml
 
     chosen = override(find_recipe(recipe), settings)
+    if within and (lengths := [text for text in settings if text.partition("=")[0].strip() in LENGTHS]):
+        raise UsageError(f"--within and --set {lengths[0]} are two lengths; give one of them")
     if show:
         click.echo(recipe_as_toml(chosen))
         return

@@ -80,6 +80,8 @@ def checked(key: str, value: Any, hint: Any, facts: About) -> Any:
     """The value, as the field has it. Raises `UsageError` for another type, a choice or number that there is not."""
     if get_origin(hint) is tuple and isinstance(value, list | tuple):
         return tuple(checked(key, item, float, facts) for item in value)
+    if get_origin(hint) in (dict, Mapping) and get_args(hint)[1] is float and isinstance(value, Mapping):
+        return {name: checked(f"{key}.{name}", part, float, facts) for name, part in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     choices = get_args(hint) if get_origin(hint) is Literal else ()

@@ -271,6 +271,7 @@ class Cache:
                 return
             if not self.is_begun:
                 self._begin()
+            write_file(self.folder / "layout.json", json.dumps(asdict(self.layout)))  # where the images are today
             missing, workers = len(self.missing()), os.cpu_count() or 1
             what = f"{missing} of {len(self.layout.items)} images, once, into {self.folder}"
             tell(f"decoding {what} ({self.layout.bytes / 2**30:.2f} GiB on disk, none of it resident)")
@@ -288,7 +289,6 @@ class Cache:
                 f"{self.layout.bytes / 2**30:.1f}. Give a folder with more room: --cache DIR"
             )
         (self.folder / "done.u8").unlink(missing_ok=True)  # before the pixels that it speaks of
-        write_file(self.folder / "layout.json", json.dumps(asdict(self.layout)))
         for path, size in self.sizes.items():
             with path.open("wb") as file:
                 if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill whoever writes the map

@@ -48,7 +48,9 @@ class Recipe:
         "what follows the gradients; see reference_models/soap.py", "adam"
     )
     lr: float = about("learning rate", 5e-4, low=0, above=True)
-    rates: Mapping[str, float] = about("factors on the rate, by the beginning of tensor names: rates.tail = 0.1", {})
+    rates: Mapping[str, float] = about(
+        "factors on the rate, by the beginning of tensor names: rates.tail = 0.1", {}, low=0
+    )
     beta1: float = about("decay of the gradients' mean; of SGD, the momentum", 0.9, low=0, high=1, below=True)
     beta2: float = about("decay of the gradients' squares; SGD has none", 0.999, low=0, high=1, below=True)
     schedule: Literal["constant", "step", "multistep", "exponential", "cosine", "plateau"] = about(
@@ -170,8 +172,8 @@ SRGAN_PAPER = GanRecipe(
     steps=200_000, ema=0.0, clip=0.0, validate_every=5_000, perceptual="vgg54", summary="Ledig et al. 2017, 3.2",
 )
 SRGAN_QUICK = replace(
-    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), ema=0.998, clip=1.0,
-    minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_10,squeeze_3@0.75",
+    SRGAN_PAPER, name="srgan-quick", batch=8, lr=2e-4, schedule="cosine", milestones=(), decay=0.5, ema=0.998,
+    clip=1.0, minutes=62, warmup=0.03, validate_every=100, perceptual="squeeze_10,squeeze_3@0.75",
     pixel_weight=1.0, perceptual_weight=0.05, adversarial_weight=5e-2, discriminator="patch",
     discriminator_features=32, discriminator_lr=1e-3,
     precision="auto", start="srresnet", summary="an hour of a core, from SRResNet, without VGG19",

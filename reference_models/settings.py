@@ -15,6 +15,7 @@ from typing import Any
 
 from reference_models.fields import as_toml, checked, described, described_in_words, parsed, table
 from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
+from srbench.base.documents import is_name
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import load_as
 from srbench.base.text import is_whole
@@ -165,16 +166,24 @@ def _partners(recipe: Recipe) -> Iterable[tuple[bool, str]]:
     """What each pair of fields must not be, and what to type instead."""
     falls_at = recipe.schedule in ("step", "multistep")
     milestones, adversarial = recipe.milestones, isinstance(recipe, GanRecipe)
+    yield not is_name(recipe.name), f"name={recipe.name!r}: expected a name, without / or \\"
     yield falls_at and not milestones, f"schedule={recipe.schedule} falls at milestones: --set milestones=0.5,0.75"
     yield (
         bool(milestones) and not falls_at,
         (f"milestones say nothing to schedule={recipe.schedule}: --set milestones= takes them away"),
     )
+    yield (
+        recipe.schedule in ("constant", "cosine") and recipe.decay != Recipe.decay,
+        f"decay={recipe.decay} says nothing to schedule={recipe.schedule}: --set decay={Recipe.decay} takes it away",
+    )
+    yield (
+        recipe.optimiser == "sgd" and recipe.beta2 != Recipe.beta2,
+        f"beta2={recipe.beta2} says nothing to optimiser=sgd: --set beta2={Recipe.beta2} takes it away",
+    )
     yield list(milestones) != sorted(set(milestones)), f"milestones={milestones} do not rise"
     yield bool(recipe.epochs and recipe.minutes), "epochs and minutes are two lengths; set one of them to 0"
     yield adversarial and recipe.schedule == "plateau", "a GAN's PSNR falls: take schedule=cosine in place of plateau"
     yield recipe.scale not in (2, 3, 4, 8) and recipe.kind == "rgb", f"scale={recipe.scale}: expected 2, 3, 4 or 8"
-    yield bool(set(recipe.rates) and min(recipe.rates.values()) < 0), "rates are factors, from 0 on"
     yield (
         adversarial and not recipe.start,
         (

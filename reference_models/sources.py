@@ -22,6 +22,7 @@ from srbench.datasets.folder import open_folder
 from srbench.datasets.standard.pixels import published
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.images.degrade import check_degradation, is_given
+from srbench.images.files import SUFFIXES
 
 LISTS = (".csv", ".json")
 SPLITS = {"": "train", "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
@@ -85,6 +86,7 @@ def open_sources(
     files = Counter(pair.hr.resolve() for source in train for pair in source.pairs)
     if twice := [str(path) for path, times in files.items() if times > 1]:
         raise InputError(f"given twice, by a list or by two sources: {_some(twice)}; they would count double")
+    _refuse_unreadable([*train, *val])
     checked = [_checked(source, scale, to_train) for source in train]
     checked += [_checked(source, scale, False) for source in val]
     named = [replace(source, name=name) for source, name in zip(checked, _names(checked), strict=True)]
@@ -119,21 +121,33 @@ def _opened(ref: str, scale: int, degradation: str, root: Path | None) -> list[t
     if not dataset.has_hr:
         raise InputError(f"{home}: has LR and no HR; nothing can be learned from it")
     pairs = tuple(Pair(dataset.hr[id], dataset.lr[id] if dataset.lr else None) for id in dataset.ids)
-    unused = not is_given(degradation) and any((home / name).is_dir() for name in ("LR", "LR_bicubic"))
+    unused = not is_given(degradation) and any((home / name).is_dir() for name in LR_FOLDERS)
     images = home / "HR" if (home / "HR").is_dir() else home
-    return [(Source(home.name, images.resolve(), pairs, _UNUSED if unused else ""), "train")]
+    remarks = [_UNUSED] * unused + _passed_over(images)
+    return [(Source(home.name, images.resolve(), pairs, "; ".join(remarks)), "train")]
 
 
 _UNUSED = "its LR is not used (--degradation files)"
+LR_FOLDERS = ("LR", "LR_bicubic")
+
+
+def _passed_over(images: Path) -> list[str]:
+    """What lies among the images and is not taken: folders, and files of other kinds."""
+    visible = sorted(path for path in images.iterdir() if not path.name.startswith("."))
+    others = [path for path in visible if path.suffix.lower() not in SUFFIXES]
+    folders = [f"{path.name}/" for path in others if path.is_dir() and path.name not in LR_FOLDERS]
+    files = [path.name for path in others if path.is_file()]
+    told = [f"images are not looked for in {_some(folders)} (give each as --data)"] if folders else []
+    return told + ([f"no images by their names: {_some(files)}"] if files else [])
 
 
 def home_of(ref: str, root: Path | None = None) -> Path:
-    """A folder as it is given, else the standard set of that name. Raises `InputError` where neither is here."""
+    """A folder as it is given, else the set of that name in the data folder. Raises `InputError` for neither."""
     ref = usual_name(ref)
     if Path(ref).is_dir():
         return Path(ref)
-    named = data_root(root) / ref
-    if Path(ref).name == ref and named.is_dir():
+    named = data_root(root) / ref  # `train/BSD400` too: a set may hold others
+    if named.is_dir() and ".." not in Path(ref).parts:
         return named
     if ref in STANDARD_SETS:
         raise InputError(f"{ref} is not here: no images in {named / 'HR'}. Get it: srbench data prepare {ref}")
@@ -145,8 +159,9 @@ def _list(path: Path, degradation: str) -> list[tuple[Source, Split]]:
     pairs: dict[Split, list[Pair]] = {"train": [], "val": []}
     missing, has_lr = [], False
     for number, row in enumerate(_rows(path), start=1):
-        hr, lr, split = (str(row.get(key) or "").strip() for key in ("hr", "lr", "split"))
-        if not hr or split.lower() not in SPLITS:
+        values = [row.get(key) or "" for key in ("hr", "lr", "split")]
+        hr, lr, split = (str(value).strip() for value in values)
+        if not hr or split.lower() not in SPLITS or not all(isinstance(value, str) for value in values):
             raise InputError(f"{path}, entry {number}: expected hr, and as split train or val; got {dict(row)}")
         if is_given(degradation) and not lr:
             raise InputError(f"{path}, entry {number}: no lr for {hr}, which --degradation files asks for")
@@ -168,6 +183,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             rows = json.loads(text)
+            if not isinstance(rows, list):
+                raise ValueError('expected [{"hr": …}, …], or a list of file names')
             return [row if isinstance(row, dict) else {"hr": row} for row in rows]
         table = csv.DictReader(text.splitlines(), skipinitialspace=True)
         if "hr" not in (table.fieldnames or ()):
@@ -178,11 +195,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _checked(source: Source, scale: int, to_train: bool) -> Source:
-    """With digests. Raises `InputError` naming every unreadable file, a pair of other sizes, images of a test set."""
-    hr = _digests(pair.hr for pair in source.pairs)
-    lr = _digests(pair.lr for pair in source.pairs if pair.lr)
-    if unreadable := [str(found) for found in (*hr.values(), *lr.values()) if isinstance(found, Exception)]:
-        raise InputError(f"{len(unreadable)} of {len(hr) + len(lr)} images cannot be read: {_some(unreadable, '; ')}")
+    """With digests. Raises `InputError` for a pair of other sizes and for images of a test set."""
+    hr, lr = _digests(pair.hr for pair in source.pairs), _digests(pair.lr for pair in source.pairs)
     pairs = tuple(
         replace(pair, digest=hr[pair.hr], lr_digest=lr[pair.lr] if pair.lr else None)  # type: ignore[arg-type]
         for pair in source.pairs
@@ -198,6 +212,13 @@ def _checked(source: Source, scale: int, to_train: bool) -> Source:
                 f"{pair.digest.width}x{pair.digest.height} of {pair.hr.name}"
             )
     return replace(source, pairs=pairs)
+
+
+def _refuse_unreadable(sources: Sequence[Source]) -> None:
+    """Raise `InputError` that names every file which cannot be read, whatever source it belongs to."""
+    found = _digests(path for source in sources for pair in source.pairs for path in (pair.hr, pair.lr))
+    if unreadable := [str(error) for error in found.values() if isinstance(error, Exception)]:
+        raise InputError(f"{len(unreadable)} of {len(found)} images cannot be read: {'; '.join(unreadable)}")
 
 
 def _digests(paths: Iterable[Path | None]) -> dict[Path, FileDigest | Exception]:
@@ -234,6 +255,6 @@ def _names(sources: Sequence[Source]) -> list[str]:
     return [shortest(home) for home in homes]
 
 
-def _some(names: Sequence[str], joint: str = ", ") -> str:
+def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return joint.join(names[:NAMED]) + more
+    return ", ".join(names[:NAMED]) + more

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,6 +110,7 @@ def train(
         refuse_training_in(out)
     if force and not resume:
         refuse_to_remove_start(recipe, out)
+    refuse_unwritable(out)
     refuse_missing_extra(tensorboard)
     place = select_device(device)
     recipe = with_precision(recipe, place)
@@ -116,6 +118,8 @@ def train(
     fabric = make_fabric(place, devices, recipe.precision)
     refuse_uneven(recipe, fabric.world_size)
     sources, to_validate = data.open(recipe)
+    if out.resolve() in [source.home for source in (*sources, *to_validate)]:
+        raise InputError(f"{out} holds the images: validation.png would be one of them. Take another --out")
     if not to_validate and (recipe.schedule == "plateau" or recipe.patience or keep > 1 or data.val_limit):
         raise InputError(f"recipe {recipe.name!r} goes by its validation; give a folder for it: --val Kodak24")
     validation = open_validation(to_validate, recipe, data, lpips=tensorboard, keep=keep)
@@ -134,6 +138,17 @@ def train(
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
     return clock
+
+
+def refuse_unwritable(out: Path) -> None:
+    """Raise `OSError` where nothing can be written into `out`: now, and not once there are steps that would be lost."""
+    whole = out.absolute()
+    there = next(folder for folder in (whole, *whole.parents) if folder.exists())
+    try:
+        TemporaryFile(dir=there).close()
+    except OSError as error:
+        error.filename = str(out)
+        raise
 
 
 def refuse_to_remove_start(recipe: Recipe, out: Path) -> None:

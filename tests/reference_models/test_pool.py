@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,14 @@ from reference_models import pool as module
 from reference_models.fit import fit
 from reference_models.luma import luma_of, resized
 from reference_models.patches import Feed
-from reference_models.pool import Cache, PoolRequest, _laid_out, open_pool
+from reference_models.pool import Cache, PoolRequest, _laid_out, open_pool, read_layout
 from reference_models.recipes import RECIPES
 from reference_models.sources import open_sources
 from reference_models.validation import Validation
 from reference_models.watch import Watch
 from reference_models.weights import read_weights
 from srbench.base.errors import InputError
+from srbench.base.temporary import write_file
 from srbench.images.degrade import degrade, mod_crop
 from srbench.images.files import list_images, read_image, to_rgb, write_image
 from srbench.images.resize import imresize
@@ -133,6 +134,18 @@ def test_a_cache_goes_on_with_what_it_lacks_and_is_then_left_alone(
     assert np.array_equal(given, pool_for(SRRESNET, pictures).given.pixels)
 
 
+def test_an_unfinished_cache_goes_on_where_the_images_have_moved(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "old")
+    layout, _ = _laid_out(open_sources([tmp_path / "old"], 4)[0], PoolRequest(4, 8))
+    begun = Cache(layout, tmp_path / "cache")
+    begun.folder.mkdir(parents=True)
+    begun._begin()
+    (tmp_path / "old").rename(tmp_path / "new")
+    pool_for(SRRESNET, tmp_path / "new", cache=tmp_path / "cache", prepare=True)
+    assert {Path(item.hr).parent.name for item in read_layout(begun.folder).items} == {"new"}
+    assert not begun.missing()
+
+
 @pytest.mark.parametrize("name", ["given.u8", "wanted.u8", "done.u8"])
 def test_a_cache_that_lost_or_cut_a_file_is_made_anew(name: str, pictures: Path, tmp_path: Path) -> None:
     """One that was cut was a bug of srbench; one that was gone, a file not found."""
@@ -157,6 +170,7 @@ def test_a_helper_names_the_file_at_fault(pictures: Path, tmp_path: Path) -> Non
     cache = Cache(layout, tmp_path / "cache")
     cache.folder.mkdir(parents=True)
     cache._begin()
+    write_file(cache.folder / "layout.json", json.dumps(asdict(layout)))
     (pictures / "2.png").write_bytes(b"gone")
     line = [sys.executable, "-m", "reference_models.pool", str(cache.folder), "0", "1"]
     done = subprocess.run(line, capture_output=True, text=True)

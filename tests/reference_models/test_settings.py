@@ -52,7 +52,10 @@ WRONG_PARTNER: dict[str, tuple[Recipe, dict[str, Any], str]] = {
     "a GAN from nothing": (GAN, {"start": ""}, "goes on from a trained network: --set start=srresnet"),
     "a patch without a middle": (RECIPES["srcnn-quick"], {"patch": 16}, "no padding and needs 17"),
     "a patch too small to judge": (GAN, {"patch": 5}, "20 pixels of SR are too few to be judged"),
-    "a negative rate": (PIXELS, {"rates": {"tail": -1.0}}, "factors, from 0 on"),
+    "a negative rate": (PIXELS, {"rates": {"tail": -1.0}}, "rates.tail=-1.0: expected at least 0"),
+    "a decay that nothing asks for": (PIXELS, {"decay": 0.3}, "decay=0.3 says nothing to schedule=cosine"),
+    "the second moment of SGD": (PIXELS, {"optimiser": "sgd", "beta2": 0.9}, "beta2=0.9 says nothing to optimiser=sgd"),
+    "a path as the name": (PIXELS, {"name": "../mine"}, "expected a name, without /"),
 }
 WRONG_OPTION = {
     ("srcnn", "kernels", "9-3-7"): "'9-1-5' or '9-3-5' or '9-5-5'", ("srcnn", "channels", 2): "1 or 3",
@@ -80,6 +83,12 @@ def test_a_wrong_type(key: str) -> None:
 def test_a_wrong_range(key: str) -> None:
     with pytest.raises(UsageError, match=f"{key}=.*expected "):
         override(GAN, [f"{key}={WRONG_RANGE[key]}"])
+
+
+def test_whole_numbers_are_rates_too() -> None:
+    assert override(PIXELS, ["rates.tail=1"]).rates == {"tail": 1.0}
+    with pytest.raises(UsageError, match=r"rates\.tail='x': expected a number"):
+        override(PIXELS, ["rates.tail=x"])
 
 
 def test_milestones_say_that_they_are_shares() -> None:

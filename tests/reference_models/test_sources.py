@@ -92,8 +92,22 @@ def test_all_unreadable_images_are_named_at_once(tmp_path: Path, photograph: Pho
     home = fill(tmp_path / "A", 3, photograph)
     for name in ("1.png", "broken.png"):
         (home / name).write_bytes(b"\x89PNG nothing")
-    with pytest.raises(InputError, match=r"2 of 4 images cannot be read: .*1\.png.*broken\.png"):
-        open_sources([home], 4)
+    other = fill(tmp_path / "B", 1, photograph, 9)
+    for number in range(5):
+        (other / f"x{number}.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"7 of 10 images cannot be read: .*1\.png.*broken\.png.*x0\.png.*x4\.png"):
+        open_sources([home, other], 4)
+
+
+def test_what_lies_among_the_images_and_is_not_taken_is_told(tmp_path: Path, photograph: Photograph) -> None:
+    home = fill(tmp_path / "A", 2, photograph)
+    fill(home / "summer", 1, photograph, 5)
+    for name in ("IMG_1.HEIC", "notes.txt", ".hidden"):
+        (home / name).write_bytes(b"")
+    (source,), _ = open_sources([home], 4)
+    assert len(source.pairs) == 2
+    assert "images are not looked for in summer/ (give each as --data)" in source.remark
+    assert "no images by their names: IMG_1.HEIC, notes.txt" in source.remark
 
 
 def test_a_standard_set_by_name(tmp_path: Path, photograph: Photograph) -> None:
@@ -101,6 +115,10 @@ def test_a_standard_set_by_name(tmp_path: Path, photograph: Photograph) -> None:
     assert counts("Kodak24", root=tmp_path / "root") == {"Kodak24": 2}
     with pytest.raises(InputError, match="srbench data prepare T91"):
         open_sources(["T91"], 4, root=tmp_path / "root")
+    fill(tmp_path / "root" / "train" / "BSD400", 3, photograph, 5)
+    assert counts("train/BSD400", root=tmp_path / "root") == {"BSD400": 3}
+    with pytest.raises(InputError, match="no such folder, and no such set"):
+        open_sources(["../root/train/BSD400"], 4, root=tmp_path / "root")
     assert counts("kodak24", root=tmp_path / "root") == {"Kodak24": 2}  # as `srbench run` takes it
     with pytest.raises(InputError, match="no such folder, and no such set"):
         open_sources(["nowhere"], 4, root=tmp_path / "root")
@@ -136,6 +154,14 @@ def test_lists_that_cannot_be_used(text: str, message: str, tmp_path: Path, phot
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         open_sources([tmp_path / "list.csv"], 4)
+
+
+@pytest.mark.parametrize("text", ['{"hr": ["h/0.png"]}', '"h/0.png"', "7", "[7]", '[["h/0.png"]]', '[{"hr": 3}]'])
+def test_json_of_another_shape_is_no_list(text: str, tmp_path: Path, photograph: Photograph) -> None:
+    fill(tmp_path / "h", 1, photograph)
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(InputError, match="not a list of images|expected hr, and as split"):
+        open_sources([tmp_path / "list.json"], 4)
 
 
 def test_a_list_of_nothing_but_images_to_validate_on(tmp_path: Path, photograph: Photograph) -> None:
