@@ -23,6 +23,7 @@ from srbench.cli.values import Factor, complete
 
 if TYPE_CHECKING:
     from srbench.apps.upscale.pixels import Enlarger
+    from srbench.models.inference import Inference
     from srbench.models.spec import ModelSpec
     from srbench.models.values import Hints
 
@@ -153,24 +154,31 @@ def _tell(path: Path, what: str, start: float | None = None) -> None:
     )
 
 
+def _options(inference: Inference) -> str:
+    """Options that change pixels, where they are not the defaults."""
+    precision = inference.precision if inference.precision != "fp32" else ""
+    tile = f"tile={inference.tile}" if inference.tile != "auto" else ""
+    return " ".join(filter(None, (precision, tile, "self-ensemble" if inference.self_ensemble else "")))
+
+
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
-    from srbench.apps.upscale.folders import passed_over, plan_folder, upscale_folder
+    from srbench.apps.upscale.folders import Maker, passed_over, plan_folder, upscale_folder
     from srbench.base.text import counted
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
     start = time.monotonic()
-    made_by = {"model": spec.name, "weights": weights, "scale": f"x{enlarger.scale:g}"}
-    pairs = plan_folder(source, target, made_by, force=force)
+    maker = Maker(spec.name, weights, f"x{enlarger.scale:g}", _options(enlarger.inference))
+    plan = plan_folder(source, target, maker, force=force)
     again = "the same command without --force" if force else "the same command"
     now_kept(f"the images written so far are kept in {target}; {again} goes on with the others")
-    with Bar(source.name, len(pairs), "image") as bar:
-        failed = upscale_folder(pairs, enlarger, lambda path, error: bar.advance())
+    with Bar(source.name, len(plan.todo), "image") as bar:
+        failed = upscale_folder(plan, enlarger, lambda path, error: bar.advance())
     for _, error in failed:
         click.echo(f"srbench: {error}", err=True)
     if others := passed_over(source, target):
         names = ", ".join(str(path.relative_to(source)) for path in others[:5]) + ", …" * (len(others) > 5)
         click.echo(f"passed over, being no images: {names} ({len(others)})", err=True)
-    done_now = counted(len(pairs) - len(failed), "image")
+    done_now = counted(len(plan.todo) - len(failed), "image")
     _tell(target, f"{done_now} done, {len(failed)} failed", start)
     return int(bool(failed))

@@ -337,28 +337,58 @@ def test_an_interrupted_forced_upscale_mixes_no_models(
     assert f"the images written so far are kept in {target}; the same command without --force goes on" in srbench.err
     monkeypatch.undo()
     assert srbench("upscale", source, target, "--model", "nearest") == 2
-    assert "holds pictures of bicubic" in srbench.err
+    assert "a.png, made by bicubic x4, and not by nearest x4" in srbench.err
     assert srbench("upscale", source, target, "--model", "bicubic") == 0
     assert srbench("upscale", source, tmp_path / "fresh", "--model", "bicubic") == 0
     for name in "abc":
         np.testing.assert_array_equal(read_image(target / f"{name}.png"), read_image(tmp_path / f"fresh/{name}.png"))
 
 
-def test_a_forced_upscale_leaves_no_picture_of_another_model_beside_its_own(
-    tmp_path: Path, photograph: Photograph, srbench: Srbench
-) -> None:
-    """One whose input is gone stays as the last model made it, under a note that would name the new one."""
+def test_a_folder_notes_of_each_picture_what_made_it(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
+    """A picture whose input is gone stays as another model made it, and is never taken for the new one's."""
     source, target = tmp_path / "in", tmp_path / "out"
     for name in "ab":
         write_image(source / f"{name}.png", photograph(12, 12))
     assert srbench("upscale", source, target, "--model", "nearest") == 0
-    before = {path.name: path.read_bytes() for path in target.iterdir()}
-    (source / "b.png").unlink()
-    assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 2
-    assert "holds pictures of nearest" in srbench.err and "not to be made anew: b.png. Give another" in srbench.err
-    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
-    (target / "b.png").unlink()
+    (source / "b.png").rename(tmp_path / "b.png")
     assert srbench("upscale", source, target, "--model", "bicubic", "--force") == 0
+    (tmp_path / "b.png").rename(source / "b.png")
+    assert srbench("upscale", source, target, "--model", "bicubic") == 2
+    assert "holds pictures such as b.png, made by nearest x4, and not by bicubic x4" in srbench.err
+    write_image(target / "c.png", photograph(12, 12))  # the user's own, which an input comes to be called like
+    write_image(source / "c.png", photograph(12, 12, seed=1))
+    (source / "b.png").unlink()
+    assert srbench("upscale", source, target, "--model", "bicubic") == 2
+    assert "such as c.png, that no note says was made here" in srbench.err
+
+
+@pytest.mark.parametrize("option", [("--self-ensemble",), ("--precision", "bf16"), ("--tile", "8"), ("--scale", "2")])
+def test_pictures_made_otherwise_or_of_another_input_are_not_taken_for_done(
+    option: tuple[str, ...], tmp_path: Path, photograph: Photograph, srbench: Srbench
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    write_image(source / "a.png", photograph(12, 12))
+    assert srbench("upscale", source, target, "--model", "bicubic") == 0
+    before = (target / "a.png").read_bytes()
+    assert srbench("upscale", source, target, "--model", "bicubic", *option) == 2
+    assert "a.png, made by bicubic x4, and not by bicubic x" in srbench.err
+    write_image(tmp_path / "in2" / "a.png", photograph(12, 12, seed=1))
+    assert srbench("upscale", tmp_path / "in2", target, "--model", "bicubic") == 2
+    assert "made of another a.png" in srbench.err and (target / "a.png").read_bytes() == before
+    assert srbench("upscale", tmp_path / "in2", target, "--model", "bicubic", "--force") == 0
+    assert (target / "a.png").read_bytes() != before
+
+
+def test_an_older_note_names_one_maker_of_all(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    for name in "ab":
+        write_image(source / f"{name}.png", photograph(12, 12))
+    assert srbench("upscale", source, target, "--model", "nearest") == 0
+    (target / ".srbench-upscale.json").write_text('{"model": "nearest", "weights": null, "scale": "x4"}')
+    (target / "b.png").unlink()
+    assert srbench("upscale", source, target, "--model", "bicubic") == 2
+    assert srbench("upscale", source, target, "--model", "nearest") == 0 and "1 image done" in srbench.err
+    assert srbench("upscale", source, target, "--model", "nearest") == 0 and "0 images done" in srbench.err
 
 
 def test_one_picture_that_is_interrupted_leaves_nothing(

@@ -228,7 +228,7 @@ def test_a_folder_keeps_its_tree_and_skips_what_is_done(
     assert "1 image done, 0 failed" in srbench.err
     assert (target / "a.png").stat().st_mtime_ns == before
     assert srbench("upscale", source, target, "--model", "bicubic") == 2
-    assert "holds pictures of nearest" in srbench.err
+    assert "made by nearest x4, and not by bicubic x4" in srbench.err
     write_image(source / "a.bmp", photograph(5, 6))
     assert srbench(*options) == 2
     assert "would both become" in srbench.err

@@ -3,29 +3,107 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from srbench.apps.upscale.pictures import Picture, enlarge, read_picture, write_picture
 from srbench.apps.upscale.pixels import Enlarger
+from srbench.base.assets import digest
 from srbench.base.documents import read_note
 from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import ahead, behind, pool_of
 from srbench.base.temporary import write_file
-from srbench.images.files import SUFFIXES
+from srbench.images.files import SUFFIXES, printable
 
 NOTE = ".srbench-upscale.json"
-"""What made the pictures of a folder: so that a second run with another model does not take them for its own."""
+"""What made each picture of a folder, and of which: so that a second run does not take others for its own."""
 
 
-def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, force: bool) -> dict[Path, Path]:
-    """What is still to be done: input by output. Outputs are PNG, or TIFF where the input is.
+@dataclass(frozen=True)
+class Maker:
+    """What makes pictures: a model and its weights (sha256, hex) at a scale, with options other than the defaults."""
 
-    Raises `InputError` where there are no images or two would have one output, and `UsageError` where the target
-    holds pictures of another model, scale or weights, or an output is an input.
+    model: str
+    weights: str
+    scale: str
+    options: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.model, self.weights[:12], self.scale, self.options)))
+
+
+@dataclass(frozen=True)
+class Made:
+    """One picture: its maker, and the sha256 (hex) of the file that it was made from; an older note did not know."""
+
+    by: Maker
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Pictures by their path in the folder. Older notes name one maker of them all."""
+
+    pictures: dict[str, Made] = field(default_factory=dict)
+    model: str = ""
+    weights: str | None = None
+    scale: str = ""
+
+
+@dataclass
+class Plan:
+    """What is to be done, input by output, and the record of the pictures that are there."""
+
+    target: Path
+    maker: Maker
+    todo: dict[Path, Path]
+    made: dict[str, Made]
+
+    def of(self, out: Path) -> Made | None:
+        """What the note says of a picture."""
+        return self.made.get(_name(out, self.target))
+
+    def holds(self, out: Path, path: Path) -> bool:
+        """Whether a picture is there that this maker made of this very input."""
+        made = self.of(out)
+        return out.is_file() and made is not None and made.by == self.maker and made.of in ("", digest(path))
+
+    def sign(self, out: Path, source: str) -> None:
+        """Note what makes a picture, before it is written: one that is there and not noted is the user's own."""
+        self.made[_name(out, self.target)] = Made(self.maker, source)
+        pictures = {name: asdict(made) for name, made in self.made.items()}
+        write_file(self.target / NOTE, json.dumps({"pictures": pictures}) + "\n")
+
+
+def plan_folder(source: Path, target: Path, maker: Maker, *, force: bool) -> Plan:
+    """What is still to be done. Outputs are PNG, or TIFF where the input is.
+
+    Forced, pictures that something else made, or that are of other inputs, are removed before the first is made:
+    whenever this is interrupted, the same without `force` goes on.
+    Raises `InputError` where there are no images or two would have one output, and `UsageError` where such pictures
+    are there and `force` is not given, or an output is an input.
     """
+    pairs = _pairs(source, target)
+    refuse_overwriting(pairs, pairs.values(), force=True)  # what is there is skipped
+    plan = Plan(target, maker, pairs, _read_note(target, pairs, force=force))
+    others = [out for out, path in pairs.items() if out.is_file() and not plan.holds(out, path)]
+    if others and not force:
+        made = plan.of(others[0])
+        whose = f"made by {made.by}" if made else "that no note says was made here"
+        whose = f"made of another {pairs[others[0]].name}" if made and made.by == maker else whose
+        told = f"{target} holds pictures such as {others[0].name}, {whose}, and not by {maker} of this input"
+        raise UsageError(f"{told}. Give another OUTPUT, or --force")
+    for out in others:
+        out.unlink()
+    if not force:
+        plan.todo = {out: path for out, path in pairs.items() if not out.is_file()}
+    return plan
+
+
+def _pairs(source: Path, target: Path) -> dict[Path, Path]:
     pairs: dict[Path, Path] = {}
     for path in _visible_files(source, target):
         if path.suffix.lower() not in SUFFIXES:
@@ -37,9 +115,22 @@ def plan_folder(source: Path, target: Path, made_by: Mapping[str, object], *, fo
         pairs[out] = path
     if not pairs:
         raise InputError(f"{source}: no images in it")
-    refuse_overwriting(pairs, pairs.values(), force=True)  # what is there is skipped
-    _sign(target, made_by, pairs, force=force)
-    return pairs if force else {out: path for out, path in pairs.items() if not out.is_file()}
+    return pairs
+
+
+def _read_note(target: Path, outputs: Iterable[Path], *, force: bool) -> dict[str, Made]:
+    forgiven = force or not any(out.is_file() for out in outputs)
+    note = read_note(target / NOTE, Note, "a note of srbench upscale", "do all pictures again", force=forgiven)
+    if note is None or not note.model:
+        return dict(note.pictures) if note else {}
+    older = Made(Maker(note.model, note.weights or "", note.scale))
+    return {
+        _name(path, target): older for path in target.rglob("*") if path.suffix.lower() in (".png", ".tif", ".tiff")
+    }
+
+
+def _name(out: Path, target: Path) -> str:
+    return printable(out.relative_to(target).as_posix())
 
 
 def passed_over(source: Path, target: Path) -> list[Path]:
@@ -56,89 +147,59 @@ def _visible_files(source: Path, target: Path) -> Iterator[Path]:
             yield path
 
 
-def _sign(target: Path, made_by: Mapping[str, object], outputs: Iterable[Path], *, force: bool) -> None:
-    """Note what makes the pictures of a folder, before the first of them.
-
-    Forced to take another model, the pictures of the last are removed first: whenever this is interrupted, the folder
-    holds pictures of the one that the note names, and no others.
-    """
-    note = target / NOTE
-    there = [out for out in outputs if out.is_file()]
-    kind, what = dict[str, str | float | bool | None], "a note of srbench upscale"
-    before = read_note(note, kind, what, "do all pictures again", force=force or not there)
-    if before != made_by and there and not force:
-        whose = f"of {_text(before)}" if before else f"such as {there[0].name} that no note says were made here"
-        raise UsageError(f"{target} holds pictures {whose}, not of {_text(made_by)}. Give another OUTPUT, or --force")
-    if before not in (None, made_by) and (others := _pictures_beside(target, outputs)):
-        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        what = f"{target} holds pictures of {_text(before or {})} that are not to be made anew: {others[0].name}{more}"
-        raise UsageError(f"{what}. Give another OUTPUT, or move them away")
-    for out in there if force and before != made_by else ():
-        out.unlink()
-    write_file(note, json.dumps(dict(made_by)) + "\n")
-
-
-def _pictures_beside(target: Path, outputs: Iterable[Path]) -> list[Path]:
-    """Pictures in a folder that are not among the outputs: under another model's note, they would pass for its own."""
-    made = set(outputs)
-    found = (path for path in sorted(target.rglob("*")) if path.suffix.lower() in (".png", ".tif", ".tiff"))
-    return [path for path in found if path not in made and not path.name.startswith(".")]
-
-
-def _text(made_by: Mapping[str, object]) -> str:
-    return " ".join(str(value)[:12] for value in made_by.values())
-
-
-def upscale_folder(
-    pairs: Mapping[Path, Path], enlarger: Enlarger, done: Callable[[Path, str], None]
-) -> list[tuple[Path, str]]:
+def upscale_folder(plan: Plan, enlarger: Enlarger, done: Callable[[Path, str], None]) -> list[tuple[Path, str]]:
     """Carry out a plan; `done(path, error)` is called after each input. Returns what failed, and why.
 
     One thread reads the next picture and one writes the last while the model is at work: three are in memory at most.
     """
     failed: list[tuple[Path, str]] = []
     with pool_of(2) as pool:
-        read = ahead(pool, _read, pairs.items(), most=1)
-        for path, error in behind(pool, _write, map(partial(_enlarge, enlarger), read), most=1):
+        read = ahead(pool, _read, plan.todo.items(), most=1)
+        for path, error in behind(pool, partial(_write, plan), map(partial(_enlarge, enlarger), read), most=1):
             if error:
                 failed.append((path, error))
             done(path, error)
     return failed
 
 
-Step = tuple[Path, Path, Picture | Exception]
-"""Output, input, and the picture as far as it is, or what went wrong with it."""
+@dataclass(frozen=True)
+class Step:
+    """Output, input and its digest, and the picture as far as it is, or what went wrong with it."""
+
+    out: Path
+    path: Path
+    source: str = ""
+    picture: Picture | Exception | None = None
 
 
 def _read(pair: tuple[Path, Path]) -> Step:
-    out, path = pair
+    step = Step(*pair)
     try:
-        return out, path, read_picture(path)
+        return replace(step, source=digest(step.path), picture=read_picture(step.path))
     except (SrbenchError, OSError) as error:
-        return out, path, error
+        return replace(step, picture=error)
 
 
 def _enlarge(enlarger: Enlarger, step: Step) -> Step:
-    out, path, picture = step
-    if isinstance(picture, Exception):
+    if not isinstance(step.picture, Picture):
         return step
     try:
-        return out, path, enlarge(picture, enlarger)
+        return replace(step, picture=enlarge(step.picture, enlarger))
     except JobError as error:
-        return out, path, JobError(f"{path}: {error}")
+        return replace(step, picture=JobError(f"{step.path}: {error}"))
     except SrbenchError as error:
-        return out, path, error
+        return replace(step, picture=error)
 
 
-def _write(step: Step) -> tuple[Path, str]:
+def _write(plan: Plan, step: Step) -> tuple[Path, str]:
     """The input, and why there is no output; empty where there is."""
-    out, path, picture = step
     try:
-        if isinstance(picture, Exception):
-            raise picture
-        write_picture(out, picture)
+        if not isinstance(step.picture, Picture):
+            raise step.picture or JobError(f"{step.path}: was not read")
+        plan.sign(step.out, step.source)
+        write_picture(step.out, step.picture)
     except OSError as error:
-        return path, f"{error.filename or path}: {error.strerror or error}"
+        return step.path, f"{error.filename or step.path}: {error.strerror or error}"
     except SrbenchError as error:
-        return path, str(error)
-    return path, ""
+        return step.path, str(error)
+    return step.path, ""
