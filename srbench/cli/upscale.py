@@ -162,18 +162,19 @@ def _options(inference: Inference) -> str:
 
 
 def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, force: bool) -> int:
-    from srbench.apps.upscale.folders import Maker, passed_over, plan_folder, upscale_folder
+    from srbench.apps.upscale.folders import Maker, passed_over, plan_folder, upscale_folder, work_in
     from srbench.base.text import counted
     from srbench.models.spec import weights_digest
 
     weights = weights_digest(spec, enlarger.inference.upscaler.scale)
     start = time.monotonic()
     maker = Maker(spec.name, weights, f"x{enlarger.scale:g}", _options(enlarger.inference))
-    plan = plan_folder(source, target, maker, force=force)
-    again = "the same command without --force" if force else "the same command"
-    now_kept(f"the images written so far are kept in {target}; {again} goes on with the others")
-    with Bar(source.name, len(plan.todo), "image") as bar:
-        failed = upscale_folder(plan, enlarger, lambda path, error: bar.advance())
+    with work_in(target):
+        plan = plan_folder(source, target, maker, force=force)
+        again = "the same command without --force" if force else "the same command"
+        now_kept(f"the images written so far are kept in {target}; {again} goes on with the others")
+        with Bar(source.name, len(plan.todo), "image") as bar:
+            failed = upscale_folder(plan, enlarger, lambda path, error: bar.advance())
     for _, error in failed:
         click.echo(f"srbench: {error}", err=True)
     if others := passed_over(source, target):

@@ -7,15 +7,16 @@ they count as one.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from srbench.base.documents import parse, read_bytes
-from srbench.base.errors import IncomparableError, InputError, UsageError
+from srbench.base.errors import IncomparableError, InputError
+from srbench.base.lock import held
 from srbench.base.text import is_whole
 from srbench.results.documents import RunDocument, StoredRow, refuse_unfit
 from srbench.results.records import Row, Run, refuse_other_conventions
@@ -36,25 +37,11 @@ def journal_paths(path: Path) -> list[Path]:
     return [own, *(ranks[rank] for rank in sorted(ranks))]
 
 
-@contextmanager
-def locked(journal: Path) -> Iterator[None]:
+def locked(journal: Path) -> AbstractContextManager[None]:
     """Hold the lock of a journal: `<model>.lock`, or `<model>.lock-3`. Raises `UsageError` where another has it."""
-    from filelock import FileLock, Timeout
-
-    journal.parent.mkdir(parents=True, exist_ok=True)
     path = journal.with_suffix(journal.suffix.replace(".journal", ".lock"))
-    lock = FileLock(path, timeout=0.2, poll_interval=0.01)  # one that is being removed is free in a moment
-    try:
-        lock.acquire()
-    except Timeout:
-        remedy = "Wait for it, or give another --out"
-        raise UsageError(f"{journal.with_suffix('.json')}: another srbench is writing this run. {remedy}") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # first, or whoever took it meanwhile would lose it; Windows keeps what is open
-            path.unlink()
-        lock.release()
+    run = journal.with_suffix(".json")
+    return held(path, f"{run}: another srbench is writing this run. Wait for it, or give another --out")
 
 
 def read_journal(path: Path) -> tuple[Run | None, list[Row]]:

@@ -379,6 +379,19 @@ def test_pictures_made_otherwise_or_of_another_input_are_not_taken_for_done(
     assert (target / "a.png").read_bytes() != before
 
 
+def test_one_process_fills_a_folder_at_a_time(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
+    from srbench.apps.upscale.folders import work_in
+
+    source, target = tmp_path / "in", tmp_path / "out"
+    write_image(source / "a.png", photograph(12, 12))
+    with work_in(target):
+        assert srbench("upscale", source, target, "--model", "nearest") == 2
+        assert f"{target}: another srbench is writing here. Wait for it" in srbench.err
+    assert not target.exists()
+    assert srbench("upscale", source, target, "--model", "nearest") == 0
+    assert sorted(path.name for path in target.iterdir()) == [".srbench-upscale.json", "a.png"]
+
+
 def test_an_older_note_names_one_maker_of_all(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     for name in "ab":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from srbench.apps.upscale.pixels import Enlarger
 from srbench.base.assets import digest
 from srbench.base.documents import read_note
 from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
+from srbench.base.lock import held
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import ahead, behind, pool_of
 from srbench.base.temporary import write_file
@@ -76,6 +78,19 @@ class Plan:
         self.made[_name(out, self.target)] = Made(self.maker, source)
         pictures = {name: asdict(made) for name, made in self.made.items()}
         write_file(self.target / NOTE, json.dumps({"pictures": pictures}) + "\n")
+
+
+@contextmanager
+def work_in(target: Path) -> Iterator[None]:
+    """Inside, no other process plans or fills this folder; it stays if something came to be in it."""
+    new = not target.exists()
+    try:
+        with held(target / ".srbench-upscale.lock", f"{target}: another srbench is writing here. Wait for it"):
+            yield
+    finally:
+        if new:
+            with suppress(OSError):  # it is not empty
+                target.rmdir()
 
 
 def plan_folder(source: Path, target: Path, maker: Maker, *, force: bool) -> Plan:
