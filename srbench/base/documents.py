@@ -12,7 +12,8 @@ import math
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -100,9 +101,26 @@ def read_toml(path: Path, kind: type[T], what: str, inside: Sequence[str] = (), 
 
 def parse(content: bytes, kind: type[T], where: str, remedy: str = DAMAGED) -> T:
     """A document out of its JSON; `where` begins the message of the `InputError` for what does not fit the schema."""
-    return _checked(
-        lambda: msgspec.json.decode(content), lambda raw: msgspec.json.decode(content, type=kind), where, remedy
-    )
+    return _checked(lambda: _unambiguous(content), lambda raw: msgspec.json.decode(content, type=kind), where, remedy)
+
+
+def _unambiguous(content: bytes) -> Any:
+    """What JSON says; raises where an object has a name twice, of which readers take the first or the last."""
+    raw = msgspec.json.decode(content)
+    json.loads(content, object_pairs_hook=_once)
+    return raw
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        refuse_twice((name for name, _ in pairs), "in one object")
+
+
+def refuse_twice(names: Iterable[object], where: str) -> None:
+    """Raise `ValueError` for what stands more than once `where` it must stand once: nobody can say which was meant."""
+    times = Counter(names)
+    if twice := next((name for name, count in times.items() if count > 1), None):
+        raise msgspec.ValidationError(f"{twice!r} stands in it {times[twice]} times {where}")
 
 
 def _checked(read: Callable[[], Any], convert: Callable[[Any], T], where: str, remedy: str) -> T:

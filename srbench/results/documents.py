@@ -6,15 +6,14 @@ History of the file format:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Count, Number, strict
-from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow
+from srbench.base.documents import SCHEMA, Count, Number, refuse_twice, strict
+from srbench.results.records import HOW_TIMED, Identity, Row, Run, SpeedRow, StudyRow
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,9 @@ class RunDocument:
 
     def __post_init__(self) -> None:
         refuse_unfit(self.images, self.metrics, len(self.environments))
-        names = Counter(row.image for row in self.images)
-        if twice := next((name for name, times in names.items() if times > 1), None):
-            raise ValueError(f"image {twice!r} stands in it {names[twice]} times - at `$.images`")
+        refuse_twice((row.image for row in self.images), "- at `$.images`")
+        if self.of and len(self.images) > self.of:
+            raise ValueError(f"Expected at most {self.of} images, as `$.of` says, got {len(self.images)}")
         for index, environment in enumerate(self.environments):
             versions = environment.get("versions", {})
             if not isinstance(versions, dict) or not all(isinstance(version, str) for version in versions.values()):
@@ -107,6 +106,9 @@ class SpeedDocument:
     weights: str
     speeds: Annotated[tuple[SpeedRow, ...], Meta(min_length=1)]
 
+    def __post_init__(self) -> None:
+        refuse_twice(map(HOW_TIMED, self.speeds), "- at `$.speeds`")
+
 
 @dataclass(frozen=True)
 class StudyDocument:
@@ -114,6 +116,10 @@ class StudyDocument:
 
     schema: int
     scores: Annotated[tuple[StoredStudyRow, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        rated = ((row.metric, row.dataset, row.scale, row.model) for row in self.scores)
+        refuse_twice(rated, "- at `$.scores`")
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

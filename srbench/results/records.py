@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
 
 from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
 from srbench.base.errors import IncomparableError
@@ -253,6 +254,10 @@ class SpeedRow:
     throttled: bool = False
 
 
+HOW_TIMED = attrgetter("device", "precision", "backend", "width", "height", "batch", "threads", "processor")
+"""What timings of one model differ in, where both are worth keeping."""
+
+
 @dataclass(frozen=True)
 class StudyRow:
     """What people said of one model on one data set: `metric` is `elo` (pairs) or `mos` (opinions).
@@ -261,7 +266,7 @@ class StudyRow:
     the digest of the model that they saw.
     """
 
-    metric: Name
+    metric: Literal["elo", "mos"]
     dataset: Name
     scale: Scale
     model: Name

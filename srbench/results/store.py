@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -26,7 +25,16 @@ from srbench.datasets.standard.table import papers_order
 from srbench.results import environment
 from srbench.results.documents import RunDocument, SpeedDocument, StudyDocument, row_to_json, run_to_json
 from srbench.results.journals import add_rows, journal_path, journal_paths, locked, read_journal, with_journals
-from srbench.results.records import Identity, Row, Run, SpeedRow, StudyRow, refuse_differences, refuse_other_conventions
+from srbench.results.records import (
+    HOW_TIMED,
+    Identity,
+    Row,
+    Run,
+    SpeedRow,
+    StudyRow,
+    refuse_differences,
+    refuse_other_conventions,
+)  # fmt: skip
 from srbench.results.results import Results
 
 SPEED_FOLDER = "_speed"
@@ -191,10 +199,6 @@ def _indented(value: object) -> str:
         return json.dumps(value, indent=1, allow_nan=False).replace("\n", "\n ")
     lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
     return f"[\n  {lines}\n ]"
-
-
-HOW_TIMED = attrgetter("device", "precision", "backend", "width", "height", "batch", "threads", "processor")
-"""What timings of one model differ in, where both are worth keeping."""
 
 
 def write_speeds(out: Path, weights: str, rows: Sequence[SpeedRow]) -> None:

@@ -112,6 +112,10 @@ DAMAGES: dict[str, tuple[str, Change, str]] = {
     "later": (RUN, lambda d: put(d, "schema", 2), "schema 2; this srbench reads schema 1. Upgrade"),
     "speed": (SPEED, lambda d: d["speeds"][0].pop("params"), "field `params` - at `$.speeds[0]`"),
     "still": (SPEED, lambda d: put(d, "speeds", 0, "p50_ms", 0), "$.speeds[0].p50_ms"),
+    "more": (RUN, lambda d: put(d, "of", 1), "Expected at most 1 images, as `$.of` says, got 2"),
+    "timed twice": (SPEED, lambda d: d["speeds"].append(dict(d["speeds"][0])), "stands in it 2 times - at `$.speeds`"),
+    "rated twice": (STUDY, lambda d: d["scores"].append(dict(d["scores"][0])), "stands in it 2 times - at `$.scores`"),
+    "no study": (STUDY, lambda d: put(d, "scores", 0, "metric", "psnr_y"), "'psnr_y' - at `$.scores[0].metric`"),
     "study": (STUDY, lambda d: put(d, "scores", 0, "value", {}), "got `object` - at `$.scores[0].value`"),
 }
 
@@ -144,6 +148,25 @@ def test_files_that_are_no_documents_are_named(results: Path, srbench: Srbench, 
     (results / name).write_bytes(text)
     assert srbench("report", results, "--format", "csv", "--out", results.parent / "report") == 1
     assert f"srbench: left out: {results / name}: not" in srbench.err and "bug" not in srbench.err
+
+
+@pytest.mark.parametrize("name", ["schema", "images", "psnr_y"])
+def test_a_name_that_stands_twice_in_an_object_is_refused(results: Path, srbench: Srbench, name: str) -> None:
+    """Of `"psnr_y": 20, "psnr_y": 40` Python takes the last, other readers the first."""
+    file = results / RUN
+    text = file.read_text()
+    at = text.rindex(f'"{name}":')
+    file.write_text(f'{text[:at]}"{name}": 1, {text[at:]}')
+    assert srbench("report", results, "--format", "csv", "--out", results.parent / "report") == 1
+    assert f"{file}: not a result of srbench ('{name}' stands in it 2 times in one object)" in srbench.err
+
+
+def test_a_baseline_of_two_runs_of_one_name_is_refused(results: Path, srbench: Srbench) -> None:
+    baseline = results.parent / "baseline.json"
+    write_baseline(baseline, baseline_of(Results((made_run("bicubic", SCORES),))))
+    edit(baseline, lambda document: document["runs"].append(document["runs"][0]))
+    assert srbench("check", results, "--baseline", baseline) == 2
+    assert "stands in it 2 times - at `$.runs`" in srbench.err
 
 
 def test_a_file_that_is_too_large_is_not_read(results: Path) -> None:

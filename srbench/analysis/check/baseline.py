@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document, strict
+from srbench.base.documents import SCHEMA, Name, Number, Positive, read_document, refuse_twice, strict
 from srbench.base.errors import InputError, UsageError
 from srbench.base.temporary import write_file
 from srbench.results.documents import refuse_unfit
@@ -65,6 +65,10 @@ class Document:
     runs: tuple[StoredRun, ...]
     machine: str = ""
     speeds: tuple[tuple[str, int, str, str, str, int, int, int, Positive], ...] = ()
+
+    def __post_init__(self) -> None:
+        refuse_twice((stored.identity.key for stored in self.runs), "- at `$.runs`")
+        refuse_twice((row[:-1] for row in self.speeds), "- at `$.speeds`")
 
 
 def _row(image: str, values: Mapping[str, float | str]) -> Row:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from srbench.results.records import StudyRow
 ELO = 400.0 / math.log(10.0)
 RESAMPLES = 1000
 PRIOR = 0.5
-METRICS = {"pairs": "elo", "opinion": "mos"}
+METRICS: dict[str, Literal["elo", "mos"]] = {"pairs": "elo", "opinion": "mos"}
 Floats = npt.NDArray[np.float64]
 
 
