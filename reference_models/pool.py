@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Bytes = npt.NDArray[np.uint8]
 
-FORMAT = 1
+FORMAT = 2
 """Of the cache; raise it when the bytes of one set may come out otherwise."""
 IN_MEMORY = 2 << 30
 """Bytes of pixels up to which a set is simply decoded into memory."""
@@ -227,11 +227,12 @@ def fill(layout: PoolLayout, index: int, given: Bytes, wanted: Bytes) -> None:
 
 
 def _pair(item: PoolItem, layout: PoolLayout) -> tuple[Image, Image]:
-    hr = to_rgb(read_image(item.hr))
+    hr = read_image(item.hr)
     if item.zoom != 1.0:
-        hr = resized(hr, item.zoom)
+        hr = resized(to_rgb(hr), item.zoom)
     hr = mod_crop(hr, layout.scale)
-    lr = to_rgb(read_image(item.lr)) if item.lr else degrade(hr, layout.scale, layout.degradation)
+    lr = read_image(item.lr) if item.lr else degrade(hr, layout.scale, layout.degradation)  # of grey HR: grey noise
+    lr, hr = to_rgb(lr), to_rgb(hr)
     if layout.kind == "rgb":
         return lr, hr
     large = resized(lr, layout.scale)

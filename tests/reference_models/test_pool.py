@@ -37,13 +37,22 @@ SRRESNET, SRCNN = tiny(RECIPES["srresnet-quick"]), tiny(RECIPES["srcnn-quick"])
 
 
 def test_lr_is_made_by_the_degradation_of_the_benchmark(pictures: Path) -> None:
-    images = [mod_crop(to_rgb(read_image(path)), 4) for path in list_images(pictures).values()]
+    images = [mod_crop(read_image(path), 4) for path in list_images(pictures).values()]
     for name in ("matlab", "matlab-legacy", "matlab-double", "jpeg40", "dn@3", "second-order"):
         pool = pool_for(SRRESNET, pictures, degradation=name)
         assert pool.images == {"pictures": 4}
-        lr = [degrade(image, 4, name).reshape(-1, 3) for image in images]
-        assert np.array_equal(pool.wanted.pixels, np.concatenate([image.reshape(-1, 3) for image in images]))
+        lr = [to_rgb(degrade(image, 4, name)).reshape(-1, 3) for image in images]
+        assert np.array_equal(pool.wanted.pixels, np.concatenate([to_rgb(image).reshape(-1, 3) for image in images]))
         assert np.array_equal(pool.given.pixels, np.concatenate(lr))
+
+
+@pytest.mark.parametrize("name", ["matlab", "dn", "second-order", "jpeg40"])
+def test_grey_hr_is_degraded_as_the_benchmark_does_it(name: str, tmp_path: Path) -> None:
+    """Noise on a grey image is grey; of three equal channels, it would be coloured."""
+    grey = np.random.default_rng(0).integers(0, 256, (48, 52), np.uint8)
+    write_image(tmp_path / "grey" / "a.png", grey)
+    pool = pool_for(SRRESNET, tmp_path / "grey", degradation=name)
+    assert np.array_equal(pool.given.pixels, to_rgb(degrade(grey, 4, name)).reshape(-1, 3))
 
 
 def test_luma_pools_hold_y_of_bicubic_and_of_hr(pictures: Path) -> None:

@@ -140,6 +140,18 @@ ATTENTION = 2 * PIXELS * PIXELS * 16  # q·k and weights·v, over all heads toge
         pytest.param(nn.Identity(), lambda part, x: torch.vdot(x.flatten(), x.flatten()), PIXELS * 16, id="vdot"),
         pytest.param(
             nn.Identity(),
+            lambda part, x: torch.zeros(16, 16).addmm_(tokens(x)[0].mT, tokens(x)[0]),
+            PIXELS * 16 * 16,
+            id="addmm in place",
+        ),
+        pytest.param(
+            nn.Identity(),
+            lambda part, x: torch.zeros(1, 16, 16).baddbmm_(tokens(x).mT, tokens(x)),
+            PIXELS * 16 * 16,
+            id="baddbmm in place",
+        ),
+        pytest.param(
+            nn.Identity(),
             lambda part, x: torch.addr(torch.zeros(4, 6), torch.rand(4), torch.rand(6)),
             4 * 6,
             id="outer product added",

@@ -89,7 +89,7 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             nonlocal total
-            name, kwargs = func.name().partition(".")[0], kwargs or {}
+            name, kwargs = func.name().partition(".")[0].removesuffix("_"), kwargs or {}  # `addmm_` is `addmm` in place
             if name not in COUNTED:
                 with self:
                     taken_apart = func.decompose(*args, **kwargs)
