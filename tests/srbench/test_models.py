@@ -119,6 +119,13 @@ CONTAINERS: dict[str, Any] = {
     "SWA not begun": {
         "state_dict": prefixed(""), "callbacks": {"StochasticWeightAveraging": {"average_model_state": ZEROS}}
     },
+    "target": {"model": prefixed(""), "target": ZEROS},
+    "a target in a module": {"state_dict": prefixed("model.") | under("target.", ZEROS)},
+    "gen": {"gen": prefixed(""), "disc": prefixed("x.")},
+    "gen in a module": {"state_dict": prefixed("gen.") | prefixed("disc.")},
+    "G": prefixed("G.") | prefixed("D."),
+    "a net in a model": {"state_dict": prefixed("model.net.") | {"model.loss.weight": torch.zeros(2)}},
+    "a generator in a model": {"state_dict": prefixed("model.generator.") | prefixed("model.discriminator.x")},
     "of another network": {"state_dict": prefixed(""), "callbacks": {"EMA": {"ema_weights": [torch.zeros(2)]}}},
     "a module of another": {"state_dict": prefixed("model.") | {"model_ema.x": torch.zeros(2)}},
 }  # fmt: skip
@@ -178,6 +185,11 @@ def test_which_weights_were_taken_is_told(tmp_path: Path) -> None:
         "SWA not begun": "weights state_dict taken; averaged ones are in the file too: "
         "callbacks.StochasticWeightAveraging.average_model_state",
         "of another network": "weights state_dict taken; averaged ones are in the file too: callbacks.EMA.ema_weights",
+        "target": "weights model taken, not target",
+        "a target in a module": "weights model taken, not target",
+        "gen": "",
+        "G": "",
+        "a net in a model": "",
         "a module of another": "weights model taken; averaged ones are in the file too: model_ema",
     }
     for container, remark in expected.items():

@@ -28,16 +28,17 @@ AVERAGED = re.compile(
 )
 """What names of averaged weights have in them: `params_ema`, `modelEMA`, `emaModel`, `model_averages`, `shadow`."""
 
-NO_GENERATOR = re.compile(
-    r"optim|sched|discr|(^|_)(net_?)?d(_|$)|critic|loss|(^|_)scaler|rng|vgg|metric", re.IGNORECASE
-)
+NO_GENERATOR = re.compile(r"optim|sched|disc|(^|_)(net_?)?d(_|$)|critic|loss|(^|_)scaler|rng|vgg|metric", re.IGNORECASE)
 """Names of what is saved beside a generator, and holds tensors too."""
 
 PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
 
-GENERATORS = ("generator", "net_g", "netG", "net_G")
-"""Modules in which GAN trainers that keep both networks in one, as Lightning does, have the generator."""
+GENERATORS = ("generator", "net_g", "netg")
+"""Modules in which GAN trainers that keep both networks in one, as Lightning does, have the generator: in any case."""
+
+BESIDE_ANOTHER = ("gen", "g")
+"""Names of generators where a discriminator is beside them; alone, `g` is a part of many a network."""
 
 HOLDERS = ("model", "net", "network", "module", "ema_model", "model_ema")
 """Modules in which others have the network, beside losses and metrics; some networks use these names themselves."""
@@ -133,7 +134,8 @@ def _containers(content: object) -> Iterator[tuple[tuple[str, ...], Mapping[Any,
 def _with_averages(tensors: State, content: object, path: str) -> tuple[State, str]:
     """The network's tensors with those averages in their place that lie elsewhere in the file, and what was taken.
 
-    `path` is where the tensors are. Averages that do not fit them are told and left alone.
+    `path` is where the tensors are. Averages that do not fit them are told and left alone, and so are dictionaries that
+    would fit, and whose names do not say that they are averages: `model` beside `target`.
     """
     there = {
         ".".join(keys): averages
@@ -144,7 +146,15 @@ def _with_averages(tensors: State, content: object, path: str) -> tuple[State, s
         begun = not where.endswith("average_model_state")  # Lightning's SWA: not begun, or in the weights already
         if begun and (fitted := _fitted(tensors, averages)):
             return fitted, f"weights {where} taken, not {path or 'those beside them'}"
-    return tensors, f"weights {path} taken; averaged ones are in the file too: {', '.join(there)}" if there else ""
+    if there:
+        return tensors, f"weights {path} taken; averaged ones are in the file too: {', '.join(there)}"
+    twins = [
+        ".".join(keys)
+        for keys, one in _containers(content)
+        if isinstance(one, Mapping) and ".".join(keys) != path and len(one) >= len(tensors) and _fitted(tensors, one)
+        if not any(map(NO_AVERAGE.search, keys))
+    ]
+    return tensors, f"weights {path} taken, not {', '.join(twins)}" if twins else ""
 
 
 def _completed(averages: State, content: object, told: str) -> tuple[State, str]:
@@ -205,8 +215,9 @@ def generator_of(tensors: Mapping[str, Tensor]) -> tuple[State, str]:
 
     Where there is none, all of them: a discriminator or a loss beside it would upscale nothing.
     """
-    known = {name.lower() for name in GENERATORS}
-    found = [head for head in _heads(tensors) if {head.lower(), AVERAGED.sub("", head).strip("_").lower()} & known]
+    heads = _heads(tensors)
+    known = {*GENERATORS, *(BESIDE_ANOTHER if any(map(NO_GENERATOR.search, heads)) else ())}
+    found = [head for head in heads if {head.lower(), AVERAGED.sub("", head).strip("_").lower()} & known]
     found.sort(key=lambda head: not AVERAGED.search(head))
     if not found:
         return dict(tensors), ""
@@ -227,7 +238,8 @@ def inside(tensors: Mapping[str, Tensor], head: str) -> State:
 
 
 def held(tensors: Mapping[str, Tensor]) -> list[tuple[State, str]]:
-    """Other readings of a file, best first, and what each takes: the tensors of one module, as one of `HOLDERS`.
+    """Other readings of a file, best first, and what each takes: the tensors of one module, as one of `HOLDERS`, and
+    of those inside it (`model.net.`, `model.generator.`).
 
     Averaged ones come first: alone, and in the place of those that they are averages of.
     """
@@ -243,5 +255,10 @@ def held(tensors: Mapping[str, Tensor]) -> list[tuple[State, str]]:
     left = f"; averaged ones are in the file too: {', '.join(averaged)}"
     for head in heads:
         if head not in averaged and (head in HOLDERS or len(heads) == 1):
-            readings.append((inside(tensors, head), f"weights {head} taken{left}" if averaged else ""))
+            own = inside(tensors, head)
+            twins = [other for other in heads if other != head and inside(tensors, other).keys() == own.keys()]
+            told = f"weights {head} taken, not {', '.join(twins)}" if twins else ""
+            readings.append((own, f"weights {head} taken{left}" if averaged else told))
+            generator = generator_of(own)
+            readings += [generator] * (len(generator[0]) < len(own)) + held(own)
     return readings
