@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from reference_models.fields import as_toml, checked, described, described_in_words, parsed, table
 from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
-from srbench.base.documents import is_name
+from srbench.base.documents import is_name, read_toml
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import load_as
 from srbench.base.text import is_whole
@@ -101,12 +100,9 @@ def read_recipe(path: Path, above: tuple[Path, ...] = ()) -> Recipe:
     A file as the base is looked for beside this one; `above` are those that have this one as theirs. Without `base`, a
     file with a field of adversarial training is a `GanRecipe`. Raises `InputError` for what is no TOML.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such recipe. Write one: srbench train srresnet-quick --show > {path}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
+    if not path.exists():
+        raise InputError(f"{path}: no such recipe. Write one: srbench train srresnet-quick --show > {path}")
+    values = read_toml(path, dict[str, Any], "a recipe")
     name = values.setdefault("name", path.stem)
     try:
         if base := str(values.pop("base", "")):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from srbench.base.documents import read_bytes
 from srbench.base.errors import InputError
 from srbench.datasets import data_root, usual_name
 from srbench.datasets.digests import FileDigest, file_digests
@@ -180,7 +181,7 @@ def _list(path: Path, degradation: str) -> list[tuple[Source, Split]]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
         if path.suffix.lower() == ".json":
             rows = json.loads(text)
             if not isinstance(rows, list):

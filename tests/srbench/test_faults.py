@@ -90,6 +90,33 @@ def test_only_regular_files_are_images(folder: Path, srbench: Srbench, kind: str
     assert "0 of 5 images" in srbench.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes and links")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["x.toml", "x.csv", "x.json", "x.mp4", "x.pth", "x.onnx", "x.py"])
+def test_nothing_else_is_read_from_pipes_and_devices(kind: str, name: str, folder: Path, srbench: Srbench) -> None:
+    path = folder.parent / name
+    special(path, kind)
+    recipe, data = (path, folder) if name == "x.toml" else ("srcnn-quick", path)
+    models = f"{path}:make" if name == "x.py" else path
+    command: list[object] = ["train", recipe, "--data", data, "--out", folder.parent / "out"]
+    if name == "x.mp4":
+        command = ["upscale", path, folder.parent / "y.mp4", "--model", "nearest"]
+    elif name in ("x.pth", "x.onnx", "x.py"):
+        command = ["run", "--models", models, "--datasets", folder, "--out", folder.parent / "out"]
+    if name == "x.mp4":
+        pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
+    assert srbench(*command) == 2
+    assert str(path) in srbench.err and "bug" not in srbench.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_a_link_that_leads_to_itself_is_named(folder: Path, srbench: Srbench) -> None:
+    loop = folder.parent / "loop.png"
+    loop.symlink_to(loop)
+    assert srbench("upscale", folder / "HR/a.png", loop, "--model", "nearest", "--force") in (1, 2)
+    assert str(loop) in srbench.err and "bug" not in srbench.err
+
+
 def test_an_image_beyond_the_stated_size_is_refused_by_name(
     tmp_path: Path, photograph: Photograph, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from srbench.apps.upscale.sound import Sound
 from srbench.base.errors import InputError, UnavailableError
 from srbench.base.packages import install_hint
 from srbench.base.temporary import in_the_making
+from srbench.images.files import open_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -59,6 +60,7 @@ def upscale_video(
     or that a player is to turn.
     """
     av = _pyav()
+    open_file(source).close()  # FFmpeg would wait for a pipe for ever
     paths = [path for path in (target, beside) if path]
     for path in paths:
         if path.suffix.lower() not in WRITTEN:
