@@ -6,10 +6,12 @@ import math
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from srbench.analysis.figure import strips
 from srbench.analysis.figure_page import write_figure
 from srbench.base.errors import SrbenchError
+from srbench.base.text import as_file_name
 from srbench.base.text import markdown as escape
 from srbench.results.saved import sr_path
 from srbench.results.summary import in_order
@@ -42,9 +44,9 @@ def write_crops(results: Results, out: Path) -> tuple[list[Path], list[str]]:
         except SrbenchError as error:
             shown.append(f"{escape(title)} is not shown: {escape(str(error))}")
             continue
-        path = out / FOLDER / f"{dataset}-x{scale}.png"
+        path = out / FOLDER / f"{as_file_name(f'{dataset}-x{scale}')}.png"
         written += write_figure(shown_there, path)
-        shown.append(f"![{escape(title)}]({path.relative_to(out).as_posix().replace(' ', '%20')})")
+        shown.append(f"![{escape(title)}]({quote(path.relative_to(out).as_posix())})")
     return written, shown
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.curves import TrainingCurve, curves_of
+from srbench.base.text import one_line
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import SpeedRow
 from srbench.results.results import Results
@@ -25,6 +26,8 @@ INK, FAINT = "#1a1a19", "#c9c8c2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
 MARKERS = "osD^vPX*<>hpd"
 PANEL = (3.9, 3.3)
+LONGEST = 24
+"""Letters of a name in a plot."""
 """Width and height of one data set's panel, in inches."""
 
 MOST_DOTS = 2_000
@@ -324,8 +327,13 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib draws as it is: between two dollar signs it would read a formula."""
-    return text.replace("$", r"\$")
+    """Text that matplotlib draws as it is, cut where it would leave no room for the plot itself.
+
+    Between two dollar signs it would read a formula.
+    """
+    text = one_line(text)
+    short = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[1 - LONGEST // 2 :]}"
+    return short.replace("$", r"\$")
 
 
 def _panels(count: int, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:

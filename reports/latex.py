@@ -15,7 +15,7 @@ from reports import published
 from reports.speed import speed_table
 from reports.tables import BEST, COLUMNS, ROWS, Cell, Table, build
 from srbench.base.temporary import write_file
-from srbench.base.text import fitted
+from srbench.base.text import fitted, one_line
 from srbench.base.text import latex as escape
 from srbench.benchmark.speed.steadiness import unsteady_note
 from srbench.results.statistics import LEVEL
@@ -46,7 +46,7 @@ def _scores(table: Table) -> str:
     body = [_line([*map(escape, labels), *map(_marked, cells)]) for labels, cells in table.rows]
     caption = f"{table.title}. {table.caption} In bold {BEST.replace('≥', 'at least')}; the next underlined."
     caption += "".join(f" {note}." for note in table.notes)
-    signatures = "\n".join("% " + " ".join(f"{column}: {signature}".split()) for column, signature in table.signatures)
+    signatures = "\n".join("% " + one_line(f"{column}: {signature}") for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
     return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
 

@@ -36,21 +36,26 @@ def as_file_name(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text that may stand in Markdown, in tables too: in one line, no bar, no HTML, no code, no link."""
-    line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    """Text that may stand in Markdown, in tables too: in one line; no bar, HTML, code, link or control code."""
+    line = one_line(text).replace("|", "\\|").replace("<", "&lt;")
     return line.replace("`", "\\`").replace("](", "]\\(")
+
+
+def one_line(text: str) -> str:
+    """One line without control codes, which a terminal would obey and LaTeX refuses."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def markdown_code(text: str) -> str:
     """Text as code, in a fence that is longer than any in it."""
-    line = " ".join(text.split())
+    line = one_line(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence}{line}{fence}"
 
 
 def latex(text: str) -> str:
     """Text as source that pdfLaTeX sets, in one line."""
-    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(LATEX.get(letter, letter) for letter in one_line(text))
 
 
 def fitted(tabular: str) -> str:

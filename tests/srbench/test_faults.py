@@ -517,6 +517,18 @@ def test_names_too_long_for_files_are_refused_or_cut(tmp_path: Path) -> None:
     assert one != two and one[:90] == two[:90] and len(one.encode()) <= 200
 
 
+def test_long_names_and_control_codes_in_a_report(
+    tmp_path: Path, srbench: Srbench, recwarn: pytest.WarningsRecorder
+) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'srbench-sr[plots]'")
+    models = ("m" * 242, "other", "a\x1b[31mred")
+    runs = tuple(made_run(model, {"psnr_y": [20.0, 21.0]}, "d" * 250) for model in models)
+    out = saved(tmp_path / "results", Results(runs))
+    assert srbench("report", out, "--format", "all", "--out", tmp_path / "report") == 0
+    assert not [str(warning.message) for warning in recwarn.list]
+    assert "\x1b" not in "".join((tmp_path / "report" / f"report.{kind}").read_text() for kind in ("md", "tex"))
+
+
 def test_an_error_of_the_system_names_what_was_asked_for(tmp_path: Path) -> None:
     """And not the temporary file beside it, of which the user knows nothing."""
     (tmp_path / "no folder").touch()
