@@ -134,6 +134,7 @@ UNEVEN = (0, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 15)
     [
         (("a.mp4", "libx264", "aac"), "o.webm", "opus"),
         (("a.mp4", "libx264", "aac"), "o.avi", "mp3"),
+        (("a.mp4", "libx264", "aac", 30, (0, 1, 3, 4, 9, 10, 12, 20, 21, 24, 25, 26)), "o.avi", "mp3"),
         (("a.mp4", "libx264", "aac"), "o.mov", "aac"),
         (("a.mp4", "mpeg4", "libmp3lame", 24, UNEVEN), "o.mkv", "mp3"),
         (("a.avi", "libx264", ""), "o.mkv", ""),
@@ -164,6 +165,33 @@ def test_every_container_keeps_times_frames_and_sound(
     assert codec == sound
     assert seconds == pytest.approx(played(source)[3], abs=0.08)
     assert ("sound coded anew" in srbench.err) == (played(source)[2] != sound or (lr[0] == "a.ts" and sound == "aac"))
+
+
+@pytest.mark.parametrize("target", ["o.avi", "o.mp4", "o.mkv", "o.webm"])
+@pytest.mark.parametrize(("matrix", "levels", "pixels"), [(1, 1, "yuv420p"), (5, 2, "yuvj420p")])
+def test_colours_are_kept_whatever_the_container_can_tell_of_them(
+    target: str, matrix: int, levels: int, pixels: str, srbench: Srbench, tmp_path: Path
+) -> None:
+    """BT.709 of limited range, and BT.601 of full range, as cameras write it."""
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
+    with av.open(str(tmp_path / "a.mov"), "w") as writer:
+        stream = writer.add_stream("mjpeg" if levels == 2 else "libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pixels
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, levels
+        for index in range(8):
+            picture = np.full((48, 64, 3), (20 + 25 * index, 40, 200 - 20 * index), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=levels)
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode(None))
+    assert srbench("upscale", tmp_path / "a.mov", tmp_path / target, "--model", "nearest", "--scale", 2) == 0
+
+    def colours(path: Path) -> np.ndarray:
+        with av.open(str(path)) as reader:
+            frames = [frame.to_ndarray(format="rgb24") for frame in reader.decode(video=0)]
+        return np.array([frame.reshape(-1, 3).mean(axis=0) for frame in frames])
+
+    np.testing.assert_allclose(colours(tmp_path / target), colours(tmp_path / "a.mov"), atol=4.0)
 
 
 def test_what_is_no_video(srbench: Srbench, tmp_path: Path) -> None:

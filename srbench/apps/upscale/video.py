@@ -39,6 +39,8 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
     ".avi": ("mpeg4", {"qscale": "2", "bf": "0"}),
 }
 H264 = ("libx264", {"crf": "16", "preset": "medium"})
+FASTEST = 240
+"""Frames a second in AVI: what some files call their rate is the clock of their times."""
 COLOUR_TAGS = ("color_range", "colorspace", "color_primaries", "color_trc")
 CLOCKS = ("mpegts", "mpeg")
 """Containers whose times begin anywhere; what is made of them begins at zero."""
@@ -200,25 +202,35 @@ def _video_stream(writer: OutputContainer, video: Any, scale: float, across: int
     stream.codec_context.time_base = _tick(video, suffix)
     if video.codec_context.sample_aspect_ratio:
         stream.codec_context.sample_aspect_ratio = video.codec_context.sample_aspect_ratio
-    for tag in COLOUR_TAGS:
+    for tag in COLOUR_TAGS if codec != "mpeg4" else ():
         setattr(stream.codec_context, tag, getattr(video.codec_context, tag))
     return stream
 
 
 def _tick(video: Any, suffix: str) -> Fraction:
-    """The unit of times: the source's, and one frame in AVI; the shortest that MPEG-4 can code is 1/65535 s."""
+    """The unit of times: the source's, and one frame in AVI, at a rate that has a place for each of the source's.
+
+    The shortest that MPEG-4 can code is 1/65535 s.
+    """
     if suffix != ".avi":
         return Fraction(video.time_base)
-    rate = Fraction(video.average_rate or video.guessed_rate or 25).limit_denominator(1001)
-    return 1 / rate
+    mean, base = Fraction(video.average_rate or video.guessed_rate or 25), Fraction(video.base_rate or 0)
+    rate = base if mean <= base <= FASTEST else mean
+    return 1 / rate.limit_denominator(1001)
 
 
 def _encoded(stream: Any, sr: Any, frame: Any, time: float) -> list[Any]:
-    """The packets that a frame leads to. Back to YUV by the matrix and range by which it came."""
-    from av import VideoFrame
+    """The packets that a frame leads to. Back to YUV by the matrix and range by which it came.
 
+    MPEG-4 in AVI has no tags for these: players take it for BT.601 of limited range, and so that is written.
+    """
+    from av import VideoFrame
+    from av.video.reformatter import ColorRange, Colorspace
+
+    told = (frame.colorspace, frame.color_range)
+    matrix, levels = (Colorspace.ITU601, ColorRange.MPEG) if stream.codec.name == "mpeg4" else told
     out: Any = VideoFrame.from_ndarray(np.ascontiguousarray(sr), format="rgb24")
-    out = out.reformat(format=stream.pix_fmt, dst_colorspace=frame.colorspace, dst_color_range=frame.color_range)
+    out = out.reformat(format=stream.pix_fmt, dst_colorspace=matrix, dst_color_range=levels)
     tick = stream.codec_context.time_base
     out.pts, out.time_base = round(time / tick), tick
     if frame.duration and frame.time_base:
