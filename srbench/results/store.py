@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, replace
@@ -45,6 +46,10 @@ LONGEST = 255 - len(".journal-9999")
 REMEDY = "Delete it, or give --force, to make it again"
 
 
+OF_ANOTHER = re.compile(r"\.(json|(journal|lock)(-\d+)?)$")
+"""How files of a run end: the folder of images of a model that is called `b.json` would be the result of `b`."""
+
+
 def run_path(out: Path, identity: Identity) -> Path:
     """Where a run is kept; raises `InputError` for a model or data set whose name cannot be a file's."""
     if identity.dataset in (SPEED_FOLDER, STUDY_FOLDER):
@@ -52,6 +57,11 @@ def run_path(out: Path, identity: Identity) -> Path:
     if (size := len(os.fsencode(identity.model))) > LONGEST:
         remedy = f"Give it a shorter one: --models NAME={identity.model[:20]}…"
         raise InputError(f"the model's name has {size} bytes, and files of results take {LONGEST}. {remedy}")
+    if OF_ANOTHER.search(identity.model):
+        remedy = f"--models NAME={identity.model}"
+        raise InputError(
+            f"{identity.model!r} is no name for a model: another's files are called so. Give it one: {remedy}"
+        )
     return out / _name(identity.dataset) / f"x{identity.scale}" / f"{_name(identity.model)}.json"
 
 
@@ -69,7 +79,7 @@ def _name(text: str) -> str:
 
 def read_run(path: Path, journals: Iterable[Path] | None = None) -> Run | None:
     """The run at a path, with the rows of unfinished journals, of all or of some; None where there is neither."""
-    stored = _stored(path, read_bytes(path)) if path.exists() else None
+    stored = _stored(path, read_bytes(path)) if os.path.lexists(path) else None  # a link to nothing is told of
     run = with_journals(stored, journal_paths(path) if journals is None else journals)
     if run is not None:
         one, home = run.identity, path.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,25 @@ def test_force_makes_a_damaged_run_again(folder: Path, srbench: Srbench) -> None
     assert "nearest on tiny x4: left out" in srbench.err and "bicubic: done before" in srbench.err
     assert srbench(*command, "--force") == 0
     assert not load_results(out).damaged
+
+
+@pytest.mark.parametrize("model", ["b.json", "b.journal", "b.journal-2", "b.lock", "b.lock-1"])
+def test_no_model_is_called_as_the_files_of_another(model: str, folder: Path, srbench: Srbench) -> None:
+    out = folder.parent / "results"
+    command = ["run", "--datasets", folder, "--metrics", "psnr_y", "--no-speed", "--save-images", "--out", out]
+    assert srbench(*command, "--models", "b=nearest") == 0
+    before = sorted(out.rglob("*"))
+    assert srbench(*command, "--models", f"{model}=bicubic") in (1, 2)
+    assert "is no name for a model: another's files are called so" in srbench.err and "bug" not in srbench.err
+    assert sorted(out.rglob("*")) == before
+    assert srbench(*command, "--models", "b.jsonx=bicubic") == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_a_link_to_nothing_in_the_place_of_a_run_is_told(results: Path, srbench: Srbench) -> None:
+    (results / "Set5/x4/srcnn.json").symlink_to("nowhere.json")
+    assert srbench("report", results, "--format", "csv", "--out", results.parent / "report") == 1
+    assert "srcnn.json: cannot be read" in srbench.err
 
 
 def test_an_image_that_the_data_set_lacks_is_refused(folder: Path, srbench: Srbench) -> None:

@@ -5,6 +5,7 @@ for weights, which builds tensors and plain containers and refuses everything el
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import warnings
@@ -55,8 +56,7 @@ class Checkpoint:
 
     @cached_property
     def _content(self) -> tuple[State, dict[str, str], str]:
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: no such weights file")
+        refuse_no_file(self.path)
         refuse_placeholders(self.path)
         if self.path.suffix.lower() == ".safetensors":
             (tensors, metadata), told = read_safetensors(self.path), ""
@@ -106,6 +106,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: not a weights file, or a damaged one ({first_line(error)})") from error
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise `InputError` where there is nothing, or a folder, a pipe or a device."""
+    if not path.is_file():
+        there = os.path.lexists(path)
+        raise InputError(f"{path}: not a regular file" if there else f"{path}: no such weights file")
 
 
 def refuse_placeholders(path: Path) -> None:

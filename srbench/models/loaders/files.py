@@ -14,7 +14,7 @@ from pathlib import Path
 from srbench.base import registry
 from srbench.base.assets import digest
 from srbench.base.errors import InputError, UnavailableError, UsageError, first_line
-from srbench.models.loaders.checkpoint import Checkpoint, refuse_placeholders
+from srbench.models.loaders.checkpoint import Checkpoint, refuse_no_file, refuse_placeholders
 from srbench.models.loaders.onnx import external_files
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
@@ -27,8 +27,7 @@ def open_file(path: Path, hints: Hints) -> ModelSpec:
 
     Raises `InputError` for a missing, damaged or unsafe file, and for one that no loader knows, saying what was tried.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights file")
+    refuse_no_file(path)
     refuse_placeholders(path)
     checkpoint = Checkpoint(path, hints)
     graph = checkpoint.is_onnx or checkpoint.is_program
