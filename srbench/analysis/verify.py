@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from srbench.analysis.claims import parse_value
 from srbench.base.errors import IncomparableError, InputError, JobError, UsageError
@@ -18,7 +19,7 @@ from srbench.results.statistics import mean_interval
 
 LINE = re.compile(
     r"srbench:(?P<version>[^|]+)\|(?P<metric>[^|(]+)(\((?P<variant>[^|]*)\))?\|conv:(?P<convention>[^|]+)\|x(?P<scale>\d+)"
-    r"\|lr:(?P<degradation>[^|]+)\|set:(?P<dataset>[^|@]+)@(?P<fingerprint>[0-9a-f]+)(?P<unverified>!unverified)?"
+    r"\|lr:(?P<degradation>[^|]+)\|set:(?P<dataset>[^|]+)@(?P<fingerprint>[0-9a-f]+)(?P<unverified>!unverified)?"
     r"\|model:(?P<model>[^|(]+?)(@(?P<weights>[0-9a-f]{6}))?(\([^|]*\))?\|(?P<precision>[^|]+)\|(?P<backend>[^|]+)"
     r"(?P<rest>(\|[^|]+)*)"
 )
@@ -65,9 +66,10 @@ def request_of(signature: str, *, model: str = "", dataset: str = "", **settings
             fields["limit"] = int(limit[1])
         else:
             raise UsageError(f"cannot make again what has {part!r} in its signature")
+    name = unquote(found["model"])
     return Request(
-        models=(f"{found['model']}={model}" if model else found["model"],),
-        datasets=(dataset or found["dataset"],),
+        models=(f"{name}={model}" if model else name,),
+        datasets=(dataset or unquote(found["dataset"]),),
         scales=(int(found["scale"]),),
         metrics=(f"{found['metric']}@{found['convention']}",),
         degradation=found["degradation"],

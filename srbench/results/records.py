@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
 from srbench.base.errors import IncomparableError
@@ -82,14 +83,19 @@ class Identity:
             f"conv:{convention}",
             f"x{self.scale}",
             f"lr:{self.degradation}",
-            f"set:{self.dataset}@{self.fingerprint[:6]}{'!unverified' * self.unverified}",
-            f"model:{self.model}{weights}",
+            f"set:{_quoted(self.dataset)}@{self.fingerprint[:6]}{'!unverified' * self.unverified}",
+            f"model:{_quoted(self.model)}{weights}",
             self.precision,
             self.backend,
         ]
         line += [f"tile{self.tile}"] * (self.tile not in ("auto", "none"))
         line += ["ensemble:8"] * self.self_ensemble + [f"seed:{self.seed}"] * (self.seed != 0)
         return "|".join([*line, *parts])
+
+
+def _quoted(name: str) -> str:
+    """A name in which nothing ends the line or its part of it: `|` as `%7C`, as in addresses."""
+    return "".join(quote(letter) if letter in "|%" or not letter.isprintable() else letter for letter in name)
 
 
 OWN = ("model", "weights", "values")

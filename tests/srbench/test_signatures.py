@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +176,22 @@ def test_verify_makes_a_score_again(srbench: Srbench, folder: Path, tmp_path: Pa
 def test_what_cannot_be_made_again(signature: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         request_of(signature)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs names that Windows refuses")
+@pytest.mark.parametrize("name", ["a@b", "a|b", "a|model:b@c", "100%7C", "two\nlines"])
+def test_whatever_a_set_is_called_its_scores_can_be_made_again(
+    name: str, srbench: Srbench, folder: Path, tmp_path: Path
+) -> None:
+    home = folder.rename(folder.with_name(name))
+    out = tmp_path / "out"
+    assert srbench("run", "--models", "nearest", "--datasets", home, "--metrics", "psnr_y", "--no-speed",
+                   "--out", out) == 0  # fmt: skip
+    (run,) = load_results(out)
+    signature = run.signature("psnr_y")
+    assert len(signature.splitlines()) == 1 and signature.count("|") == BICUBIC.count("|")
+    values = run.values("psnr_y")
+    assert srbench("verify", signature, f"{sum(values) / len(values):.3f}", "--dataset", home) == 0, srbench.err
 
 
 def test_a_signature_is_read_back_whole() -> None:
