@@ -66,6 +66,7 @@ def command(
     if show:
         click.echo(recipe_as_toml(chosen))
         return
+    from reference_models.machine import within_memory
     from reference_models.train import Data, prepare, train
 
     if not sources:
@@ -75,18 +76,11 @@ def command(
         now_kept("the images decoded so far are kept; the same command goes on with the others")
         prepare(chosen, data)
         return
-    train(
-        chosen,
-        data,
-        out or Path("runs") / chosen.name,
-        device=device,
-        devices=devices,
-        resume=resume,
-        force=force,
-        keep=keep,
-        tensorboard=tensorboard,
-        deadline=deadline,
-    )
+    with within_memory(chosen):
+        train(
+            chosen, data, out or Path("runs") / chosen.name, device=device, devices=devices, resume=resume, force=force,
+            keep=keep, tensorboard=tensorboard, deadline=deadline,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
