@@ -61,8 +61,14 @@ WRONG_PARTNER: dict[str, tuple[Recipe, dict[str, Any], str]] = {
     "a negative rate": (PIXELS, {"rates": {"tail": -1.0}}, "rates.tail=-1.0: expected at least 0"),
     "a decay that nothing asks for": (PIXELS, {"decay": 0.3}, "decay=0.3 says nothing to schedule=cosine"),
     "the second moment of SGD": (PIXELS, {"optimiser": "sgd", "beta2": 0.9}, "beta2=0.9 says nothing to optimiser=sgd"),
+    "a rate that is no number": (PIXELS, {"rates": {"tail": float("nan")}}, "rates.tail=nan: expected a finite number"),
+    "a rate without end": (PIXELS, {"rates": {"tail": float("inf")}}, "rates.tail=inf: expected a finite number"),
+    "one size twice": (PIXELS, {"zooms": (0.9, 0.8, 0.9)}, "takes one size twice"),
+    "a GAN without a loss": (
+        GAN, {"pixel_weight": 0.0, "perceptual_weight": 0.0, "adversarial_weight": 0.0}, "nothing would be learnt"
+    ),
     "a path as the name": (PIXELS, {"name": "../mine"}, "expected a name, without /"),
-}
+}  # fmt: skip
 WRONG_OPTION = {
     ("srcnn", "kernels", "9-3-7"): "'9-1-5' or '9-3-5' or '9-5-5'", ("srcnn", "channels", 2): "1 or 3",
     ("srresnet", "blocks", 0): "from 1 to 4096", ("srresnet", "blocks", "x"): "from 1 to 4096",
@@ -102,6 +108,16 @@ def test_every_whole_number_has_a_greatest() -> None:
 def test_a_number_that_is_too_large(key: str) -> None:
     with pytest.raises(UsageError, match=f"{key}=.*expected .*(most|below) "):
         override(GAN, [f"{key}={TOO_LARGE[key]}"])
+
+
+@pytest.mark.parametrize("number", ["٣", "1_0", "²", "１"])
+def test_numbers_are_typed_in_ascii_digits(number: str) -> None:
+    for key in ("batch", "lr", "rates.tail"):
+        with pytest.raises(UsageError, match=f"{key}=.*expected a "):
+            override(PIXELS, [f"{key}={number}"])
+    with pytest.raises(UsageError, match="expected numbers with commas"):
+        override(PIXELS, [f"zooms=0.5,{number}"])
+    assert override(PIXELS, [f"options.features={number}"]).options["features"] == number  # the network refuses a text
 
 
 def test_whole_numbers_are_rates_too() -> None:
@@ -222,6 +238,7 @@ def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
         ("batch = 4", "expected architecture, or the base"),
         ('architecture = "srresnet"\nbacth = 4', "has no field 'bacth'. Did you mean batch"),
         ('architecture = "srresnet"\nbatch = "4"', "batch='4': expected a whole number"),
+        ('base = "srresnet-quick"\nzooms = 0.5', "zooms=0.5: expected a list of numbers, as [0.5]"),
         ('base = "srresnet-quick"\nperceptual = "squeeze"', "one of adversarial trainings"),
         ('base = "srresnet-quik"', "srresnet-quick"),
         ('base = "mine.toml"', "a recipe that has this one as its base"),
