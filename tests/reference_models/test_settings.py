@@ -168,6 +168,12 @@ def test_on_the_command_line_all_of_it_is_bad_usage(
     assert "bug" not in said
 
 
+@pytest.mark.parametrize("option", ["--within", "--val-split"])
+def test_options_take_no_nan(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "srresnet-quick", option, "nan", "--show"]) == 2
+    assert "'nan' is not a finite number" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_passes_its_own_checks(name: str) -> None:
     recipe = RECIPES[name]
