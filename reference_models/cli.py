@@ -13,6 +13,7 @@ import click
 
 from srbench.base.errors import UsageError
 from srbench.cli.options import FOLDER, data_root_option, degradation_option, now_kept, srbench_command, threads_option
+from srbench.cli.values import Finite
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
@@ -34,14 +35,14 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option(
     "--val", metavar="DIR", help=f"To validate on: {SOURCE[0].lower()}{SOURCE[1:]} Kodak24, never a test set."
 )
-@click.option("--val-split", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Or this share of --data.")
+@click.option("--val-split", type=Finite(0, 1, max_open=True), default=0.0, help="Or this share of --data.")
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
 @degradation_option
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
 @click.option("--keep", type=click.IntRange(min=1), default=1, help="Keep the weights of the N best validations.")
-@click.option("--within", type=click.FloatRange(min=0, min_open=True), help="Be done in so many minutes from now.")
+@click.option("--within", type=Finite(min=0, min_open=True), help="Be done in so many minutes from now.")
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
@@ -66,6 +67,7 @@ def command(
     if show:
         click.echo(recipe_as_toml(chosen))
         return
+    from reference_models.machine import within_memory
     from reference_models.train import Data, prepare, train
 
     if not sources:
@@ -75,18 +77,11 @@ def command(
         now_kept("the images decoded so far are kept; the same command goes on with the others")
         prepare(chosen, data)
         return
-    train(
-        chosen,
-        data,
-        out or Path("runs") / chosen.name,
-        device=device,
-        devices=devices,
-        resume=resume,
-        force=force,
-        keep=keep,
-        tensorboard=tensorboard,
-        deadline=deadline,
-    )
+    with within_memory(chosen):
+        train(
+            chosen, data, out or Path("runs") / chosen.name, device=device, devices=devices, resume=resume, force=force,
+            keep=keep, tensorboard=tensorboard, deadline=deadline,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

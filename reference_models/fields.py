@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from srbench.base.errors import UsageError
+from srbench.base.text import number
 
 Number = int | float
 
@@ -70,8 +71,8 @@ def parsed(key: str, text: str, hint: Any) -> Any:
         if hint is bool:
             return {"true": True, "false": False}[text.lower()]
         if get_origin(hint) is tuple:
-            return tuple(float(part) for part in text.split(",") if part.strip())
-        return hint(text) if hint in (int, float) else text
+            return tuple(number(part, float) for part in text.split(",") if part.strip())
+        return number(text, hint) if hint in (int, float) else text
     except (ValueError, KeyError):
         raise UsageError(f"{key}={text}: expected {spelled(hint)}") from None
 
@@ -88,10 +89,12 @@ def checked(key: str, value: Any, hint: Any, facts: About) -> Any:
     if choices and value not in choices:
         raise UsageError(f"{key}={value}: expected one of {', '.join(map(repr, choices))}")
     if not choices and not _is(value, hint):
-        raise UsageError(f"{key}={value!r}: expected {spelled(hint)}")
+        listed = get_origin(hint) is tuple
+        raise UsageError(f"{key}={value!r}: expected {'a list of numbers, as [0.5]' if listed else spelled(hint)}")
     if isinstance(value, int | float) and not isinstance(value, bool) and not facts.holds(value):
         unit = f" ({facts.unit})" if facts.unit else ""
-        raise UsageError(f"{key}={value}: expected {facts.range or 'a finite number'}{unit}: {facts.meaning}")
+        expected = facts.range if math.isfinite(value) else "a finite number"
+        raise UsageError(f"{key}={value}: expected {expected}{unit}: {facts.meaning}")
     return value
 
 

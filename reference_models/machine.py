@@ -17,12 +17,26 @@ from torch import nn
 from reference_models.parts import parameter_groups
 from reference_models.recipes import Recipe
 from reference_models.soap import Soap
+from srbench.base.errors import JobError
+from srbench.models.tiles import is_out_of_memory
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor
 
 CPU_FACTS = Path("/proc/cpuinfo")
+
+
+@contextmanager
+def within_memory(recipe: Recipe) -> Iterator[None]:
+    """Raise `JobError` with what takes less, where memory runs out."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        less = f"a smaller batch (now {recipe.batch}) or patch ({recipe.patch}), or fewer options.features"
+        raise JobError(f"out of memory. Less is needed with {less}, or with --set checkpointing=true") from None
 
 
 def with_precision(recipe: Recipe, device: torch.device) -> Recipe:

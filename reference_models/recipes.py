@@ -24,9 +24,9 @@ class Recipe:
     architecture: Literal["srcnn", "srresnet", "msrresnet", "rrdb"] = about("the network to build")
     options: Mapping[str, Option] = about("hyper-parameters of the architecture", {})
     model: str = about("the name under which the weights are shipped", "")
-    scale: int = about("how many SR pixels stand on one of LR, along each axis", 4, low=2)
-    batch: int = about("patches of a step, over all devices", 16, "patches", low=1)
-    patch: int = about("side of a patch at the network's input: of LR, for SRCNN of HR", 24, "pixels", low=1)
+    scale: int = about("how many SR pixels stand on one of LR, along each axis", 4, low=2, high=8)
+    batch: int = about("patches of a step, over all devices", 16, "patches", low=1, high=65536)
+    patch: int = about("side of a patch at the network's input: of LR, for SRCNN of HR", 24, "pixels", low=1, high=4096)
     flips: bool = about("whether patches are also shown as mirror images", True)
     turns: bool = about("whether patches are also shown turned by 90 degrees", True)
     zooms: tuple[float, ...] = about(
@@ -38,9 +38,11 @@ class Recipe:
         above=True,
         below=True,
     )
-    steps: int = about("length of the training, unless epochs or minutes give it", 2000, "steps", low=1)
-    epochs: float = about("length in passes over the pixels; 0: by steps", 0.0, "passes over the pixels", low=0)
-    minutes: float = about("length as a time, whatever it gives; 0: by steps", 0.0, "minutes", low=0)
+    steps: int = about("length of the training, unless epochs or minutes give it", 2000, "steps", low=1, high=10**9)
+    epochs: float = about(
+        "length in passes over the pixels; 0: by steps", 0.0, "passes over the pixels", low=0, high=10**6
+    )
+    minutes: float = about("length as a time, whatever it gives; 0: by steps", 0.0, "minutes", low=0, high=10**6)
     loss: Literal["l1", "mse", "sse", "charbonnier"] = about(
         "distance of the pixels; `sse` is the sum over a patch, as in SRCNN's equation 4, the others are means", "l1"
     )
@@ -79,8 +81,10 @@ class Recipe:
         "decay of the averaged weights, which are validated and kept; 0: off", 0.999, low=0, high=1, below=True
     )
     clip: float = about("largest norm of a gradient; 0: off", 1.0, low=0)
-    validate_every: int = about("from one validation to the next", 200, "steps", low=1)
-    patience: int = about("validations without a gain, after which to stop; 0: never", 0, "validations", low=0)
+    validate_every: int = about("from one validation to the next", 200, "steps", low=1, high=10**9)
+    patience: int = about(
+        "validations without a gain, after which to stop; 0: never", 0, "validations", low=0, high=10**9
+    )
     start: str = about("weights to begin from: a file or a packaged model; blocks beyond its own begin as identity", "")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = about(
         "of the arithmetic; `auto` is bf16-mixed on GPUs and processors that multiply it faster, else 32-true",
@@ -110,7 +114,7 @@ class GanRecipe(Recipe):
     discriminator: Literal["batch", "spectral", "patch"] = about(
         "SRGAN's, with batch or with spectral norm; or one that judges every patch of 34x34 pixels", "batch"
     )
-    discriminator_features: int = about("of its first layer", 64, "features", low=1)
+    discriminator_features: int = about("of its first layer", 64, "features", low=1, high=4096)
     discriminator_lr: float = about("its learning rate; 0: the generator's", 0.0, low=0)
     adversarial: Literal["vanilla", "lsgan", "relativistic"] = about(
         "the adversarial loss; `relativistic` is the average one of ESRGAN", "vanilla"

@@ -17,7 +17,7 @@ from reference_models.recipes import RECIPES, GanRecipe, Option, Recipe
 from srbench.base.documents import is_name, read_toml
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import load_as
-from srbench.base.text import is_whole
+from srbench.base.text import is_whole, number
 
 LENGTHS = ("steps", "epochs", "minutes")
 MAPPINGS = ("options", "rates")
@@ -88,7 +88,7 @@ def _known(kind: type[Recipe], key: str, name: str) -> tuple[Any, Any, Any]:
 def _guessed(text: str) -> Option:
     for kind in (int, float):
         try:
-            return kind(text)
+            return number(text, kind)
         except ValueError:
             continue
     return text
@@ -177,6 +177,12 @@ def _partners(recipe: Recipe) -> Iterable[tuple[bool, str]]:
         f"beta2={recipe.beta2} says nothing to optimiser=sgd: --set beta2={Recipe.beta2} takes it away",
     )
     yield list(milestones) != sorted(set(milestones)), f"milestones={milestones} do not rise"
+    yield len(set(recipe.zooms)) < len(recipe.zooms), f"zooms={recipe.zooms} takes one size twice"
+    yield (
+        isinstance(recipe, GanRecipe)
+        and not (recipe.pixel_weight or recipe.perceptual_weight or recipe.adversarial_weight),
+        "pixel_weight, perceptual_weight and adversarial_weight are all 0, so nothing would be learnt",
+    )
     yield bool(recipe.epochs and recipe.minutes), "epochs and minutes are two lengths; set one of them to 0"
     yield adversarial and recipe.schedule == "plateau", "a GAN's PSNR falls: take schedule=cosine in place of plateau"
     yield recipe.scale not in (2, 3, 4, 8) and recipe.kind == "rgb", f"scale={recipe.scale}: expected 2, 3, 4 or 8"

@@ -171,10 +171,13 @@ def refuse_unfit(recipe: Recipe, device: torch.device) -> None:
 
 
 def refuse_uneven(recipe: Recipe, devices: int) -> None:
-    """Raise `UsageError` where devices would have parts of a batch of different sizes, whose mean is another loss."""
+    """Raise `UsageError` where devices would have parts of a batch of different sizes, whose mean is another loss; and
+    where each would have one pixel, whose spread batch norm cannot take."""
     if recipe.batch % devices:
         near = max(devices, recipe.batch // devices * devices)
         raise UsageError(f"batch={recipe.batch} cannot be shared by {devices} devices evenly: --set batch={near}")
+    if recipe.architecture == "srresnet" and recipe.batch * recipe.patch**2 == devices:
+        raise UsageError(f"batch={recipe.batch}, patch=1: batch norm needs more than a pixel: --set patch=24")
 
 
 def in_steps(recipe: Recipe, pool: Pool) -> Recipe:

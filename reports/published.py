@@ -8,13 +8,14 @@ from pathlib import Path
 
 from srbench.analysis.claims import Claim, read_claims
 from srbench.base.errors import UsageError
+from srbench.images.degrade import FILES
 from srbench.metrics import resolve
 from srbench.results.results import Results
 from srbench.results.summary import Score, heading
 
 DATA = Path(__file__).with_name("published.toml")
-BICUBIC = ("matlab", "files")
-"""How the names of degradations begin that papers mean by bicubic."""
+BICUBIC = ("matlab", "matlab-legacy", "matlab-double", FILES)
+"""What a claim of LR by `matlab` may stand beside: 8-bit LR by MATLAB, whose version papers do not say."""
 HEADINGS = ("model", "data set", "scale", "metric", "published", "ours", "gap", "source")
 
 
@@ -41,25 +42,28 @@ class Pair:
 
 
 def pairs(results: Results, scores: Iterable[Score]) -> list[Pair]:
-    """Every complete score of ours for which a number was published under the same convention, in the scores' order.
+    """Every complete score of ours for which a number was published that was taken likewise, in the scores' order.
 
-    Published are numbers of LR by bicubic, by some version of MATLAB or as files, and of networks as they are: a run of
-    blurred, noisy or compressed LR, or of a self-ensemble, has none beside it.
+    Likewise is: under the same convention, of LR by the same degradation, and by the network as it is: a self-ensemble
+    has none beside it.
     """
     taken = {metric: convention for run in results for metric, convention in run.metrics.items()}
-    alike = {
-        run.identity.key
-        for run in results
-        if run.identity.degradation.startswith(BICUBIC) and not run.identity.self_ensemble
-    }
+    made_by = {run.identity.key: run.identity.degradation for run in results if not run.identity.self_ensemble}
     claims = read_claims(DATA)
     return [
         Pair(claim, score)
         for score in scores
-        if score.status == "scored" and score.key in alike
+        if score.status == "scored" and score.key in made_by
         for claim in claims
-        if (claim.dataset, claim.scale, claim.model) == score.key and _same(claim.metric, score.metric, taken)
+        if (claim.dataset, claim.scale, claim.model) == score.key
+        and of_that_lr(claim, made_by[score.key])
+        and _same(claim.metric, score.metric, taken)
     ]
+
+
+def of_that_lr(claim: Claim, degradation: str) -> bool:
+    """Whether a claim's LR is what a degradation of ours makes."""
+    return degradation.partition(":")[0] in (BICUBIC if claim.degradation == "matlab" else (claim.degradation,))
 
 
 def _same(published: str, ours: str, taken: dict[str, str]) -> bool:

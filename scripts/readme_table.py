@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.published import DATA, of_that_lr
 from reports.tables import table_ranks
 from srbench.analysis.claims import Claim, read_claims
 from srbench.results.store import load_results
@@ -26,10 +27,10 @@ from srbench.results.summary import Score, heading, summarise
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 LEADERBOARD = ROOT / "docs" / "leaderboard"
-PUBLISHED = ROOT / "reports" / "published.toml"
 DATASETS = ("Set5", "Set14", "B100", "Urban100")
 METRICS = ("psnr_y", "ssim_y", "lpips")
 SCALE = 4
+DEGRADATION = "matlab"
 PAPERS = {
     "bicubic": ("bicubic", "published"),
     "srcnn": ("srcnn", "its paper"),
@@ -54,7 +55,7 @@ def table() -> str:
     shown = {(score.dataset, score.metric, score.model): _shown(score, ranks[score] == 1) for score in scores}
     known = list(dict.fromkeys(score.model for score in scores))
     models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]
-    claims = read_claims(PUBLISHED)
+    claims = read_claims(DATA)
     lines = ["| ×4 | " + " | ".join(DATASETS) + " |", "|:--|" + "--:|" * len(DATASETS)]
     for model in models:
         cells = [_cell([shown[dataset, metric, model] for metric in METRICS]) for dataset in DATASETS]
@@ -81,8 +82,8 @@ def _shown(score: Score, best: bool) -> str:
 def _claimed(claims: list[Claim], dataset: str, metric: str, model: str) -> str:
     """The number of a paper as it is printed there; nothing where it has none that is made as ours are."""
     wanted = (dataset, metric, model, SCALE)
-    found = [claim for claim in claims if (claim.dataset, claim.metric, claim.model, claim.scale) == wanted]
-    return f"*{found[0].text}*" if found else ""
+    alike = (claim for claim in claims if (claim.dataset, claim.metric, claim.model, claim.scale) == wanted)
+    return next((f"*{claim.text}*" for claim in alike if of_that_lr(claim, DEGRADATION)), "")
 
 
 def measured(package: str) -> str:

@@ -29,6 +29,8 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 
 LEAST = {"features": 3}
 """Of options that are numbers, where it is not 1: RGB is carried through three features."""
+MOST = 4096
+"""Of options that are numbers: far beyond any network there is, and what torch can still count."""
 
 
 def build(architecture: str, scale: int, /, **options: Any) -> nn.Module:
@@ -51,6 +53,7 @@ def _refuse_unfit(architecture: str, name: str, value: Any, hint: Any) -> None:
         fits, expected = value in get_args(hint), " or ".join(map(repr, get_args(hint)))
     else:
         least = LEAST.get(name, 1)
-        fits, expected = isinstance(value, int) and not isinstance(value, bool) and value >= least, f"{least} or more"
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        fits, expected = whole and least <= value <= MOST, f"a whole number from {least} to {MOST}"
     if not fits:
         raise InputError(f"architecture {architecture!r}: option {name}={value!r}; expected {expected}")

@@ -7,6 +7,7 @@
     scale = 4
     metric = "psnr_y"                      # NAME or NAME@CONVENTION, if known what it was taken under
     value = 30.08                          # as printed; a string ("30.10") keeps a trailing zero
+    degradation = "matlab"                 # what made its LR, if known
 
 `metric` may be left out: then a value below 2 is taken for an SSIM, any other for a PSNR.
 """
@@ -31,6 +32,7 @@ class Claim:
     value: float | int | str
     metric: str = ""
     source: str = ""
+    degradation: str = ""
 
     @property
     def number(self) -> float:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -20,6 +23,13 @@ def counted(number: int, noun: str) -> str:
 def is_whole(text: str) -> bool:
     """Whether a text is a whole number in the digits 0 to 9: `isdigit` takes ², which `int` refuses, and ٣ for 3."""
     return text.isascii() and text.isdecimal()
+
+
+def number(text: str, kind: type[Number]) -> Number:
+    """`kind(text)`, of ASCII alone and without `_`: Python reads `٣` and `1_0`, too. Raises `ValueError`."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return kind(text)
 
 
 def duration(seconds: float) -> str:

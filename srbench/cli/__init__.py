@@ -159,10 +159,13 @@ def _run(arguments: Sequence[str] | None) -> int:
             remedy = "What was finished is kept; free some space and run the same command (--force over its own files)"
             return _complain(f"the disk is full{at}. {remedy}", 1)
         return _complain(f"{error.strerror or error}{at}", 1)
-    except MemoryError as error:
-        what = f"out of memory ({error})" if str(error) else "out of memory"
-        return _complain(f"{what}. Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept", 1)
     except Exception as error:
+        from srbench.models.tiles import is_out_of_memory
+
+        if is_out_of_memory(error):
+            (why,) = str(error).splitlines()[:1] or [type(error).__name__]
+            remedy = "Give --tile 128, or --batch 1, or smaller pictures; what was computed is kept"
+            return _complain(f"out of memory ({why}). {remedy}", 1)
         if str(error).startswith("Symlink loop"):  # as pathlib has it before Python 3.13
             return _complain(f"{error}, a link that leads to itself. Remove it", 2)
         return _bug(error)

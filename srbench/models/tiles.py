@@ -157,7 +157,6 @@ def until_it_fits(attempt: Callable[[int | None], T], side: int | None, largest:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, by the types and words that torch has for it on a GPU and on a CPU."""
-    import torch
-
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    """Whether memory ran out, by the types and words that torch has for it on a GPU and on a CPU; imports no torch."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(error)

@@ -15,7 +15,7 @@ from reference_models.fields import described
 from reference_models.perceptual import TRUNKS
 from reference_models.recipes import RECIPES, GanRecipe, Recipe
 from reference_models.settings import check, field_tables, find_recipe, override, read_recipe, recipe_as_toml
-from srbench.base.errors import InputError, UsageError
+from srbench.base.errors import InputError, JobError, UsageError
 from srbench.cli import main
 from tests.documented import ROOT
 from tests.reference_models.conftest import pool_for, tiny
@@ -41,6 +41,12 @@ WRONG_RANGE: dict[str, str] = {
     "clip": "-1", "validate_every": "0", "patience": "-1", "seed": "-1", "discriminator_features": "0",
     "discriminator_lr": "-1", "pixel_weight": "-1", "perceptual_weight": "nan", "adversarial_weight": "inf",
 }  # fmt: skip
+TOO_LARGE = {
+    "scale": "9", "batch": "9999999999999999999", "patch": "5000", "zooms": "1e9", "steps": "9999999999999999999",
+    "epochs": "1e308", "minutes": "1e300", "beta1": "2", "beta2": "2", "milestones": "1", "decay": "1.5",
+    "warmup": "1", "ema": "1", "validate_every": "9999999999999999999", "patience": "9999999999999999999",
+    "seed": "9223372036854775808", "discriminator_features": "1000000",
+}  # fmt: skip
 WRONG_PARTNER: dict[str, tuple[Recipe, dict[str, Any], str]] = {
     "steps without milestones": (PIXELS, {"schedule": "step"}, "falls at milestones"),
     "multistep without milestones": (PIXELS, {"schedule": "multistep"}, "falls at milestones"),
@@ -55,13 +61,21 @@ WRONG_PARTNER: dict[str, tuple[Recipe, dict[str, Any], str]] = {
     "a negative rate": (PIXELS, {"rates": {"tail": -1.0}}, "rates.tail=-1.0: expected at least 0"),
     "a decay that nothing asks for": (PIXELS, {"decay": 0.3}, "decay=0.3 says nothing to schedule=cosine"),
     "the second moment of SGD": (PIXELS, {"optimiser": "sgd", "beta2": 0.9}, "beta2=0.9 says nothing to optimiser=sgd"),
+    "a rate that is no number": (PIXELS, {"rates": {"tail": float("nan")}}, "rates.tail=nan: expected a finite number"),
+    "a rate without end": (PIXELS, {"rates": {"tail": float("inf")}}, "rates.tail=inf: expected a finite number"),
+    "one size twice": (PIXELS, {"zooms": (0.9, 0.8, 0.9)}, "takes one size twice"),
+    "a GAN without a loss": (
+        GAN, {"pixel_weight": 0.0, "perceptual_weight": 0.0, "adversarial_weight": 0.0}, "nothing would be learnt"
+    ),
     "a path as the name": (PIXELS, {"name": "../mine"}, "expected a name, without /"),
-}
+}  # fmt: skip
 WRONG_OPTION = {
     ("srcnn", "kernels", "9-3-7"): "'9-1-5' or '9-3-5' or '9-5-5'", ("srcnn", "channels", 2): "1 or 3",
-    ("srresnet", "blocks", 0): "1 or more", ("srresnet", "blocks", "x"): "1 or more",
-    ("srresnet", "features", 2): "3 or more", ("srresnet", "body_act", "gelu"): "'prelu' or 'relu' or 'lrelu'",
-    ("rrdb", "growth", 1.5): "1 or more", ("rrdb", "scale", 4): "has no option 'scale'",
+    ("srresnet", "blocks", 0): "from 1 to 4096", ("srresnet", "blocks", "x"): "from 1 to 4096",
+    ("srresnet", "features", 2): "from 3 to 4096", ("srresnet", "features", 1.5): "a whole number",
+    ("srresnet", "features", 9999999999): "from 3 to 4096", ("rrdb", "blocks", 10**19): "from 1 to 4096",
+    ("srresnet", "body_act", "gelu"): "'prelu' or 'relu' or 'lrelu'",
+    ("rrdb", "growth", 1.5): "from 1 to 4096", ("rrdb", "scale", 4): "has no option 'scale'",
     ("msrresnet", "layers", 1): "has no option 'layers'",
 }  # fmt: skip
 
@@ -83,6 +97,27 @@ def test_a_wrong_type(key: str) -> None:
 def test_a_wrong_range(key: str) -> None:
     with pytest.raises(UsageError, match=f"{key}=.*expected "):
         override(GAN, [f"{key}={WRONG_RANGE[key]}"])
+
+
+def test_every_whole_number_has_a_greatest() -> None:
+    limited = {item.name for item, facts, hint in described(GanRecipe) if facts.high is not None}
+    assert set(TOO_LARGE) == limited >= {item.name for item, _, hint in described(GanRecipe) if hint is int}
+
+
+@pytest.mark.parametrize("key", sorted(TOO_LARGE))
+def test_a_number_that_is_too_large(key: str) -> None:
+    with pytest.raises(UsageError, match=f"{key}=.*expected .*(most|below) "):
+        override(GAN, [f"{key}={TOO_LARGE[key]}"])
+
+
+@pytest.mark.parametrize("number", ["٣", "1_0", "²", "１"])
+def test_numbers_are_typed_in_ascii_digits(number: str) -> None:
+    for key in ("batch", "lr", "rates.tail"):
+        with pytest.raises(UsageError, match=f"{key}=.*expected a "):
+            override(PIXELS, [f"{key}={number}"])
+    with pytest.raises(UsageError, match="expected numbers with commas"):
+        override(PIXELS, [f"zooms=0.5,{number}"])
+    assert override(PIXELS, [f"options.features={number}"]).options["features"] == number  # the network refuses a text
 
 
 def test_whole_numbers_are_rates_too() -> None:
@@ -133,6 +168,12 @@ def test_on_the_command_line_all_of_it_is_bad_usage(
     assert "bug" not in said
 
 
+@pytest.mark.parametrize("option", ["--within", "--val-split"])
+def test_options_take_no_nan(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "srresnet-quick", option, "nan", "--show"]) == 2
+    assert "'nan' is not a finite number" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_passes_its_own_checks(name: str) -> None:
     recipe = RECIPES[name]
@@ -146,6 +187,25 @@ def test_a_batch_that_devices_do_not_divide_is_refused() -> None:
     for batch, near in ((9, 8), (1, 2)):
         with pytest.raises(UsageError, match=f"--set batch={near}"):
             refuse_uneven(replace(PIXELS, batch=batch), 2)
+
+
+def test_batch_norm_needs_more_than_one_pixel() -> None:
+    from reference_models.train import refuse_uneven
+
+    refuse_uneven(replace(PIXELS, batch=2, patch=1), 1)
+    refuse_uneven(replace(RECIPES["esrnet-quick"], batch=1, patch=1), 1)
+    for devices in (1, 2):
+        with pytest.raises(UsageError, match="batch norm needs more than a pixel: --set patch=24"):
+            refuse_uneven(replace(PIXELS, batch=devices, patch=1), devices)
+
+
+def test_a_training_beyond_memory_says_what_takes_less() -> None:
+    from reference_models.machine import within_memory
+
+    with pytest.raises(JobError, match=r"smaller batch \(now 8\) or patch \(24\)"), within_memory(PIXELS):
+        torch.empty(2**52, dtype=torch.uint8)
+    with pytest.raises(KeyError), within_memory(PIXELS):
+        raise KeyError
 
 
 def test_choices_are_those_that_there_are() -> None:
@@ -184,6 +244,7 @@ def test_a_recipe_on_the_base_of_another(tmp_path: Path) -> None:
         ("batch = 4", "expected architecture, or the base"),
         ('architecture = "srresnet"\nbacth = 4', "has no field 'bacth'. Did you mean batch"),
         ('architecture = "srresnet"\nbatch = "4"', "batch='4': expected a whole number"),
+        ('base = "srresnet-quick"\nzooms = 0.5', "zooms=0.5: expected a list of numbers, as [0.5]"),
         ('base = "srresnet-quick"\nperceptual = "squeeze"', "one of adversarial trainings"),
         ('base = "srresnet-quik"', "srresnet-quick"),
         ('base = "mine.toml"', "a recipe that has this one as its base"),

@@ -59,7 +59,7 @@ def test_published_numbers_stand_under_their_model_where_asked(tmp_path: Path) -
         (("bicubic, published",), ["28.42", "–"]),
         (("mine",), ["28.000", "0.3000"]),
     ]
-    assert "Published: Zhang et al., ECCV 2018" in table.notes
+    assert "Published: Huang et al., CVPR 2015" in table.notes
     assert len(tables.build(results())[0].rows) == 2
     markdown.write(results(), tmp_path, papers=True)
     assert "| bicubic, published | 28.42 | – |" in " ".join((tmp_path / "report.md").read_text().split())

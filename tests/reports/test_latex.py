@@ -11,6 +11,7 @@ import pytest
 from reports import latex, published, terminal
 from srbench.analysis.claims import read_claims
 from srbench.cli import main
+from srbench.images.degrade import check_degradation
 from srbench.results.records import Run
 from srbench.results.results import Results
 from srbench.results.summary import summarise
@@ -62,8 +63,8 @@ def test_published_numbers_stand_beside_ours_with_the_gap() -> None:
     results = Results((made_run("bicubic", {"psnr_y": [28.416], "ssim_y": [0.8101], "lpips": [0.3]}),))
     cells = [pair.cells for pair in published.pairs(results, summarise(results))]
     assert cells == [
-        ("bicubic", "Set5", "×4", "PSNR-Y", "28.42", "28.416", "-0.004", "Zhang et al., ECCV 2018"),
-        ("bicubic", "Set5", "×4", "SSIM-Y", "0.8104", "0.81010", "-0.00030", "Zhang et al., ECCV 2018"),
+        ("bicubic", "Set5", "×4", "PSNR-Y", "28.42", "28.416", "-0.004", "Huang et al., CVPR 2015"),
+        ("bicubic", "Set5", "×4", "SSIM-Y", "0.8101", "0.81010", "+0.00000", "Huang et al., CVPR 2015"),
     ]
 
 
@@ -71,6 +72,17 @@ def test_a_number_under_another_convention_does_not_stand_beside_ours() -> None:
     run = made_run("bicubic", {"psnr_y@basicsr": [28.43]})
     results = Results((replace(run, metrics={"psnr_y@basicsr": "basicsr"}),))
     assert published.pairs(results, summarise(results)) == []
+
+
+@pytest.mark.parametrize(
+    ("degradation", "scale", "value"),
+    [("matlab", 4, "0.8101"), ("matlab-legacy", 4, "0.8101"), ("files:_x4", 4, "0.8101"), ("matlab-y", 4, "0.8104"),
+     ("bd", 3, "0.8308")],
+)  # fmt: skip
+def test_a_published_row_stands_beside_runs_on_its_own_kind_of_lr(degradation: str, scale: int, value: str) -> None:
+    run = made_run("bicubic", {"ssim_y": [0.81037]}, scale=scale, degradation=degradation)
+    results = Results((run,))
+    assert [pair.claim.text for pair in published.pairs(results, summarise(results))] == [value]
 
 
 @pytest.mark.parametrize("identity", [{"degradation": "jpeg10"}, {"degradation": "bd"}, {"self_ensemble": True}])
@@ -82,7 +94,11 @@ def test_a_number_of_other_images_does_not_stand_beside_ours(identity: dict[str,
 def test_every_published_number_has_source_and_metric() -> None:
     claims = read_claims(published.DATA)
     assert all(claim.source and claim.metric for claim in claims)
-    keys = [(claim.model, claim.dataset, claim.scale, claim.metric, claim.source) for claim in claims]
+    for claim in claims:
+        check_degradation(claim.degradation, claim.scale)
+    keys = [
+        (claim.model, claim.dataset, claim.scale, claim.metric, claim.degradation, claim.source) for claim in claims
+    ]
     assert len(set(keys)) == len(keys)
 
 

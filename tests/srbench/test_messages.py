@@ -100,12 +100,15 @@ def test_out_of_memory_says_what_helps(srbench: Srbench, monkeypatch: pytest.Mon
     for error in (MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("x: can't allocate memory: y")):
         assert "out of memory" in error_line(error) and "--tile 128" in error_line(error)
 
-    def fail(*_: object, **__: object) -> None:
-        raise MemoryError("Unable to allocate 9 GiB")
+    for error in (MemoryError("9 GiB"), RuntimeError("can't allocate memory: 9 GiB\nframe #0: c10")):
 
-    monkeypatch.setattr(cli.cli, "main", fail)
-    assert srbench("list", "models") == 1
-    assert "out of memory (Unable to allocate 9 GiB). Give --tile 128" in srbench.err
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(cli.cli, "main", fail)
+        assert srbench("list", "models") == 1
+        assert f"out of memory ({str(error).splitlines()[0]}). Give --tile 128" in srbench.err
+        assert "frame" not in srbench.err
 
 
 def test_models_that_lack_the_scale_say_which_they_have(register: Any, srbench: Srbench, folder: Path) -> None:
