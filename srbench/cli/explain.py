@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, read_results, srbench_command
-from srbench.cli.values import Scale, complete
+from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
+from srbench.cli.values import Names, Scale, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.explain import Reading
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")
-@click.option("--degradation", "degradations", type=NAMES, default=(), help="How LR may be made, tried in turn.")
+@click.option(
+    "--degradation", "degradations", type=Names("degradations"), default=(), help="How LR may be made, tried in turn."
+)
 @click.option("--matrix", "whole", is_flag=True, help="Print every convention's number; needs no VALUE.")
 @device_option
 @data_root_option

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.text import is_whole
-from srbench.cli.options import EXISTING, FILE, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
-from srbench.cli.values import Names, Scale, complete
+from srbench.cli.options import EXISTING, FILE, MODELS, OVER, data_root_option, force_option, srbench_command
+from srbench.cli.values import CommaList, Names, Scale, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.figure import Crop
@@ -32,7 +32,13 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
     "where the models differ most."
 )
 @click.argument("results", type=EXISTING)
-@click.option("--image", "images", type=NAMES, required=True, help="One image or more, as their files are called.")
+@click.option(
+    "--image",
+    "images",
+    type=CommaList(spaces=False),
+    required=True,
+    help="One image or more, as their files are called.",
+)
 @click.option("--crop", "crops", multiple=True, callback=_crops, metavar="X,Y,W,H", help="One for all, or one each.")
 @click.option("--models", type=MODELS, default=(), help="In this order.  [default: all]")
 @click.option("--metrics", type=Names("metrics"), default=(), help="Under each name.  [default: the first two]")

@@ -63,7 +63,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-SIZES = CommaList(lr_size, "WxH,…", spaces=True)
+SIZES = CommaList(lr_size, "WxH,…")
 
 
 @srbench_command(

@@ -232,6 +232,41 @@ def test_names_as_people_type_them(srbench: Srbench, tmp_path: Path, monkeypatch
     assert srbench.err.startswith("srbench: models are named twice: bicubic, and --models nearest")
 
 
+def test_an_option_given_again_adds_up_or_is_refused(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of `--models bicubic --models lanczos` nothing is dropped in silence, and every list takes spaces too."""
+    monkeypatch.chdir(tmp_path)
+    assert srbench(*few("run", "--models", "bicubic", "--model=lanczos", "--scale", "2", "--scales", "3")) == 0
+    assert srbench(*few("run", "nearest bilinear", "--scale", "2 3", "--metric", "psnr_y ssim_y")) == 0, srbench.err
+    made = {str(path.relative_to("results/samples")) for path in Path("results").rglob("*.json")}
+    assert made == {
+        f"x{scale}/{name}.json" for scale in (2, 3) for name in ("bicubic", "lanczos", "nearest", "bilinear")
+    }
+    for words in (("--format", "md", "--format", "json"), ("--format", "md json")):
+        assert srbench("report", "results", *words, "--out", "_".join(words)) == 0
+        assert {"report.md", "results.json"} <= {path.name for path in Path("_".join(words)).iterdir()}
+    for words in (("--seed", "1", "--seed", "2"), ("--out", "a", "--out", "b")):
+        assert srbench("run", "bicubic", *words) == 2
+        told = f"{words[0]} takes one value, and is given {words[1]} and {words[3]}"
+        assert srbench.err == f"srbench: {told}. See: srbench run --help\n"
+    assert srbench(*few("run", "bicubic", "--seed", "0", "--seed", "0", "--save-images", "--no-save-images")) == 0
+
+
+def test_names_that_hold_spaces_stay_whole(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my net.py").write_text(FACTORY)
+    for folder in ("my set", "root/his set"):
+        (tmp_path / folder / "HR").mkdir(parents=True)
+        write_image(tmp_path / folder / "HR" / "a.png", np.zeros((24, 24, 3), np.uint8))
+    words = ("--datasets", "my set", "--dataset", "his set", "--data-root", "root", "--metrics", "psnr_y", "--no-speed")
+    assert srbench("run", "bicubic + nearest", "mine=my net.py", *words) == 0, srbench.err
+    made = {str(path.relative_to("results")) for path in Path("results").rglob("*.json")}
+    assert made == {
+        f"{name}/x4/{model}.json" for name in ("my set", "his set") for model in ("bicubic+nearest", "mine")
+    }
+
+
 def test_a_file_with_several_factories_asks_which(
     srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
