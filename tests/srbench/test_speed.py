@@ -132,6 +132,16 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
     assert "none of nearest has scale 7" in srbench.err
 
 
+@pytest.mark.parametrize("words", [("nearest", "bicubic"), ("nearest", "--audit")])
+def test_what_keeps_no_timings_takes_no_folder_for_them(
+    srbench: Srbench, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert srbench("speed", *words, "--sizes", "20x10", "--budget", 0, "--out", tmp_path / "kept") == 2
+    assert srbench.err.startswith("srbench: --out keeps timings, and not ")
+    assert "Take some: srbench speed --models nearest" in srbench.err
+    assert not (tmp_path / "kept").exists()
+
+
 def test_batches_sizes_and_the_line(srbench: Srbench, tmp_path: Path) -> None:
     words = ["--sizes", "20x10,30x30,40x40", "--batch", "1,3", "--budget", 0, "--out", tmp_path]
     assert srbench("speed", "--models", "bicubic", *words) == 0
