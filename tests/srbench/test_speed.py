@@ -379,6 +379,26 @@ def test_choosing_by_budget(
         assert srbench.err.startswith("srbench: no model is within this budget; ")
 
 
+def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: Path) -> None:
+    """No larger budget helps: it says which would be best if it is believed, and the command that times it anew."""
+    folder = timed_and_scored(tmp_path)
+    row = made_speed("fine", 40.0, spread=0.4)
+    write_speeds(folder, "", [row])
+    assert srbench("choose", folder, "--max-ms", 50) == 0
+    again = f"srbench speed --models fine=REF --scale 4 --sizes 120x80 --out {folder}"
+    assert srbench.err.splitlines() == [
+        "Better, if its timing is believed, which is not steady: fine (PSNR-Y 30.000, 40.00 ms)",
+        f"Time again, on an idle machine: {again}",
+    ]
+    write_speeds(folder, "", [made_speed("quick", 5.0, spread=0.4)])
+    assert srbench("choose", folder, "--max-ms", 50) == 1
+    told = "no timing within this budget is steady; if they are believed, fine (PSNR-Y 30.000, 40.00 ms) is best"
+    assert srbench.err.splitlines() == [
+        f"srbench: {told}", f"Time again, on an idle machine: {again.replace('fine=REF', 'fine=REF,quick=REF')}"
+    ]  # fmt: skip
+    assert srbench("choose", folder, "--max-ms", 1) == 1 and "Give a larger one" in srbench.err
+
+
 def test_choosing_by_a_part_of_the_images() -> None:
     """As --limit leaves it: it said that nothing was scored. Who was scored on fewer images is left out."""
     runs = [made_run("fine", {"psnr_y": [30.0, 31.0]}), made_run("quick", {"psnr_y": [28.0, 28.5]})]
