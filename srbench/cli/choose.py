@@ -40,12 +40,12 @@ def command(
 ) -> int:  # fmt: skip
     from srbench.analysis.choose import Budget, candidates, doubtful
     from srbench.base.documents import dumps
-    from srbench.base.registry import registered_name
+    from srbench.metrics import usual_name
     from srbench.results.store import load_results
 
     loaded = load_results(results)
     budget = Budget(max_ms, max_mib, max_params)
-    found = candidates(loaded, registered_name("metrics", metric), budget, scale=scale, size=size)
+    found = candidates(loaded, usual_name(metric), budget, scale=scale, size=size)
     within = [one for one in found if not one.out]
     if style == "json":
         click.echo(dumps({"best": within[0].model if within else None, "candidates": [asdict(one) for one in found]}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli.names import model_meant
 from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
 from srbench.cli.values import Names, Scale, complete
 
@@ -51,12 +52,17 @@ def command(
     from srbench.analysis.claims import Claim, parse_value
     from srbench.analysis.explain import FAMILIES, Subject, explain, matrix
     from srbench.base.errors import UsageError
+    from srbench.base.registry import meant
+    from srbench.metrics import usual_name
 
+    metric = usual_name(metric.lower())
     if metric and metric.partition("_")[0] not in FAMILIES:
         raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")
     folder = results or (Path(value) if whole and value else None)
     if folder:
-        read_results(folder)  # names what is damaged
+        loaded = read_results(folder)
+        model = model_meant(loaded, model)
+        dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
     if whole:
         families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
         _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from srbench.cli.names import models_meant
 from srbench.cli.options import (
     EXISTING,
     FOLDER,
@@ -45,7 +46,7 @@ def make_command(
     """Make a study in FOLDER of the images that `srbench run --save-images` kept in RESULTS."""
     from srbench.apps.study.make import make_study
 
-    read_results(results)  # names what is damaged
+    models = models_meant(read_results(results), models)
     study = make_study(results, folder, models, mode, crop=crop, limit=limit, root=data_root)
     click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
 

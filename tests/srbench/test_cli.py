@@ -232,6 +232,42 @@ def test_names_as_people_type_them(srbench: Srbench, tmp_path: Path, monkeypatch
     assert srbench.err.startswith("srbench: models are named twice: bicubic, and --models nearest")
 
 
+def test_results_know_names_as_people_type_them(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model by the reference that a run was given, and every name in any case, in each command that reads results."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "shown_net.py").write_text(FACTORY)
+    (tmp_path / "Mini" / "HR").mkdir(parents=True)
+    write_image(tmp_path / "Mini" / "HR" / "baby.png", np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8))
+    words = (
+        "code/shown_net.py",
+        "bicubic",
+        "best=lanczos",
+        "nearest+bicubic",
+        "--save-images",
+        "--no-speed",
+        "--out",
+        "r",
+    )
+    metrics = ("--metrics", "psnr_y", "--metrics", "PSNR-Y@BasicSR")
+    assert srbench("run", *words, "--datasets", "Mini", *metrics) == 0, srbench.err
+    results = load_results("r")
+    assert results.metrics == ("psnr_y", "psnr_y@basicsr")
+    for models in ("code/shown_net.py,BiCubic", "best=lanczos Shown-Net.make,Nearest+BICUBIC,code/shown_net.py:make"):
+        assert srbench("compare", "r", "--models", models, "--metric", "PSNR-Y@BASICSR") == 0, srbench.err
+        asked = ("figure", "r", "--models", models, "--metrics", "PSNR-Y", "--dataset", "mini", "--force")
+        assert srbench(*asked, "--image", "BABY", "--crop", "0,0,32,32", "-o", "f.png") == 0, srbench.err
+        assert srbench("study", "make", "r", models.replace("/", " "), "--crop", 32, "--models", models) == 0, (
+            srbench.err
+        )
+    told = srbench("explain", "1.0", "r", "--model", "code/shown_net.py", "--dataset", "MINI", "--metric", "PSNR-Y")
+    assert (told, srbench.out.startswith("No convention gives 1.0.")) == (1, True), srbench.err + srbench.out
+    assert srbench("compare", "r", "--models", "bicubic,shown") == 2
+    assert srbench.err.startswith("srbench: unknown model 'shown'. ")
+
+
 def test_an_option_given_again_adds_up_or_is_refused(
     srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
