@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import refuse_unknown
+from srbench.base.registry import entries, refuse_unknown
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.summary import heading, summarise
 
 if TYPE_CHECKING:
     from srbench.results.records import SpeedRow
     from srbench.results.results import Results
+
+
+NOT_STEADY = "ms not steady"
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,17 @@ class Budget:
     mib: float | None = None
     params: float | None = None
 
-    def exceeded(self, row: SpeedRow) -> str:
-        """The first bound that a timing breaks, in words; what was not measured, or not steadily, breaks its bound."""
-        if self.ms is not None and (why := doubts(row)):
-            return f"ms not steady: {', '.join(why)}"
+    def exceeded(self, row: SpeedRow, *, believed: bool = False) -> str:
+        """The first bound that a timing breaks, in words; what was not measured breaks its bound, and so does, unless
+        it is `believed`, what was not measured steadily.
+        """
         for name, most, value in (
-            ("ms", self.ms, row.p50_ms),
             ("MiB", self.mib, row.peak_memory_mib),
             ("parameters", self.params, row.params),
+            ("ms", self.ms, row.p50_ms),
         ):
+            if name == "ms" and most is not None and not believed and (why := doubts(row)):
+                return f"{NOT_STEADY}: {', '.join(why)}"
             if most is not None and (value is None or value > most):
                 return f"{name} not measured" if value is None else f"over {most:g} {name}"
         return ""
@@ -72,6 +79,29 @@ def candidates(
         raise InputError(f"no model was both scored and timed at x{scale}. Do it: srbench run --scale {scale} --speed")
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     return sorted(found, key=lambda one: (bool(one.out), sign * one.score, one.speed.p50_ms))
+
+
+def doubtful(found: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    """Those that are out for their timing alone, which is not steady: within the budget if it is believed."""
+    return [one for one in found if one.out.startswith(NOT_STEADY) and not budget.exceeded(one.speed, believed=True)]
+
+
+def timing_command(found: Sequence[Candidate], folder: Path) -> str:
+    """The command that times these anew, as they were: what is kept of them in the folder is replaced."""
+    rows = [one.speed for one in found]
+    known = entries("models")
+    refs = dict.fromkeys(row.model if row.model in known else f"{row.model}=REF" for row in rows)
+    backends, row = dict.fromkeys(row.backend for row in rows), rows[0]
+    options = {
+        "models": ",".join(refs),
+        "scale": row.scale,
+        "sizes": f"{row.width}x{row.height}",
+        "backend": "" if [*backends] == ["eager"] else ",".join(backends),
+        "precision": "" if row.precision == "fp32" else row.precision,
+        "threads": row.threads,
+        "out": folder,
+    }
+    return "srbench speed " + " ".join(f"--{name} {quote(str(value))}" for name, value in options.items() if value)
 
 
 def _means(results: Results, metric: str, scale: int) -> tuple[dict[str, float], str]:

@@ -57,15 +57,20 @@ def _registered_twice(kind: str, *both: EntryPoint) -> UsageError:
 
 
 def registered_name(kind: str, name: str) -> str:
-    """The entry that a name means, in any case and with `-` for `_` (`SRResNet`); else the name itself."""
-    known = entries(kind)
+    """The entry that a name means, see `meant`; else the name itself."""
+    return meant(name, entries(kind))
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """The known name that a typed one means, in any case and with `-` for `_` (`SRResNet`); else the name itself."""
     if name in known:
         return name
-    alike = [entry for entry in known if _plain(entry) == _plain(name)]
+    alike = [one for one in known if plain(one) == plain(name)]
     return alike[0] if len(alike) == 1 else name
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without what does not matter as it is typed."""
     return name.casefold().replace("_", "-")
 
 
@@ -168,7 +173,7 @@ def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
     known = sorted(known)
-    plain = {_plain(one): one for one in known}
-    near = [plain[one] for one in difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.6)]
+    alike = {plain(one): one for one in known}
+    near = [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=0.6)]
     guess = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

@@ -38,25 +38,42 @@ def command(
     results: Path, metric: str, max_ms: float | None, max_mib: float | None, max_params: float | None, scale: int,
     size: tuple[int, int] | None, style: str,
 ) -> int:  # fmt: skip
-    from srbench.analysis.choose import Budget, candidates
+    from srbench.analysis.choose import Budget, candidates, doubtful
     from srbench.base.documents import dumps
-    from srbench.base.registry import registered_name
+    from srbench.metrics import usual_name
     from srbench.results.store import load_results
 
     loaded = load_results(results)
-    found = candidates(
-        loaded, registered_name("metrics", metric), Budget(max_ms, max_mib, max_params), scale=scale, size=size
-    )
+    budget = Budget(max_ms, max_mib, max_params)
+    found = candidates(loaded, usual_name(metric), budget, scale=scale, size=size)
     within = [one for one in found if not one.out]
     if style == "json":
         click.echo(dumps({"best": within[0].model if within else None, "candidates": [asdict(one) for one in found]}))
     else:
         _print(found)
-    if not within:
+    if maybe := doubtful(found, budget):
+        _tell_doubtful(maybe, within[:1], results)
+    elif not within:
         click.echo(
             "srbench: no model is within this budget; the table says what each exceeds. Give a larger one", err=True
         )
     return int(not within)
+
+
+def _tell_doubtful(maybe: list[Candidate], chosen: list[Candidate], results: Path) -> None:
+    """What the choice would be if timings that are not steady were believed, and how to take them again."""
+    from srbench.analysis.choose import timing_command
+    from srbench.results.summary import heading
+
+    best, metric = maybe[0], heading(maybe[0].metric)
+    if chosen and not metric.better(best.score, chosen[0].score):
+        return
+    told = f"{best.model} ({metric.label} {metric.format(best.score)}, {best.speed.p50_ms:.2f} ms)"
+    if chosen:
+        click.echo(f"Better, if its timing is believed, which is not steady: {told}", err=True)
+    else:
+        click.echo(f"srbench: no timing within this budget is steady; if they are believed, {told} is best", err=True)
+    click.echo(f"Time again, on an idle machine: {timing_command(maybe, results)}", err=True)
 
 
 def _print(found: list[Candidate]) -> None:

@@ -13,6 +13,7 @@ import click
 
 from srbench.base.documents import dumps
 from srbench.base.text import counted
+from srbench.cli.names import models_meant
 from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
 from srbench.cli.values import complete
 
@@ -41,13 +42,13 @@ CAUTION = (
 def command(results: Path, models: tuple[str, ...] | None, metric: str, style: str) -> int:
     from srbench.analysis.compare import compare_all, compare_overall, rank
     from srbench.base.errors import UsageError
-    from srbench.base.registry import registered_name
+    from srbench.metrics import usual_name
 
     loaded = read_results(results)
-    chosen = tuple(dict.fromkeys(models or loaded.models))
+    chosen = models_meant(loaded, models)
     if len(chosen) < 2:
         raise UsageError(f"comparing takes two models, got {', '.join(chosen)}. Use --models A,B")
-    metric = registered_name("metrics", metric)
+    metric = usual_name(metric)
     differences = compare_all(loaded, combinations(chosen, 2), metric)
     places = rank(loaded, metric, chosen)
     if style == "json":

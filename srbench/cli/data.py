@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.errors import InputError, UsageError
-from srbench.cli.options import EXISTING, FILE, NAMES, OVER, Command, data_root_option, force_option
+from srbench.cli.options import EXISTING, FILE, OVER, Command, data_root_option, force_option
+from srbench.cli.values import Names
 
 if TYPE_CHECKING:
     from srbench.datasets.standard.verify import Verification
@@ -144,7 +145,13 @@ def _print_verification(verification: Verification, home: Path) -> None:
 
 @command.command("audit", cls=Command)
 @click.option("--train", "folders", type=EXISTING, multiple=True, required=True, help="A training folder; repeatable.")
-@click.option("--against", type=NAMES, default="all", show_default=True, help="Test sets or folders, with commas.")
+@click.option(
+    "--against",
+    type=Names("datasets", "all"),
+    default="all",
+    show_default=True,
+    help="Test sets or folders, with commas.",
+)
 @click.option("--sheet", type=FILE, default=Path("leaks.png"), show_default=True)
 @force_option(OVER)
 @data_root_option

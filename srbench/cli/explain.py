@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli.options import FOLDER, NAMES, data_root_option, device_option, read_results, srbench_command
-from srbench.cli.values import Scale, complete
+from srbench.cli.names import model_meant
+from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
+from srbench.cli.values import Names, Scale, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.explain import Reading
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--metric", default="", help="psnr or ssim.  [default: by the size of VALUE]")
-@click.option("--degradation", "degradations", type=NAMES, default=(), help="How LR may be made, tried in turn.")
+@click.option(
+    "--degradation", "degradations", type=Names("degradations"), default=(), help="How LR may be made, tried in turn."
+)
 @click.option("--matrix", "whole", is_flag=True, help="Print every convention's number; needs no VALUE.")
 @device_option
 @data_root_option
@@ -49,12 +52,17 @@ def command(
     from srbench.analysis.claims import Claim, parse_value
     from srbench.analysis.explain import FAMILIES, Subject, explain, matrix
     from srbench.base.errors import UsageError
+    from srbench.base.registry import meant
+    from srbench.metrics import usual_name
 
+    metric = usual_name(metric.lower())
     if metric and metric.partition("_")[0] not in FAMILIES:
         raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")
     folder = results or (Path(value) if whole and value else None)
     if folder:
-        read_results(folder)  # names what is damaged
+        loaded = read_results(folder)
+        model = model_meant(loaded, model)
+        dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
     if whole:
         families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
         _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.text import is_whole
-from srbench.cli.options import EXISTING, FILE, MODELS, NAMES, OVER, data_root_option, force_option, srbench_command
-from srbench.cli.values import Names, Scale, complete
+from srbench.cli.names import models_meant
+from srbench.cli.options import EXISTING, FILE, MODELS, OVER, data_root_option, force_option, srbench_command
+from srbench.cli.values import CommaList, Names, Scale, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.figure import Crop
@@ -32,7 +33,13 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
     "where the models differ most."
 )
 @click.argument("results", type=EXISTING)
-@click.option("--image", "images", type=NAMES, required=True, help="One image or more, as their files are called.")
+@click.option(
+    "--image",
+    "images",
+    type=CommaList(spaces=False),
+    required=True,
+    help="One image or more, as their files are called.",
+)
 @click.option("--crop", "crops", multiple=True, callback=_crops, metavar="X,Y,W,H", help="One for all, or one each.")
 @click.option("--models", type=MODELS, default=(), help="In this order.  [default: all]")
 @click.option("--metrics", type=Names("metrics"), default=(), help="Under each name.  [default: the first two]")
@@ -48,10 +55,16 @@ def command(
     from srbench.analysis.figure import strips
     from srbench.analysis.figure_page import outputs, write_figure
     from srbench.base.outputs import refuse_overwriting
+    from srbench.base.registry import meant
+    from srbench.metrics import usual_name
     from srbench.results.store import load_results
 
-    names = () if models == ("all",) else models
-    shown = strips(load_results(results), images, crops, names, metrics, dataset=dataset, scale=scale, root=data_root)
+    loaded = load_results(results)
+    known = {row.image for run in loaded for row in run.rows}
+    images, metrics = tuple(meant(name, known) for name in images), tuple(map(usual_name, metrics))
+    dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
+    chosen = models_meant(loaded, models)
+    shown = strips(loaded, images, crops, chosen, metrics, dataset=dataset, scale=scale, root=data_root)
     sources = [strip.source for strip in shown if strip.source]
     refuse_overwriting(outputs(out), [*results.rglob("*"), *sources], force=force)
     for strip in shown:

@@ -162,10 +162,9 @@ def _looked_for(root: Path | None) -> str:
 
 
 def _set_names() -> list[str]:
-    from srbench.datasets import SAMPLES
-    from srbench.datasets.standard.table import STANDARD_SETS
+    from srbench.datasets import list_datasets
 
-    return [SAMPLES, *STANDARD_SETS, *entries("datasets")]
+    return list_datasets()
 
 
 def _conventions(root: Path | None) -> list[Record]:

@@ -60,6 +60,22 @@ class Command(click.Command):
         known = {name for param in self.params for name in param.opts if isinstance(param, click.Option)}
         return super().parse_args(context, [_as_known(word, known) for word in args])
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        """That of click, which of an option given again keeps the last value: here lists add up, others are refused."""
+        parser = super().make_parser(ctx)
+        once = {param.name: param for param in self.params if isinstance(param, click.Option) and _has_one_value(param)}
+        for name, param in once.items():
+            parser.add_option(param, param.opts, name, "append")
+        parse = parser.parse_args
+
+        def parse_all(args: list[str]) -> Any:
+            found, rest, order = parse(args)
+            merged = {name: _one_of(once[name], found[name], ctx) for name in found if name in once}
+            return {**found, **merged}, rest, order
+
+        parser.parse_args = parse_all  # type: ignore[method-assign]
+        return parser
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             status = super().invoke(ctx)
@@ -75,6 +91,20 @@ def _as_known(word: str, known: set[str]) -> str:
         return word
     other = name.removesuffix("s") if name.endswith("s") else name + "s"
     return other + equals + value if other in known else word
+
+
+def _has_one_value(option: click.Option) -> bool:
+    return not (option.is_flag or option.count or option.multiple or option.nargs != 1)
+
+
+def _one_of(param: click.Option, values: list[str], context: click.Context) -> str:
+    """What an option's values come to; raises `click.UsageError` for different ones where it takes one."""
+    if isinstance(param.type, CommaList):
+        return ",".join(values)
+    if len(set(values)) > 1 and not context.resilient_parsing:
+        told = f"{param.opts[-1]} takes one value, and is given {' and '.join(dict.fromkeys(values))}"
+        raise click.UsageError(told, context)
+    return values[-1]
 
 
 def read_results(folder: Path, data_root: Path | None = None) -> Results:
@@ -114,6 +144,7 @@ def srbench_command(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
 
 MODELS = Names("models", "all")
 NAMES = CommaList()
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True)
@@ -134,7 +165,7 @@ def tell_remark(spec: ModelSpec) -> None:
 
 def data_root_option(function: Function) -> Function:
     help = "Where the standard sets are.  [default: $SRBENCH_DATA]"
-    return click.option("--data-root", type=FOLDER, help=help)(function)
+    return click.option("--data-root", type=FOLDER, is_eager=True, help=help)(function)
 
 
 def force_option(help: str) -> Callable[[Function], Function]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BACKEND = "How networks run: eager, channels-last, compile, cuda-graphs, onnx[:PROVIDER], openvino."
 BATCH = "Images in a row that are of one size and go through the model together; moves SR by rounding."
 WORKERS = "Threads that read, score and save beside the model.  [default: two beside a GPU, else idle processors]"
-SCALES = CommaList(scale, "2,4,…", spaces=True)
+SCALES = CommaList(scale, "2,4,…")
 NO_SETS = "the test sets found, else samples"
 
 

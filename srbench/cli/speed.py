@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from srbench.base.text import is_whole
 from srbench.cli.options import (
@@ -63,7 +64,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-SIZES = CommaList(lr_size, "WxH,…", spaces=True)
+SIZES = CommaList(lr_size, "WxH,…")
 
 
 @srbench_command(
@@ -72,7 +73,7 @@ SIZES = CommaList(lr_size, "WxH,…", spaces=True)
     "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
     "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32. "
-    "What is done by Ctrl-C is printed.",
+    "Of both nothing is kept. What is done by Ctrl-C is printed.",
     kept="what was timed is printed, and not kept",
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
@@ -100,6 +101,8 @@ def command(
     named = named_models(refs, models)
     asked = Asked(**{**options, "device": select_device(options["device"])})
     versus = sum(map(len, refs)) > 1 and not audit
+    if versus or audit:
+        _refuse_out(named, audit=audit)
     every = select_models(named, hints, as_typed=versus)
     specs = [spec for spec in every if asked.scale in spec.scales]
     for spec in specs:
@@ -112,6 +115,15 @@ def command(
     if versus and len(specs) < 2:
         raise UsageError(f"{specs[0].name} has none to be timed against at x{asked.scale}")
     return (_audit if audit else _versus if versus else _time)(specs, asked)
+
+
+def _refuse_out(named: Sequence[str], *, audit: bool) -> None:
+    """A ratio or an audit is no timing that a report could show; raises `UsageError` where OUT was asked for."""
+    from srbench.base.errors import UsageError
+
+    if click.get_current_context().get_parameter_source("out") is not ParameterSource.DEFAULT:
+        what = "an audit" if audit else "what models take against each other"
+        raise UsageError(f"--out keeps timings, and not {what}. Take some: srbench speed --models {','.join(named)}")
 
 
 def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tuple[tuple[tuple[str, ...], ...], Any]:

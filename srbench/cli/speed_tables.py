@@ -96,7 +96,7 @@ def print_ratios(turns: Sequence[Turn], style: str) -> None:
     """A row a pair of models, size and batch."""
     _print(RATIOS, turns, style, "ratios")
     if style == "table":
-        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval.")
+        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
 
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from srbench.cli.options import EXISTING, FOLDER, NAMES, OVER, Command, data_root_option, force_option, read_results
+from srbench.cli.names import models_meant
+from srbench.cli.options import (
+    EXISTING,
+    FOLDER,
+    MODELS,
+    OVER,
+    Command,
+    data_root_option,
+    force_option,
+    read_results,
+)
 
 if TYPE_CHECKING:
     from srbench.apps.study.score import ModelRating
@@ -24,7 +34,7 @@ def command() -> None:
 @command.command("make", cls=Command)
 @click.argument("results", type=EXISTING)
 @click.argument("folder", type=FOLDER)
-@click.option("--models", type=NAMES, default=(), help="[default: all]")
+@click.option("--models", type=MODELS, default=(), help="[default: all]")
 @click.option("--mode", type=click.Choice(["pairs", "opinion"]), default="pairs", show_default=True)
 @click.option("--crop", type=click.IntRange(min=32), default=256, show_default=True, help="Side of what is shown.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
@@ -36,7 +46,7 @@ def make_command(
     """Make a study in FOLDER of the images that `srbench run --save-images` kept in RESULTS."""
     from srbench.apps.study.make import make_study
 
-    read_results(results)  # names what is damaged
+    models = models_meant(read_results(results), models)
     study = make_study(results, folder, models, mode, crop=crop, limit=limit, root=data_root)
     click.echo(f"{folder}: {len(study.questions)} questions. Ask people: srbench study serve {folder}", err=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,9 +15,9 @@ from srbench.base.text import is_whole
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
-    """`a,b,c` to a tuple of what `item` makes of each; empty parts are refused. With `spaces`, those part as well."""
+    """`a,b,c`, or with `spaces` `a b c`, to a tuple of what `item` makes of each; empty parts are refused."""
 
-    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…", *, spaces: bool = False) -> None:
+    def __init__(self, item: Callable[[str], Any] = str, name: str = "A,B,…", *, spaces: bool = True) -> None:
         self.item = item
         self.name = name
         self.spaces = spaces
@@ -24,22 +25,41 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only si
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[Any, ...]:
         if isinstance(value, tuple):
             return value
-        parts = re.split(r"\s*,\s*|\s+" if self.spaces else r"\s*,\s*", str(value).strip())
+        parts = [part.strip() for part in str(value).split(",")]
         if not all(parts):
             self.fail(f"{value!r} has an empty part; write {self.name}", param, context)
+        if self.spaces:
+            parts = [word for part in parts for word in ([part] if self.is_one(part, context) else part.split())]
         try:
             return tuple(self.item(part) for part in parts)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, context)
 
+    def is_one(self, part: str, context: click.Context | None) -> bool:
+        """Whether what holds a space is one all the same: there is a file or a folder of that name."""
+        return Path(part).exists()
+
 
 class Names(CommaList):
     """Names of one kind (`models`, `datasets`, `metrics`, …) with commas; the last one is completed in the shell."""
 
-    def __init__(self, kind: str, *more: str) -> None:
-        super().__init__(spaces=kind == "backends")
+    def __init__(self, kind: str, *more: str, spaces: bool = True) -> None:
+        super().__init__(spaces=spaces)
         self.kind = kind
         self.more = more
+
+    def is_one(self, part: str, context: click.Context | None) -> bool:
+        """A model may also be `A + B`, or `name=file`; a data set lies under the data root."""
+        if super().is_one(part, context):
+            return True
+        if self.kind == "models":
+            words = [word.strip() for word in re.split("[+=]", part)]
+            return len(words) > 1 and all(" " not in word or Path(word).exists() for word in words)
+        if self.kind == "datasets" and " " in part:
+            from srbench.datasets import data_root
+
+            return (data_root(context.params.get("data_root") if context else None) / part).is_dir()
+        return False
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from srbench.cli.kinds import KINDS

@@ -28,6 +28,11 @@ def data_root(given: Path | None = None) -> Path:
     return user_data_path("srbench")
 
 
+def list_datasets() -> list[str]:
+    """The names of all data sets that are known, here or not."""
+    return [SAMPLES, *STANDARD_SETS, *entries("datasets")]
+
+
 def present(root: Path) -> list[str]:
     """The standard test sets that are under the data root, in the table's order."""
     return [row.name for row in STANDARD_SETS.values() if row.role == "test" and (root / row.name / "HR").is_dir()]
@@ -93,4 +98,4 @@ def _not_found(ref: str, home: Path) -> UsageError | InputError:
         return InputError(f"{ref} is not here: no images in {home / 'HR'}. {remedy}")
     if os.sep in ref:
         return InputError(f"{ref}: no such folder")
-    return unknown("data set", ref, [SAMPLES, *STANDARD_SETS, *entries("datasets")], hint="srbench list datasets")
+    return unknown("data set", ref, list_datasets(), hint="srbench list datasets")

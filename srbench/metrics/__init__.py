@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
-from srbench.base.registry import entries, load, registered_name
+from srbench.base.registry import entries, load, meant, registered_name
 from srbench.metrics.conventions import CONVENTIONS, Convention, convention
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ def resolve(name: str) -> BoundMetric:
 
     Raises `UsageError` for unknown names and undefined combinations, `UnavailableError` without a reference's package.
     """
-    base, at, wanted = _as_registered(name).partition("@")
-    base = base if ":" in base else registered_name("metrics", base)
-    name = base + at + wanted
+    name = usual_name(name)
+    base, _, wanted = name.partition("@")
     if ":" in base:
         from srbench.metrics.reference import metric_by_reference
 
@@ -55,7 +54,14 @@ def resolve(name: str) -> BoundMetric:
     return BoundMetric(name, metric, chosen)
 
 
-def _as_registered(name: str) -> str:
-    """`lpips_vgg` for `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention."""
+def usual_name(name: str) -> str:
+    """`psnr_y@basicsr` of `PSNR-Y@BasicSR`, as columns are called; what is not known stays.
+
+    `lpips_vgg` of `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention.
+    """
+    base, at, wanted = name.partition("@")
+    wanted = meant(wanted, CONVENTIONS)
     whole = registered_name("metrics", name.replace("@", "_"))
-    return whole if whole in entries("metrics") and name.partition("@")[2] not in CONVENTIONS else name
+    if whole in entries("metrics") and wanted not in CONVENTIONS:
+        return whole
+    return (base if ":" in base else registered_name("metrics", base)) + at + wanted

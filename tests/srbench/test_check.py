@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,33 @@ def test_tolerances_by_family_name_and_convention() -> None:
     assert not check(changed(BEFORE, psnr_y=29.95), psnr=0.1, psnr_y=0.02).passed
     assert Tolerances({"psnr_y@basicsr": 0.5}).of("psnr_y@basicsr") == 0.5
     assert Tolerances().of("psnr_y@basicsr") == 0.01
+
+
+def test_tolerances_know_names_as_people_type_them() -> None:
+    """They were looked up as typed: PSNR-Y=2 and a slip of the pen passed for a tolerance that is kept."""
+    for name in ("PSNR-Y", "PSNR", "psnr-y"):
+        assert check(changed(BEFORE, psnr_y=29.0), **{name: 2.0}).passed, name
+    table = Tolerances({"Psnr_Y@BasicSR": 0.5}, {"SAMPLES": {"SSIM": 1.0}, "set5": {"lpips@vgg": 0.1}, "mine": {}})
+    found = table.of_known(["psnr_y"], ["mine"])
+    assert (found.by_metric, dict(found.by_dataset)) == (
+        {"psnr_y@basicsr": 0.5}, {"samples": {"ssim": 1.0}, "Set5": {"lpips_vgg": 0.1}, "mine": {}}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "told"),
+    [
+        (Tolerances({"ssmi_y": 1.0}), "unknown metric 'ssmi_y'. Did you mean ssim_y"),
+        (Tolerances({"psnry": 1.0}), "unknown metric 'psnry'. Did you mean psnr"),
+        (Tolerances({"psnr_y@basics": 1.0}), "unknown convention 'basics'. Did you mean basicsr"),
+        (Tolerances({"psnr@basicsr": 1.0}), "unknown metric 'psnr'. Did you mean psnr_y"),
+        (Tolerances({}, {"Sampels": {}}), "unknown data set 'Sampels'. Did you mean samples?"),
+        (Tolerances({}, {"Set5": {"nosuch": 1.0}}), "unknown metric 'nosuch'. Known: "),
+    ],
+)
+def test_tolerances_of_nothing_are_refused(tolerances: Tolerances, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        check_results(Results((BEFORE,)), Baseline({BEFORE.identity.key: BEFORE}), tolerances)
 
 
 def test_same_pixels_with_another_score_fail_even_where_it_is_better() -> None:

@@ -232,6 +232,77 @@ def test_names_as_people_type_them(srbench: Srbench, tmp_path: Path, monkeypatch
     assert srbench.err.startswith("srbench: models are named twice: bicubic, and --models nearest")
 
 
+def test_results_know_names_as_people_type_them(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model by the reference that a run was given, and every name in any case, in each command that reads results."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "shown_net.py").write_text(FACTORY)
+    (tmp_path / "Mini" / "HR").mkdir(parents=True)
+    write_image(tmp_path / "Mini" / "HR" / "baby.png", np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8))
+    words = (
+        "code/shown_net.py",
+        "bicubic",
+        "best=lanczos",
+        "nearest+bicubic",
+        "--save-images",
+        "--no-speed",
+        "--out",
+        "r",
+    )
+    metrics = ("--metrics", "psnr_y", "--metrics", "PSNR-Y@BasicSR")
+    assert srbench("run", *words, "--datasets", "Mini", *metrics) == 0, srbench.err
+    results = load_results("r")
+    assert results.metrics == ("psnr_y", "psnr_y@basicsr")
+    for models in ("code/shown_net.py,BiCubic", "best=lanczos Shown-Net.make,Nearest+BICUBIC,code/shown_net.py:make"):
+        assert srbench("compare", "r", "--models", models, "--metric", "PSNR-Y@BASICSR") == 0, srbench.err
+        asked = ("figure", "r", "--models", models, "--metrics", "PSNR-Y", "--dataset", "mini", "--force")
+        assert srbench(*asked, "--image", "BABY", "--crop", "0,0,32,32", "-o", "f.png") == 0, srbench.err
+        assert srbench("study", "make", "r", models.replace("/", " "), "--crop", 32, "--models", models) == 0, (
+            srbench.err
+        )
+    told = srbench("explain", "1.0", "r", "--model", "code/shown_net.py", "--dataset", "MINI", "--metric", "PSNR-Y")
+    assert (told, srbench.out.startswith("No convention gives 1.0.")) == (1, True), srbench.err + srbench.out
+    assert srbench("compare", "r", "--models", "bicubic,shown") == 2
+    assert srbench.err.startswith("srbench: unknown model 'shown'. ")
+
+
+def test_an_option_given_again_adds_up_or_is_refused(
+    srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of `--models bicubic --models lanczos` nothing is dropped in silence, and every list takes spaces too."""
+    monkeypatch.chdir(tmp_path)
+    assert srbench(*few("run", "--models", "bicubic", "--model=lanczos", "--scale", "2", "--scales", "3")) == 0
+    assert srbench(*few("run", "nearest bilinear", "--scale", "2 3", "--metric", "psnr_y ssim_y")) == 0, srbench.err
+    made = {str(path.relative_to("results/samples")) for path in Path("results").rglob("*.json")}
+    assert made == {
+        f"x{scale}/{name}.json" for scale in (2, 3) for name in ("bicubic", "lanczos", "nearest", "bilinear")
+    }
+    for words in (("--format", "md", "--format", "json"), ("--format", "md json")):
+        assert srbench("report", "results", *words, "--out", "_".join(words)) == 0
+        assert {"report.md", "results.json"} <= {path.name for path in Path("_".join(words)).iterdir()}
+    for words in (("--seed", "1", "--seed", "2"), ("--out", "a", "--out", "b")):
+        assert srbench("run", "bicubic", *words) == 2
+        told = f"{words[0]} takes one value, and is given {words[1]} and {words[3]}"
+        assert srbench.err == f"srbench: {told}. See: srbench run --help\n"
+    assert srbench(*few("run", "bicubic", "--seed", "0", "--seed", "0", "--save-images", "--no-save-images")) == 0
+
+
+def test_names_that_hold_spaces_stay_whole(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my net.py").write_text(FACTORY)
+    for folder in ("my set", "root/his set"):
+        (tmp_path / folder / "HR").mkdir(parents=True)
+        write_image(tmp_path / folder / "HR" / "a.png", np.zeros((24, 24, 3), np.uint8))
+    words = ("--datasets", "my set", "--dataset", "his set", "--data-root", "root", "--metrics", "psnr_y", "--no-speed")
+    assert srbench("run", "bicubic + nearest", "mine=my net.py", *words) == 0, srbench.err
+    made = {str(path.relative_to("results")) for path in Path("results").rglob("*.json")}
+    assert made == {
+        f"{name}/x4/{model}.json" for name in ("my set", "his set") for model in ("bicubic+nearest", "mine")
+    }
+
+
 def test_a_file_with_several_factories_asks_which(
     srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

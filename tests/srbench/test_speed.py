@@ -132,6 +132,16 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
     assert "none of nearest has scale 7" in srbench.err
 
 
+@pytest.mark.parametrize("words", [("nearest", "bicubic"), ("nearest", "--audit")])
+def test_what_keeps_no_timings_takes_no_folder_for_them(
+    srbench: Srbench, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert srbench("speed", *words, "--sizes", "20x10", "--budget", 0, "--out", tmp_path / "kept") == 2
+    assert srbench.err.startswith("srbench: --out keeps timings, and not ")
+    assert "Take some: srbench speed --models nearest" in srbench.err
+    assert not (tmp_path / "kept").exists()
+
+
 def test_batches_sizes_and_the_line(srbench: Srbench, tmp_path: Path) -> None:
     words = ["--sizes", "20x10,30x30,40x40", "--batch", "1,3", "--budget", 0, "--out", tmp_path]
     assert srbench("speed", "--models", "bicubic", *words) == 0
@@ -367,6 +377,26 @@ def test_choosing_by_budget(
         assert f"Best within the budget: {best}, PSNR-Y " in srbench.out
     else:
         assert srbench.err.startswith("srbench: no model is within this budget; ")
+
+
+def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: Path) -> None:
+    """No larger budget helps: it says which would be best if it is believed, and the command that times it anew."""
+    folder = timed_and_scored(tmp_path)
+    row = made_speed("fine", 40.0, spread=0.4)
+    write_speeds(folder, "", [row])
+    assert srbench("choose", folder, "--max-ms", 50) == 0
+    again = f"srbench speed --models fine=REF --scale 4 --sizes 120x80 --out {folder}"
+    assert srbench.err.splitlines() == [
+        "Better, if its timing is believed, which is not steady: fine (PSNR-Y 30.000, 40.00 ms)",
+        f"Time again, on an idle machine: {again}",
+    ]
+    write_speeds(folder, "", [made_speed("quick", 5.0, spread=0.4)])
+    assert srbench("choose", folder, "--max-ms", 50) == 1
+    told = "no timing within this budget is steady; if they are believed, fine (PSNR-Y 30.000, 40.00 ms) is best"
+    assert srbench.err.splitlines() == [
+        f"srbench: {told}", f"Time again, on an idle machine: {again.replace('fine=REF', 'fine=REF,quick=REF')}"
+    ]  # fmt: skip
+    assert srbench("choose", folder, "--max-ms", 1) == 1 and "Give a larger one" in srbench.err
 
 
 def test_choosing_by_a_part_of_the_images() -> None:

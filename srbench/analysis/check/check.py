@@ -88,9 +88,12 @@ class Verdict:
 def check_results(results: Results, baseline: Baseline, tolerances: Tolerances | None = None) -> Verdict:
     """Hold every score of the baseline against the results. Speed is advisory: slower is told, and does not fail.
 
-    Raises `IncomparableError` where a run differs from the baseline in more than its weights.
+    Raises `IncomparableError` where a run differs from the baseline in more than its weights, and `UsageError` for a
+    tolerance of what is no metric or data set.
     """
-    tolerances = tolerances or Tolerances()
+    runs = (*results.runs, *baseline.runs.values())
+    known = {metric for run in runs for metric in run.metrics}, {run.identity.dataset for run in runs}
+    tolerances = (tolerances or Tolerances()).of_known(*known)
     now = {run.identity.key: run for run in results}
     findings: list[Finding] = []
     compared = 0

@@ -11,12 +11,16 @@ tolerance = { psnr_y = 0.05 }
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srbench.base.documents import Tolerance, read_toml
 from srbench.base.errors import InputError
+from srbench.base.registry import entries, meant, refuse_unknown
+from srbench.datasets import list_datasets
+from srbench.metrics import usual_name
+from srbench.metrics.conventions import convention
 from srbench.results.results import Results
 
 DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
@@ -46,6 +50,33 @@ class Tolerances:
     def updated(self, by_metric: Mapping[str, float]) -> Tolerances:
         """These tolerances with some metrics replaced, on every data set."""
         return replace(self, by_metric={**self.by_metric, **by_metric}, by_dataset={} if by_metric else self.by_dataset)
+
+    def of_known(self, metrics: Collection[str], datasets: Collection[str]) -> Tolerances:
+        """These tolerances with names as results have them, beside which `metrics` and `datasets` are known.
+
+        Raises `UsageError`, with the nearest names, for what is no metric, family of metrics, or data set: a tolerance
+        that nothing goes by would pass for one that is kept.
+        """
+        metrics, datasets = {*entries("metrics"), *metrics}, {*list_datasets(), *datasets}
+
+        def known(table: Mapping[str, float]) -> dict[str, float]:
+            return {_metric(name, metrics): value for name, value in table.items()}
+
+        names = {name: meant(name, datasets) for name in self.by_dataset}
+        refuse_unknown("data set", names.values(), datasets)
+        by_dataset = {names[name]: known(table) for name, table in self.by_dataset.items()}
+        return replace(self, by_metric=known(self.by_metric), by_dataset=by_dataset)
+
+
+def _metric(name: str, metrics: Collection[str]) -> str:
+    """A metric, with a convention or without, or a family, as results call it; one by reference is anybody's."""
+    families = {metric.partition("_")[0] for metric in metrics}
+    name = meant(usual_name(name), {*metrics, *families})
+    base, at, wanted = name.partition("@")
+    if name in metrics or ":" in base:
+        return name
+    refuse_unknown("metric", [base], metrics if at else {*metrics, *families}, hint="srbench list metrics")
+    return base + at + (convention(wanted).name if at else "")
 
 
 @dataclass(frozen=True)

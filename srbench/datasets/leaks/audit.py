@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.datasets import present
+from srbench.datasets import present, usual_name
 from srbench.datasets.leaks.alignment import Alignment, alignments, detail, likeness
 from srbench.datasets.leaks.patch_hash import Patches, matches, patches_of
 from srbench.datasets.leaks.picture_hash import thumbnail, whole_matches
@@ -51,7 +51,7 @@ class Leak:
 
 def test_pictures(against: Sequence[str], root: Path) -> list[Path]:
     """The pictures of test sets by name, or of folders; `all` is every test set under the root."""
-    names = [name for item in against for name in (present(root) if item == "all" else [item])]
+    names = [name for item in against for name in (present(root) if item == "all" else [usual_name(item)])]
     if not names:
         raise InputError(f"no test set is under {root}. Get one: srbench data prepare Set5; or set SRBENCH_DATA")
     homes = [root / name / "HR" if (root / name / "HR").is_dir() else Path(name) for name in names]

@@ -12,7 +12,7 @@ from pathlib import Path
 from srbench.base import assets
 from srbench.base.errors import InputError, SrbenchError, UsageError
 from srbench.base.outputs import refuse_replacing
-from srbench.base.registry import refuse_unknown
+from srbench.base.registry import meant, refuse_unknown
 from srbench.base.temporary import in_the_making
 from srbench.datasets.standard.fetch import delete_download, fetched
 from srbench.datasets.standard.lr_files import LrPicker
@@ -29,6 +29,7 @@ Report = Callable[[str], None]
 
 def standard_set(name: str) -> StandardSet:
     """The set of that name; raises `UsageError` with the nearest names for an unknown one."""
+    name = meant(name, STANDARD_SETS)
     refuse_unknown("standard set", [name], STANDARD_SETS, hint="srbench data list")
     return STANDARD_SETS[name]
 
