@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ def write(results: Results, out: Path) -> list[Path]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     scores = summarise(results)
+    ranks = table_ranks(results, scores)
     gallery = make_gallery(results, out)
     with styled():
         plots = [(plot, inline(plot)) for plot in draw_all(results)]
@@ -39,11 +40,11 @@ def write(results: Results, out: Path) -> list[Path]:
     text = environment.get_template("report.html.j2").render(
         style=(PAGE / "style.css").read_text(encoding="utf-8"),
         script="\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        data=as_script(page_data(results, scores, gallery)),
+        data=as_script(page_data(results, scores, ranks, gallery)),
         plots=plots,
         caption=caption(results, scores),
         best=BEST,
-        notes=notes(scores),
+        notes=notes(scores, ranks, scores),
         missing=gallery.missing,
         signatures=signatures(results, scores),
         has_pictures=bool(gallery.pictures),
@@ -51,7 +52,9 @@ def write(results: Results, out: Path) -> list[Path]:
     return [write_file(out / "report.html", text)]
 
 
-def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> dict[str, Any]:
+def page_data(
+    results: Results, scores: Sequence[Score], ranks: Mapping[Score, int], gallery: Gallery
+) -> dict[str, Any]:
     """What the scripts work on."""
     palette = Palette(results.models)
     scales = dict.fromkeys(score.scale for score in scores)
@@ -60,7 +63,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
         "metrics": [asdict(heading(metric)) for metric in columns(results)],
         "datasets": list(dict.fromkeys(run.identity.dataset for run in in_order(results))),
         "scales": list(scales),
-        "scores": list(_scores(results, scores)),
+        "scores": list(_scores(scores, ranks)),
         "speeds": [
             {"model": model, "scale": scale, "mps": row.output_mp_per_s, "ms": row.p50_ms, "gmacs": row.gmacs,
              "params": row.params, "input": f"{row.width}×{row.height} on {row.device}"}
@@ -72,8 +75,7 @@ def page_data(results: Results, scores: Sequence[Score], gallery: Gallery) -> di
     }  # fmt: skip
 
 
-def _scores(results: Results, scores: Sequence[Score]) -> Iterable[dict[str, Any]]:
-    ranks = table_ranks(results, scores)
+def _scores(scores: Sequence[Score], ranks: Mapping[Score, int]) -> Iterable[dict[str, Any]]:
     for score in scores:
         yield {
             **score.key._asdict(),

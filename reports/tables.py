@@ -15,6 +15,7 @@ from reports import published
 from srbench.analysis.compare import compare_overall, told_from_best
 from srbench.base.errors import UsageError
 from srbench.base.registry import refuse_unknown
+from srbench.base.text import counted
 from srbench.results.records import Run
 from srbench.results.results import Results
 from srbench.results.statistics import ALPHA
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from srbench.analysis.claims import Claim
 
 Item = TypeVar("Item")
+Contest = tuple[str, str, int]
+"""Metric, data set and scale, within which models are ranked."""
+
 AXES = ("scale", "dataset", "metric", "model")
 ROWS = ("model",)
 COLUMNS = ("dataset", "metric")
@@ -84,28 +88,38 @@ def build(
 def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
+    Where all tie with the best there is none: nothing has a rank, and `notes` says so.
+
     Two tie where they are equal as printed, or where their paired differences do not tell them apart: neither those of
     this data set nor those of all that both were scored on (see `srbench.analysis.compare`), at half the level each.
     Only complete runs are ranked: a mean over fewer images is a mean over other images.
     """
-    groups: dict[tuple[object, ...], list[Score]] = {}
+    groups = _contests(scores)
+    told = _told_from_best(results, groups)
+    ranks: dict[Score, int] = {}
+    for group in groups.values():
+        behind = [score for score in group if score in told and _shown(score) != _shown(group[0])]
+        for score in group if behind else ():
+            ranks[score] = 1 if score not in behind else 2 if _shown(score) == _shown(behind[0]) else 0
+    return ranks
+
+
+def _contests(scores: Iterable[Score]) -> dict[Contest, list[Score]]:
+    """The scores that are ranked, best first: of each metric, data set and scale with two complete runs or more."""
+    groups: dict[Contest, list[Score]] = {}
     for score in scores:
         if score.status == "scored" and heading(score.metric).higher_is_better is not None:
             groups.setdefault((score.metric, score.dataset, score.scale), []).append(score)
     for (metric, *_), group in groups.items():
-        group.sort(key=lambda score: score.mean, reverse=bool(heading(str(metric)).higher_is_better))
-    told = _told_from_best(results, {key: group for key, group in groups.items() if len(group) > 1})
-    ranks: dict[Score, int] = {}
-    for group in groups.values():
-        shown = heading(group[0].metric).format
-        behind = [score for score in group if score in told and shown(score.mean) != shown(group[0].mean)]
-        for score in group:
-            second = score in behind and shown(score.mean) == shown(behind[0].mean)
-            ranks[score] = 0 if len(group) == 1 else 2 if second else 0 if score in behind else 1
-    return ranks
+        group.sort(key=lambda score: score.mean, reverse=bool(heading(metric).higher_is_better))
+    return {key: group for key, group in groups.items() if len(group) > 1}
 
 
-def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[Score]]) -> set[Score]:
+def _shown(score: Score) -> str:
+    return heading(score.metric).format(score.mean)
+
+
+def _told_from_best(results: Results, groups: Mapping[Contest, list[Score]]) -> set[Score]:
     """The scores that differ from the first of their group; of what raters said, those that print other."""
     runs = {run.identity.key: run for run in results}
     found = {score for group in groups.values() for score in group[1:] if score.metric in STUDIED}
@@ -116,7 +130,7 @@ def _told_from_best(results: Results, groups: Mapping[tuple[object, ...], list[S
             if key[0] == metric and metric not in STUDIED
         }
         found |= {score for _, score in told_from_best(paired, ALPHA / 2)}
-        found |= _told_by_all(results, paired.values(), str(metric))
+        found |= _told_by_all(results, paired.values(), metric)
     return found
 
 
@@ -161,7 +175,7 @@ def _table(
         rows=body,
         caption=caption(results, scores),
         signatures=signatures(results, scores),
-        notes=[*notes(scores), *([f"Published: {'; '.join(sources)}"] if sources else [])],
+        notes=[*notes(scores, ranks, summarise(results)), *([f"Published: {'; '.join(sources)}"] if sources else [])],
     )
 
 
@@ -259,9 +273,12 @@ def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str
     return [(column, signature) for column, lines in found.items() for signature in lines]
 
 
-def notes(scores: Iterable[Score]) -> list[str]:
-    """Why a cell is not a plain number, one line each."""
-    lines = []
+def notes(scores: Sequence[Score], ranks: Mapping[Score, int], among: Iterable[Score]) -> list[str]:
+    """Where nothing is bold, and why a cell is not a plain number, one line each.
+
+    `among` are the scores that were ranked together, of which `scores` are shown.
+    """
+    lines = _without_best(set(scores), ranks, among)
     for score in scores:
         where = f"{score.model} on {score.dataset} ×{score.scale}"
         if score.status == "unavailable":
@@ -273,3 +290,18 @@ def notes(scores: Iterable[Score]) -> list[str]:
             count = f"{score.infinite} of {score.interval.n}"
             lines.append(f"{where}: {count} images equal HR, so their {heading(score.metric).label} is infinite")
     return _distinct(lines)
+
+
+def _without_best(scores: set[Score], ranks: Mapping[Score, int], among: Iterable[Score]) -> list[str]:
+    """`Nothing is bold in PSNR-Y and LPIPS of Set5 ×4: 5 images are too few to tell its models apart.`"""
+    found: dict[tuple[str, int, str], list[str]] = {}
+    for (metric, dataset, scale), group in _contests(among).items():
+        if not ranks.keys() & set(group) and not scores.isdisjoint(group):
+            images = group[0].interval.n
+            few = f"{counted(images, 'image')} {'is' if images == 1 else 'are'} too few to tell the models apart"
+            reason = "all models tie" if len(set(map(_shown, group))) == 1 else few
+            found.setdefault((dataset, scale, reason), []).append(heading(metric).label)
+    return [
+        f"Nothing is bold in {', '.join(labels)} of {dataset} ×{scale}: {reason}"
+        for (dataset, scale, reason), labels in found.items()
+    ]

@@ -52,7 +52,7 @@ def table() -> str:
     results = load_results(LEADERBOARD / "results")
     scores = [score for score in summarise(results) if score.scale == SCALE]
     ranks = table_ranks(results, scores)
-    shown = {(score.dataset, score.metric, score.model): _shown(score, ranks[score] == 1) for score in scores}
+    shown = {(score.dataset, score.metric, score.model): _shown(score, ranks.get(score) == 1) for score in scores}
     known = list(dict.fromkeys(score.model for score in scores))
     models = [model for model in FAMILIES if model in known] + [model for model in known if model not in FAMILIES]
     claims = read_claims(DATA)

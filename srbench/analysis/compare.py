@@ -1,7 +1,7 @@
 """Is one model better than another? Paired differences, image by image, and what they allow one to say.
 
-Two models are told apart on a data set where the test of their mean difference (`statistics.mean_p`, in the form for
-many comparisons) gives p < 0.05 after Holm's correction over all data sets and pairs looked at together.
+Two models are told apart on a data set where the test of their mean difference (`statistics.mean_tests`) gives p < 0.05
+after Holm's correction over all data sets and pairs looked at together.
 Over all data sets together they are told apart by a permutation within sets (`statistics.stratified`).
 """
 
@@ -20,7 +20,7 @@ from srbench.base.registry import refuse_unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
-from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_p, stratified
+from srbench.results.statistics import ALPHA, Interval, holm, mean_interval, mean_tests, stratified
 from srbench.results.summary import heading, in_order, refuse_mixed_conventions
 
 Group = TypeVar("Group", bound=Hashable)
@@ -31,8 +31,9 @@ Model = TypeVar("Model", bound=Hashable)
 class Difference:
     """Model `a` minus model `b` on the images that both have scored; `n` of them are in `interval`.
 
-    p           two-sided p-value of this data set alone: below 0.05 where the interval leaves out zero
-    p_holm      that of everything tested together, by Holm's correction
+    p           two-sided p-value of this comparison. Of a single one it is below 0.05 where the interval leaves out
+                zero; of one among several it is that or larger (`statistics.mean_p`)
+    p_holm      Holm's correction of the column p, over everything tested together; of a single one the same as p
     wins        images on which `a` is better, and `losses`, on which `b` is; the rest are equal
     """
 
@@ -131,12 +132,15 @@ def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str)
     pairs = list(pairs)
     refuse_unknown("model", (model for pair in pairs for model in pair), results.models)
     refuse_unknown("metric", [metric], results.metrics)
-    found = [_difference(one, other, metric) for pair in pairs for one, other in _shared(results, pair, metric)]
+    found = [(one, other) for pair in pairs for one, other in _shared(results, pair, metric)]
     if pairs and not found:
         names = " and ".join(pairs[0])
         raise InputError(f"{names} have no image with {metric} in common. Run both on the same data set: srbench run")
-    corrected = holm([difference.p_holm for difference in found])
-    return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
+    values = [[_minus(a, b) for a, b in _paired(one, other, metric)] for one, other in found]
+    return [
+        _difference(one, other, metric, minus, tested)
+        for (one, other), minus, tested in zip(found, values, mean_tests(values), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -212,8 +216,9 @@ def _shared(results: Results, pair: tuple[str, str], metric: str) -> list[tuple[
     return [(one, other) for one, other in both if _paired(one, other, metric)]
 
 
-def _difference(one: Run, other: Run, metric: str) -> Difference:
-    differences = [_minus(a, b) for a, b in _paired(one, other, metric)]
+def _difference(
+    one: Run, other: Run, metric: str, differences: Sequence[float], tested: tuple[float, float]
+) -> Difference:
     higher = bool(heading(metric).higher_is_better)
     return Difference(
         dataset=one.identity.dataset,
@@ -222,8 +227,8 @@ def _difference(one: Run, other: Run, metric: str) -> Difference:
         a=one.identity.model,
         b=other.identity.model,
         interval=_interval(differences),
-        p=mean_p(differences),
-        p_holm=mean_p(differences, among_many=True),  # not corrected yet
+        p=tested[0],
+        p_holm=tested[1],
         wins=sum(value > 0 if higher else value < 0 for value in differences),
         losses=sum(value < 0 if higher else value > 0 for value in differences),
     )
@@ -254,10 +259,10 @@ def told_from_best(
     A group is one data set, scale and metric; its scores are an image each, in one order. What is not in the result
     ties with the best, as far as these images can tell.
     """
-    tested = [
-        ((group, model), mean_p([_minus(a, b) for a, b in zip(best, values, strict=True)], among_many=True))
+    differences = {
+        (group, model): [_minus(a, b) for a, b in zip(best, values, strict=True)]
         for group, ((_, best), *others) in groups.items()
         for model, values in others
-    ]
-    corrected = holm([p for _, p in tested])
-    return {key for (key, _), p in zip(tested, corrected, strict=True) if p < alpha}
+    }
+    tested = mean_tests(list(differences.values()))
+    return {key for key, (_, p_holm) in zip(differences, tested, strict=True) if p_holm < alpha}

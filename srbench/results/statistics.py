@@ -1,10 +1,11 @@
 """How sure a mean is, and whether it differs from zero: one interval and one test, for tables, comparisons and speed.
 
-Student's t, of the images seen and one more that was not: on the side in question, farther from the mean than the
-farthest image there. Student's t alone takes few images of a skewed distribution, whose tail they do not show, for too
-much: at five of lognormal scores its 95 % interval covers 82 % of means, and this one 90 %. How far the one image lies
-was found by simulation, as near as it may be; what holds is in docs/reports.md, from
-`tests/srbench/test_coverage.py`. The test is the interval turned round: it leaves out zero where p < 0.05.
+Each end of the interval is Student's t of the images seen and one more that was not, on that side of the mean: twice as
+far out as the farthest there at five images, nearer at more. Student's t alone takes few images of a skewed
+distribution, whose tail they do not show, for too much: at five of lognormal scores its 95 % interval covers 82 % of
+means, and this one 90 %. How far out the one image lies was found by simulation, as near as it may be; what holds is in
+docs/reports.md, from `tests/srbench/test_coverage.py`. The test is the interval turned round: it leaves out zero where
+p < 0.05.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def _mean_interval(values: tuple[float, ...]) -> Interval:
 def mean_p(values: Sequence[float], *, among_many: bool = False) -> float:
     """Two-sided p-value of a mean of zero: below 0.05 where `mean_interval` leaves out zero.
 
-    `among_many` gives the one that a correction for several comparisons is to be made of, which is never smaller: such
-    verdicts rest on what is far out in a tail. Infinite values count as one above the largest finite one. Where all
+    `among_many` gives the one for several comparisons (`mean_tests`), which is never smaller: such verdicts rest on
+    what is far out in a tail. Infinite values count as one above the largest finite one. Where all
     values are the same there is no variance to judge by, and p is the sign test's. 1 for fewer than two values, and
     where all are zero.
     """
@@ -111,6 +112,12 @@ def _one_more(scores: Values, side: int, *, among_many: bool = False) -> Values:
     mean, multiple = scores.mean(), 2.0 * (5.0 / len(scores)) ** 0.75
     farthest = max(0.0, float((side * (scores - mean)).max()))
     return np.append(scores, mean + side * (max(2.0, 2.0 * multiple) if among_many else multiple) * farthest)
+
+
+def mean_tests(tests: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """`mean_p` of each test, among many where there are several, and Holm's correction of it over all of them."""
+    p_values = [mean_p(values, among_many=len(tests) > 1) for values in tests]
+    return list(zip(p_values, holm(p_values), strict=True))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

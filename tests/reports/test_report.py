@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports import csv as csv_report
-from reports import markdown
+from reports import html, latex, markdown, terminal
 from reports.tables import build
 from srbench.base.errors import IncomparableError, UsageError
 from srbench.cli import main
@@ -40,11 +40,29 @@ def table(path: Path) -> list[list[str]]:
     return list(csv.reader(path.read_text().splitlines()))
 
 
-def test_markdown_marks_the_best_of_each_column(tmp_path: Path) -> None:
+def test_markdown_has_a_row_a_model(tmp_path: Path) -> None:
     results = Results(tuple(runs()))
     assert row(results, tmp_path, "model")[1:5] == ["Set5 PSNR-Y ↑", "Set5 SSIM-Y ↑", "Set5 LPIPS ↓", "Set14 PSNR-Y ↑"]
-    assert row(results, tmp_path, "good")[1:5] == ["**31.000**", "**0.9100**", "**0.2500**", "31.000"]
-    assert row(results, tmp_path, "poor")[1:5] == ["**28.500**", "**0.8100**", "**0.1500**", "–"]
+    assert row(results, tmp_path, "good")[1:5] == ["31.000", "0.9100", "0.2500", "31.000"]
+    assert row(results, tmp_path, "poor")[1:5] == ["28.500", "0.8100", "0.1500", "–"]
+
+
+def test_where_no_model_is_told_from_another_nothing_is_bold_and_every_format_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = Results((*runs(), *(made_run(name, {"psnr_y": [30.0, 31.0, 32.0]}, "B100") for name in ("good", "poor"))))
+    for report in (markdown, latex, html):
+        report.write(both, tmp_path)
+    terminal.write(both, tmp_path)
+    texts = [(tmp_path / f"report.{ending}").read_text() for ending in ("md", "tex", "html")]
+    few = "Nothing is bold in PSNR-Y, SSIM-Y, LPIPS of Set5 {}4: 2 images are too few to tell the models apart"
+    tie = "Nothing is bold in PSNR-Y of B100 {}4: all models tie"
+    for text, times in zip((*texts, capsys.readouterr().out), ("×", r"$\times$", "×", "×"), strict=True):
+        assert few.format(times) in text and tie.format(times) in text
+    assert "**3" not in texts[0] and r"\textbf" not in texts[1] and '"rank":1' not in texts[2]
+    assert "Set14" not in "".join(note for table in build(both) for note in table.notes)  # of one model
+    a_model_each = build(both, ("dataset",), ("metric",))
+    assert all(any(note.startswith("Nothing is bold") for note in table.notes) for table in a_model_each)
 
 
 def test_a_report_of_a_model_that_came_to_no_image_says_so(tmp_path: Path) -> None:
@@ -56,7 +74,10 @@ def test_a_report_of_a_model_that_came_to_no_image_says_so(tmp_path: Path) -> No
 
 def test_scores_equal_as_printed_are_both_best(tmp_path: Path) -> None:
     means = {"a": 30.0001, "b": 30.0002, "c": 29.0}
-    results = Results(tuple(made_run(model, {"psnr_y": [mean]}) for model, mean in means.items()))
+    noise = {"a": 0.0, "b": 0.0, "c": 0.1}
+    values = {model: [mean + noise[model] * (-1) ** n for n in range(30)] for model, mean in means.items()}
+    results = Results(tuple(made_run(model, {"psnr_y": scores}) for model, scores in values.items()))
+    assert row(results, tmp_path, "c")[1] == "29.000"
     assert row(results, tmp_path, "a")[1] == row(results, tmp_path, "b")[1] == "**30.000**"
 
 
@@ -87,7 +108,7 @@ def test_what_all_data_sets_together_call_worse_is_not_bold_on_one_of_five_image
     ]
     assert row(Results(tuple(runs)), tmp_path, "worse")[1:3] == ["27.000", "27.000"]
     alone = [run for run in runs if run.identity.dataset == "few"]
-    assert row(Results(tuple(alone)), tmp_path, "worse")[1] == "**27.000**"
+    assert [row(Results(tuple(alone)), tmp_path, name)[1] for name in ("best", "worse")] == ["30.000", "27.000"]
 
 
 def test_caption_and_signatures_say_how_the_numbers_were_made(tmp_path: Path) -> None:
@@ -106,7 +127,7 @@ def test_partial_failed_unavailable_and_infinite_scores_are_told(tmp_path: Path)
     bare = replace(bare, unavailable={"lpips": "no trunk. Set SRBENCH_WEIGHTS"})
     results = Results((made_run("good", GOOD), partial, bare, failed_run("broken")))
     assert row(results, tmp_path, "partial")[1] == "28.000 (1/2)"
-    assert row(results, tmp_path, "bare")[1:] == ["**∞**", "–", "n/a"]
+    assert row(results, tmp_path, "bare")[1:] == ["∞", "–", "n/a"]
     assert row(results, tmp_path, "broken")[1:] == ["failed"] * 3
     text = "\n".join(lines(results, tmp_path))
     assert "- LPIPS is n/a: no trunk. Set SRBENCH_WEIGHTS" in text
@@ -124,7 +145,7 @@ def test_nothing_but_failures_still_renders(tmp_path: Path) -> None:
 def test_layout_is_chosen_by_the_user(tmp_path: Path) -> None:
     tables = build(Results(tuple(runs())), ("dataset",), ("model",))
     assert [table.title for table in tables] == ["×4 PSNR-Y ↑", "×4 SSIM-Y ↑", "×4 LPIPS ↓"]
-    assert tables[0].rows[0][0] == ("Set5",) and [cell.rank for cell in tables[0].rows[0][1]] == [1, 1]
+    assert tables[0].rows[0][0] == ("Set5",) and [cell.text for cell in tables[0].rows[0][1]] == ["31.000", "28.500"]
     with pytest.raises(UsageError, match="Did you mean model"):
         build(Results(tuple(runs())), ("modle",))
     with pytest.raises(UsageError, match="one side"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test, ttest_1samp
 
-from srbench.analysis.compare import compare, compare_overall, rank
+from srbench.analysis.compare import compare, compare_all, compare_overall, rank
 from srbench.base.errors import IncomparableError, InputError, UsageError
 from srbench.cli import main
 from srbench.results.results import Results
@@ -100,6 +100,18 @@ def test_holm_is_over_all_data_sets() -> None:
     differences = compare(Results(tuple(runs)), "a", "b")
     assert [difference.dataset for difference in differences] == ["Set14", "B100"]
     assert all(difference.p_holm == pytest.approx(2 * difference.p) for difference in differences)
+
+
+def test_the_p_that_is_shown_is_the_one_that_holm_corrects() -> None:
+    """On five images, whose p among several comparisons is another one than that of a single comparison."""
+    random = np.random.default_rng(4)
+    worse = {"a": np.zeros(5), "b": random.normal(0.4, 0.1, 5), "c": random.normal(0.8, 0.2, 5)}
+    both = Results(tuple(made_run(model, {"psnr_y": (BASE[:5] - by).tolist()}) for model, by in worse.items()))
+    several = compare_all(both, [("a", "b"), ("a", "c"), ("b", "c")], "psnr_y")
+    assert [one.p_holm for one in several] == holm([one.p for one in several])
+    (single,) = compare(both, "a", "c")
+    assert single.p_holm == single.p == pytest.approx(mean_p((worse["c"] - worse["a"]).tolist()))
+    assert single.interval.low > 0.0 and single.p < several[1].p and single.better == "a"
 
 
 def test_holm_golden() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from srbench.apps.study.score import ELO, _with_interval, bradley_terry
 from srbench.benchmark.speed.versus import ratio
-from srbench.results.statistics import _mean_interval, _mean_p, holm, mean_interval, mean_p, stratified
+from srbench.results.statistics import _mean_interval, _mean_p, mean_interval, mean_tests, stratified
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -49,7 +49,8 @@ def family_wise_error(draw: Draw, n: int, pairs: int = 36, times: int = 400) -> 
     """How often any of several pairs that do not differ is told apart."""
     random, wrong = np.random.default_rng(n), 0
     for _ in range(times):
-        wrong += min(holm([mean_p(draw(random, n).tolist(), among_many=True) for _ in range(pairs)])) < 0.05
+        tested = mean_tests([draw(random, n).tolist() for _ in range(pairs)])
+        wrong += min(p_holm for _, p_holm in tested) < 0.05
         _mean_p.cache_clear()
     return wrong / times
 
