@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.progress import Bar
+from srbench.cli.listing import tell
 from srbench.cli.options import (
     EXISTING,
     FILE,
@@ -115,7 +116,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
     lr = read_picture(source)
     refuse_unwritable(target, lr, enlarger.scale)
     if lr.colour.shape[0] * lr.colour.shape[1] >= LARGE:
-        click.echo(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
+        tell(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
     with Bar(source.name, unit="tile") as bar:
         picture = enlarge(lr, enlarger, bar.to)
     write_picture(target, picture)
