@@ -135,7 +135,7 @@ def recipe_as_toml(recipe: Recipe) -> str:
     tables = []
     for item, facts, hint in described(type(recipe)):
         value = getattr(recipe, item.name)
-        comment = textwrap.wrap(described_in_words(item, facts, hint), 116, initial_indent="# ", subsequent_indent="# ")
+        comment = textwrap.wrap(described_in_words(item, facts, hint), 80, initial_indent="# ", subsequent_indent="# ")
         if item.name in MAPPINGS:
             tables += ["", *comment, f"[{item.name}]", *(f"{key} = {as_toml(part)}" for key, part in value.items())]
         else:

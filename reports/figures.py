@@ -89,8 +89,8 @@ class Palette:
 def draw_all(results: Results) -> Iterator[Plot]:
     """Every figure that the results hold something for, scale by scale."""
     scores = summarise(results)
-    palette = Palette(results.models)
-    for scale in dict.fromkeys(score.scale for score in scores):
+    palette = Palette([*dict.fromkeys([*results.models, *(row.model for row in results.speeds)])])
+    for scale in dict.fromkeys([*(score.scale for score in scores), *(row.scale for row in results.speeds)]):
         here = [score for score in scores if score.scale == scale and score.status == "scored"]
         quality = next((score.metric for score in here if heading(score.metric).higher_is_better), None)
         speeds = reference_speeds(results.speeds, scale)

@@ -18,7 +18,7 @@ from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import BEST, caption, notes, signatures, table_ranks
 from srbench.base.temporary import write_file
-from srbench.results.summary import Score, columns, heading, in_order, summarise
+from srbench.results.summary import Heading, Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from srbench.results.results import Results
@@ -60,7 +60,7 @@ def page_data(
     scales = dict.fromkeys(score.scale for score in scores)
     return {
         "models": [{"name": model, "colour": palette.colour(model)} for model in results.models],
-        "metrics": [asdict(heading(metric)) for metric in columns(results)],
+        "metrics": [_shown(heading(metric)) for metric in columns(results)],
         "datasets": list(dict.fromkeys(run.identity.dataset for run in in_order(results))),
         "scales": list(scales),
         "scores": list(_scores(scores, ranks)),
@@ -73,6 +73,11 @@ def page_data(
         "pictures": [asdict(picture) for picture in gallery.pictures],
         "images": _image_scores(results, gallery),
     }  # fmt: skip
+
+
+def _shown(metric: Heading) -> dict[str, Any]:
+    """How the page writes a metric's numbers, and which of them are better."""
+    return {key: getattr(metric, key) for key in ("name", "label", "digits", "higher_is_better")}
 
 
 def _scores(scores: Sequence[Score], ranks: Mapping[Score, int]) -> Iterable[dict[str, Any]]:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from reports.figures import FAINT, INK, Plot, draw_all
 from srbench.base.temporary import write_file
 
@@ -31,16 +33,23 @@ STYLE: dict[Any, Any] = {
     "axes.formatter.min_exponent": 3,
 }
 DPI = 160
+NOTHING = "nothing to draw: of timings alone, those of several sizes are drawn. Scores come from srbench run"
 
 
 def write(results: Results, out: Path) -> list[Path]:
-    """Write the figures into `out/plots`; raises `IncomparableError` for results that do not mix."""
+    """Write the figures into `out/plots`; raises `IncomparableError` for results that do not mix.
+
+    Where there is nothing to draw, stderr has it.
+    """
     with styled():
-        return [
+        written = [
             write_file(out / "plots" / f"{plot.name}.{suffix}", rendered(plot, suffix))
             for plot in draw_all(results)
             for suffix in ("svg", "png")
         ]
+    if not written:
+        click.echo(f"srbench: plots: {NOTHING}", err=True)
+    return written
 
 
 @contextmanager

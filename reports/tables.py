@@ -81,7 +81,8 @@ def build(
     tables = []
     for section in _distinct(_key(score, others) for score in scores):
         here = [score for score in scores if _key(score, others) == section]
-        tables.append(_table(results, here, ranks, claimed, rows, columns, others))
+        remarks = notes(here, ranks, scores)
+        tables.append(_table(results, here, ranks, claimed, rows, columns, others, remarks))
     return tables
 
 
@@ -155,6 +156,7 @@ def _table(
     rows: Sequence[str],
     columns: Sequence[str],
     others: Sequence[str],
+    remarks: Sequence[str],
 ) -> Table:
     across = _distinct(_key(score, columns) for score in scores)
     cells = {(_key(score, rows), _key(score, columns)): _cell(score, ranks.get(score, 0)) for score in scores}
@@ -175,7 +177,7 @@ def _table(
         rows=body,
         caption=caption(results, scores),
         signatures=signatures(results, scores),
-        notes=[*notes(scores, ranks, summarise(results)), *([f"Published: {'; '.join(sources)}"] if sources else [])],
+        notes=[*remarks, *([f"Published: {'; '.join(sources)}"] if sources else [])],
     )
 
 

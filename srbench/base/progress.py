@@ -36,7 +36,7 @@ class Bar:
         self.done = self._first = done
         self._begun = self._said = time.monotonic()
         self.on_terminal = sys.stderr.isatty()
-        self._drawn: Drawn | None = _drawn(self) if self.on_terminal else None
+        self._drawn: Drawn | None = _drawn(self) if self.on_terminal and total != 0 else None  # none of nothing to do
 
     def __enter__(self) -> Self:
         return self

@@ -53,7 +53,9 @@ class RunProgress(Progress):
     def begin(self, jobs: Sequence[Job]) -> None:
         self._done: Counter[str] = Counter()
         self._since = time.monotonic()
-        self._bar = Bar("", sum(len(job.missing) for job in jobs), "image")
+        self._bar = Bar(
+            next((job.title for job in jobs if job.missing), ""), sum(len(job.missing) for job in jobs), "image"
+        )
 
     def image(self, job: Job, row: Row) -> None:
         self._done[job.title] += 1

@@ -119,17 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _make_printable()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, in many lines; the error says it in one
     if "_SRBENCH_COMPLETE" in os.environ:
-        _mend_fish()
+        importlib.import_module("srbench.cli.completion").mend()
     with _ending_like_ctrl_c():
         return _run(arguments)
-
-
-def _mend_fish() -> None:
-    """click's completion for fish parts a value at each comma, and `bicubic,lanczos` has one."""
-    from click.shell_completion import FishComplete
-
-    told = FishComplete.source_template
-    FishComplete.source_template = told.replace('split "," $completion', 'split --max 1 "," $completion')
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli.listing import tell
 from srbench.cli.options import FILE, FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
 from srbench.cli.values import CommaList
 
@@ -86,7 +87,10 @@ def command(
         return 0
     expected = read_baseline(baseline)
     verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
-    click.echo(as_json(verdict, str(baseline)) if style == "json" else as_text(verdict, str(baseline)))
+    if style == "json":
+        click.echo(as_json(verdict, str(baseline)))
+    else:
+        tell(as_text(verdict, str(baseline)))
     if crops:
         with own_files(crops, force=force) as making:
             paths = write_crops(verdict, loaded, making, data_root)
@@ -109,13 +113,13 @@ def _update(path: Path, results: Results) -> None:
     updated = before.updated(results)
     write_baseline(path, updated)
     images = sum(len(run.rows) for run in results.runs)
-    click.echo(f"{path}: {counted(len(results.runs), 'run')}, {counted(images, 'image')}")
+    tell(f"{path}: {counted(len(results.runs), 'run')}, {counted(images, 'image')}")
     now = {run.identity.key: run for run in results.runs}
     kept = [str(key) for key in before.runs if key not in now]
     if kept:
-        click.echo(f"kept as they were: {_some(kept)}; to drop them, delete {path} first")
+        tell(f"kept as they were: {_some(kept)}; to drop them, delete {path} first")
     if lost := [f"{key} ({n})" for key, run in now.items() if (n := len(_scored(before.runs.get(key)) - _scored(run)))]:
-        click.echo(f"dropped, since the results lack them: scores of {', '.join(lost)}")
+        tell(f"dropped, since the results lack them: scores of {', '.join(lost)}")
     if before.speeds.keys() - updated.speeds.keys():
         click.echo(f"dropped: timings of another machine ({before.machine})")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli.listing import grid, tell
 from srbench.cli.options import FOLDER, srbench_command
 from srbench.cli.values import Scale, complete, lr_size
 
@@ -77,22 +78,21 @@ def _tell_doubtful(maybe: list[Candidate], chosen: list[Candidate], results: Pat
 
 
 def _print(found: list[Candidate]) -> None:
-    from tabulate import tabulate
-
     from srbench.results.summary import heading
 
     metric = heading(found[0].metric)
+    memory = ["–" if one.speed.peak_memory_mib is None else f"{one.speed.peak_memory_mib:.0f}" for one in found]
     rows = [
-        [one.model, one.speed.backend, metric.format(one.score), f"{one.speed.p50_ms:.2f}", one.speed.peak_memory_mib,
+        [one.model, one.speed.backend, metric.format(one.score), f"{one.speed.p50_ms:.2f}", mib,
          f"{one.speed.params:,}", one.out or "within"]
-        for one in found
+        for one, mib in zip(found, memory, strict=True)
     ]  # fmt: skip
     headings = ["model", "backend", metric.text, "p50 ms", "peak MiB", "params", "budget"]
-    click.echo(tabulate(rows, headings, floatfmt=".0f", missingval="–", disable_numparse=[0, 1, 2, 3, 5, 6]))
+    click.echo(grid(headings, rows, keys=2, right=("peak MiB",)))
     best, speed = found[0], found[0].speed
     if best.images:
-        click.echo(f"Scores are of {best.images}")
+        tell(f"Scores are of {best.images}")
     if not best.out:
         way = best.model if speed.backend == "eager" else f"{best.model} ({speed.backend})"
         cost = f"{speed.p50_ms:.2f} ms at {speed.width}x{speed.height} on {speed.device}"
-        click.echo(f"Best within the budget: {way}, {metric.label} {metric.format(best.score)}, {cost}")
+        tell(f"Best within the budget: {way}, {metric.label} {metric.format(best.score)}, {cost}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from srbench.cli.listing import tell
 from srbench.cli.options import FILE, FOLDER, data_root_option, device_option, read_results, srbench_command
 
 
@@ -29,13 +30,13 @@ def command(file: Path, results: Path | None, device: str, data_root: Path | Non
     claims = read_claims(file)
     unexplained = checked = 0
     for claim in claims:
-        click.echo(f"{claim.model} on {claim.dataset} x{claim.scale}, {claim.source or 'no source'}: ", nl=False)
+        of = f"{claim.model} on {claim.dataset} x{claim.scale}, {claim.source or 'no source'}"
         try:
             found = explain(claim, Subject(claim.model, claim.dataset, claim.scale, results, device, data_root))
         except (InputError, JobError, UnavailableError, UsageError) as error:
-            click.echo(f"cannot be checked: {error}")
+            tell(f"{of}: cannot be checked: {error}")
             continue
-        click.echo(found.sentences)
+        tell(f"{of}: {found.sentences}")
         checked += 1
         unexplained += not found.explained
     if not checked:

@@ -13,6 +13,7 @@ import click
 
 from srbench.base.documents import dumps
 from srbench.base.text import counted
+from srbench.cli.listing import grid, tell
 from srbench.cli.names import models_meant
 from srbench.cli.options import FOLDER, MODELS, read_results, srbench_command
 from srbench.cli.values import complete
@@ -59,9 +60,9 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str, style: s
     if len(chosen) > 2:
         _print_ranks(places)
     test = "its test" if len(differences) == 1 else "its test with that image farther out, as several are tested"
-    click.echo(FOOTNOTE.format(test=test, count=counted(len(differences), "comparison")))
+    tell(FOOTNOTE.format(test=test, count=counted(len(differences), "comparison")))
     if few := dict.fromkeys(one.dataset for one in differences if one.better and one.interval.n < FEW):
-        click.echo(CAUTION.format(names=", ".join(few), few=FEW))
+        tell(CAUTION.format(names=", ".join(few), few=FEW))
     return 0
 
 
@@ -72,12 +73,10 @@ def as_json(differences: Sequence[Difference], places: Sequence[Place]) -> str:
 
 
 def _print_differences(differences: Iterable[Difference]) -> None:
-    from tabulate import tabulate
-
     from srbench.analysis.compare import DIFFERENCE_COLUMNS
 
     rows = [[show(difference) for show in DIFFERENCE_COLUMNS.values()] for difference in differences]
-    click.echo(tabulate(rows, list(DIFFERENCE_COLUMNS), tablefmt="simple", disable_numparse=True))
+    click.echo(grid(list(DIFFERENCE_COLUMNS), rows, keys=3))
     click.echo()
 
 
@@ -86,7 +85,7 @@ def _print_overall(found: Sequence[Overall]) -> None:
     for item in found:
         pair = "" if item.p_holm < 0.05 else f"{item.a} and {item.b} are "
         where = f"all {len(item.datasets)} data sets ×{item.scale} (permutation within sets)"
-        click.echo(f"{where}: {pair}{item.verdict}, p {item.p:.2g}, p (Holm) {item.p_holm:.2g}")
+        tell(f"{where}: {pair}{item.verdict}, p {item.p:.2g}, p (Holm) {item.p_holm:.2g}")
     if found:
         click.echo()
 
@@ -102,5 +101,5 @@ def _print_ranks(places: Sequence[Place]) -> None:
             f"{place.rank}{'=' if sharing[place.rank] > 1 else '.'} {place.model} {metric.format(place.mean)}"
             for place in here
         )
-        click.echo(f"{dataset} ×{scale}, {metric.label}: {shown}")
+        tell(f"{dataset} ×{scale}, {metric.label}: {shown}")
     click.echo()

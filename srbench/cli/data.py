@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.errors import InputError, UsageError
+from srbench.cli.listing import tell
 from srbench.cli.options import EXISTING, FILE, OVER, Command, data_root_option, force_option
 from srbench.cli.values import Names
 
@@ -34,10 +35,10 @@ def list_command(data_root: Path | None) -> None:
     root = find_root(data_root)
     click.echo(f"Under {root}:\n")
     for row in STANDARD_SETS.values():
-        click.echo(f"{row.name:20} {row.role:11} {row.count:4} images  {_state(row.name, root)}")
-        click.echo(f"{'':20} {row.citation}. Terms: {row.terms}.")
+        tell(f"{row.name:20} {row.role:11} {row.count:4} images  {_state(row.name, root)}", under=21)
+        tell(f"{'':20} {row.citation}. Terms: {row.terms}.")
         if row.note:
-            click.echo(f"{'':20} {row.note}.")
+            tell(f"{'':20} {row.note}.")
 
 
 def _state(name: str, root: Path) -> str:

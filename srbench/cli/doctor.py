@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli.listing import tell
 from srbench.cli.options import data_root_option, srbench_command
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ def command(data_root: Path | None, format: str) -> None:
     for title, findings in sections.items():
         _print_section(title, findings)
     lacking = dict.fromkeys(each.name for findings in sections.values() for each in findings if each.remedy)
-    return click.echo(
-        f"Missing or wrong: {', '.join(lacking)}. What helps is beside each." if lacking else "All is here."
-    )
+    return tell(f"Missing or wrong: {', '.join(lacking)}. What helps is beside each." if lacking else "All is here.")
 
 
 def _print_section(title: str, findings: list[Fact]) -> None:
     click.echo(title)
     for each in findings or ():
-        click.echo(f"  {each.name:{WIDTH}} {each.state}" + (f"  → {each.remedy}" if each.remedy else ""))
+        tell(f"  {each.name:{WIDTH}} {each.state}" + (f"  → {each.remedy}" if each.remedy else ""), under=WIDTH + 3)
     if not findings:
         click.echo("  none")
     click.echo()

@@ -13,7 +13,7 @@ srbench report results
 srbench report results --format html,tex --out paper
 
 srbench figure results --image 0005 --crop 120,80,64,48 -o figure.pdf
-srbench figure results --image 0005,0010 --models bicubic,srresnet -o figure.tex
+srbench figure results --image 0005,0010 --models bicubic,srcnn -o figure.tex
 
 srbench check results --baseline tests/baseline.json --update
 srbench check results --baseline tests/baseline.json --tolerance psnr_y=0.02
@@ -27,11 +27,11 @@ srbench explain 0.81 results --model bicubic --dataset Set5 --matrix
 srbench claims published.toml
 srbench claims published.toml --results results
 
-srbench verify 'srbench:0.1|psnr_y|conv:matlab|x4|lr:matlab|set:Set5@bfae9f|model:bicubic|fp32|eager' 28.42
+srbench verify "$SIGNATURE" 28.42
 srbench verify "$SIGNATURE" 28.42 --dataset my/Set5
 
-srbench speed --models srcnn,srresnet --sizes 120x80,256x256 --backend eager,onnx --threads 1
-srbench speed srcnn srresnet
+srbench speed srcnn srresnet --sizes 120x80,256x256 --backend eager,onnx
+srbench speed --models srcnn,srresnet --threads 1
 
 srbench choose results --max-ms 50
 srbench choose results --max-mib 200 --metric lpips

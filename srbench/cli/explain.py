@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli.listing import grid, tell
 from srbench.cli.names import model_meant
 from srbench.cli.options import FOLDER, data_root_option, device_option, read_results, srbench_command
 from srbench.cli.values import Names, Scale, complete
@@ -72,13 +73,11 @@ def command(
     parse_value(value)  # refused before a model is run
     claim = Claim(model, dataset, scale, value, metric)
     found = explain(claim, Subject(model, dataset, scale, results, device, data_root), degradations)
-    click.echo(found.sentences)
+    tell(found.sentences)
     return 0 if found.explained else 1
 
 
 def _print(readings: list[Reading]) -> None:
-    from tabulate import tabulate
-
     from srbench.metrics.conventions import CONVENTIONS
     from srbench.results.summary import heading
 
@@ -93,4 +92,4 @@ def _print(readings: list[Reading]) -> None:
         for reading in readings
     ]
     headings = ("metric", "convention", "LR by", "mean", "which is")
-    click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True))
+    click.echo(grid(headings, rows, keys=3))

@@ -1,12 +1,14 @@
-"""Lists as text: a table that fits the terminal, and what is said of each entry beside it or beneath."""
+"""What fits the terminal: lists with what is said of each entry, tables, and lines of prose."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
+
+import click
 
 Record = dict[str, Any]
 """What is known of one entry, as `--format json` prints it."""
@@ -31,6 +33,50 @@ class Column:
 def terminal_width() -> int:
     """Columns of the terminal, or of `COLUMNS`; without either, more than any list needs."""
     return shutil.get_terminal_size((UNWRAPPED, 0)).columns
+
+
+def tell(text: str, *, under: int = 0, err: bool = False) -> None:
+    """Print text, each line wrapped to the terminal; what goes into a pipe stays as it is.
+
+    What is wrapped stands under the first letter of its line, or `under` so many columns.
+    """
+    for line in text.split("\n"):
+        click.echo(_wrapped(line, under or len(line) - len(line.lstrip())), err=err)
+
+
+def _wrapped(line: str, under: int) -> str:
+    lines = wrap(line, terminal_width(), subsequent_indent=" " * under, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def grid(headings: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1, right: Collection[str] = ()) -> str:
+    """A table; one wider than the terminal is parted by columns, and each part begins with the first `keys` again.
+    Where not even these and one more fit, each row is a list of its own, a heading and a cell in a line.
+
+    Columns whose heading is in `right` are aligned there.
+    """
+    from tabulate import tabulate
+
+    def drawn(columns: Sequence[int]) -> str:
+        names = [headings[column] for column in columns]
+        sides = ["right" if name in right else "left" for name in names] if rows else None
+        body = [[row[column] for column in columns] for row in rows]
+        return tabulate(body, names, tablefmt="simple", disable_numparse=True, colalign=sides)
+
+    def fits(columns: Sequence[int]) -> bool:
+        return max(map(len, drawn(columns).splitlines())) <= terminal_width()
+
+    parts = [[*range(min(keys + 1, len(headings)))]]
+    for column in range(keys + 1, len(headings)):
+        if fits([*parts[-1], column]):
+            parts[-1].append(column)
+        else:
+            parts.append([*range(keys), column])
+    if len(parts) > 1 and not all(map(fits, parts)):
+        left = max(map(len, headings)) + len(GAP)
+        cells = (zip(headings, row, strict=True) for row in rows)
+        return "\n\n".join("\n".join(_wrapped(name.ljust(left) + cell, left) for name, cell in row) for row in cells)
+    return "\n\n".join(map(drawn, parts))
 
 
 def as_text(records: Sequence[Record], columns: Sequence[Column], about: Callable[[Record], str], width: int) -> str:

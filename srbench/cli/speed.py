@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from srbench.base.text import is_whole
+from srbench.cli.listing import tell
 from srbench.cli.options import (
     FOLDER,
     MODELS,
@@ -166,7 +167,7 @@ def _time(specs: Sequence[ModelSpec], asked: Asked) -> int:
         print_timings(every, asked.style)
     if asked.style == "table":
         _print_notes(every, asked.device)
-        click.echo(f"Kept in {asked.out}. Next: srbench report {asked.out}")
+        tell(f"Kept in {asked.out}. Next: srbench report {asked.out}")
     return int(failed)
 
 
@@ -185,6 +186,7 @@ def _one_backend(spec: ModelSpec, backend: str, asked: Asked) -> Iterable[Timed]
 
 def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
+    from srbench.base.text import counted
     from srbench.benchmark.speed.curve import fit_line
     from srbench.benchmark.speed.steadiness import unsteady_note
 
@@ -196,22 +198,22 @@ def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
                 "{:,.1f} [{:,.1f}, {:,.1f}]".format(*part) for part in (curve.fixed_ms, curve.ms_per_megapixel)
             )
             of = model if backend == "eager" else f"{model} {backend}"
-            click.echo(
+            tell(
                 f"{of}, batch {batch}: {fixed} ms + {slope} ms per LR megapixel (95 % intervals); "
                 f"the line misses a median by up to {curve.misfit:.0%}"
             )
     peak = "what torch allocates" if device.type == "cuda" else "growth of resident memory"
-    click.echo(f"peak MiB: {peak} in one call, input and weights left out")
+    tell(f"peak MiB: {peak} in one call, input and weights left out")
     first = timed[0].row if timed else None
     if first is not None:
-        threads = f", {first.threads} threads" if first.threads else ""
-        click.echo(f"on {first.processor}{threads}; p95 of 20 repeats or more")
+        threads = f", {counted(first.threads, 'thread')}" if first.threads else ""
+        tell(f"on {first.processor}{threads}; p95 of 20 repeats or more")
     for name in dict.fromkeys(name for one in timed for name in one.row.uncounted):
-        click.echo(f"GMACs lack what {name} multiplies, which srbench cannot count")
+        tell(f"GMACs lack what {name} multiplies, which srbench cannot count")
     for note in dict.fromkeys(note for one in timed for note in one.notes):
-        click.echo(f"note: {note}")
+        tell(f"note: {note}")
     if note := unsteady_note(one.row for one in timed):
-        click.echo(note)
+        tell(note)
 
 
 def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
@@ -241,24 +243,26 @@ def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:
     rows: list[Audit] = []
     size = asked.sizes[0]
 
-    def tell(text: str) -> None:
+    def begin(text: str) -> None:
         click.echo(text, err=True)
 
     try:
         for spec in specs:
             for backend in ("" if name == "eager" else name for name in asked.backends):
                 tried = variants(asked.device, backend, asked.precision)
-                tested = audit_backends(spec, asked.scale, asked.device, tried, size, budget_s=asked.budget, begin=tell)
+                tested = audit_backends(
+                    spec, asked.scale, asked.device, tried, size, budget_s=asked.budget, begin=begin
+                )
                 for found in tested:
                     if isinstance(found, tuple):
-                        tell(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}")
+                        begin(f"srbench: {spec.name} {' '.join(found[0])}: {found[1]}")
                     else:
-                        tell(f"  {found.delta_db:+.4f} dB, {found.speed_up.value:.2f} times as fast")
+                        begin(f"  {found.delta_db:+.4f} dB, {found.speed_up.value:.2f} times as fast")
                         rows.append(found)
     finally:  # after Ctrl-C too: what is done was minutes of work
         print_audits(rows, asked.style)
     if asked.style == "table":
-        click.echo(
+        tell(
             f"Against eager fp32 on {asked.device}, {IMAGES} images of samples. Speed-up at {size[0]}x{size[1]}: "
             f"geometric mean over interleaved rounds, 95 % interval (Student's t)."
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from srbench.benchmark.speed.steadiness import MARK, doubts
+from srbench.cli.listing import grid, tell
 
 if TYPE_CHECKING:
     from srbench.benchmark.speed.backend_audit import Audit
@@ -71,6 +72,10 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
 }
 
 
+KEYS = {"timings": 3, "audits": 3, "ratios": 4}
+"""How many columns say of what a row is: a terminal too narrow for all has them in each part of the table."""
+
+
 def _marked(row: SpeedRow) -> object:
     """The median; as text, with a mark, where it is not steady."""
     return f"{MARK}{row.p50_ms:.2f}" if doubts(row) else row.p50_ms
@@ -96,7 +101,7 @@ def print_ratios(turns: Sequence[Turn], style: str) -> None:
     """A row a pair of models, size and batch."""
     _print(RATIOS, turns, style, "ratios")
     if style == "table":
-        click.echo("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
+        tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
 
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:
@@ -126,8 +131,6 @@ def _is_number(cell: object) -> bool:
 def _print(
     columns: dict[str, Callable[[Any], object]], rows: Sequence[Any], style: str, kind: str, notes: Sequence[str] = ()
 ) -> None:
-    from tabulate import tabulate
-
     from srbench.base.documents import dumps
 
     if style == "json":
@@ -135,7 +138,11 @@ def _print(
     body = [[show(row) for show in columns.values()] for row in rows]
     if style == "csv":
         return csv.writer(sys.stdout, lineterminator="\n").writerows([list(columns), *body])
-    columns_of_cells = zip(*body, strict=True)
-    sides = ["right" if any(map(_is_number, column)) else "left" for column in columns_of_cells]
-    cells = [[f"{cell:.2f}" if isinstance(cell, float) else cell for cell in row] for row in body]
-    return click.echo(tabulate(cells, list(columns), missingval="-", disable_numparse=True, colalign=sides))
+    numbers = {
+        name for name, cells in zip(columns, zip(*body, strict=True), strict=False) if any(map(_is_number, cells))
+    }
+    return click.echo(grid(list(columns), [list(map(_cell, row)) for row in body], KEYS[kind], numbers))
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.base.progress import Bar
+from srbench.cli.listing import tell
 from srbench.cli.options import (
     EXISTING,
     FILE,
@@ -115,7 +116,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
     lr = read_picture(source)
     refuse_unwritable(target, lr, enlarger.scale)
     if lr.colour.shape[0] * lr.colour.shape[1] >= LARGE:
-        click.echo(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
+        tell(f"{source.name}, by {name}: {forecast(enlarger, lr.colour)}", err=True)
     with Bar(source.name, unit="tile") as bar:
         picture = enlarge(lr, enlarger, bar.to)
     write_picture(target, picture)
@@ -124,7 +125,7 @@ def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path
         from srbench.apps.upscale.sheet import write_sheet
 
         write_sheet(sheet, lr.colour, picture.colour, name)
-    _tell(target, f"{picture.colour.shape[1]}x{picture.colour.shape[0]} by {name}", start)
+    _tell(target, f"{picture.colour.shape[1]}x{picture.colour.shape[0]} by {name}{_resized(enlarger)}", start)
     if sheet:
         _tell(sheet, "its details beside LR and bicubic")
     return 0
@@ -139,7 +140,7 @@ def _video(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Pat
         count, notes = upscale_video(source, target, enlarger, bar.to, sheet)
     for note in notes:
         click.echo(f"{target}: {note}", err=True)
-    _tell(target, counted(count, "frame"), start)
+    _tell(target, f"{counted(count, 'frame')} by {name}{_resized(enlarger)}", start)
     if sheet:
         _tell(sheet, f"bicubic on the left, {name} on the right")
     return 0
@@ -152,6 +153,12 @@ def _tell(path: Path, what: str, start: float | None = None) -> None:
     click.echo(
         f"{path}: {what}" + (f", in {duration(time.monotonic() - start)}" if start is not None else ""), err=True
     )
+
+
+def _resized(enlarger: Enlarger) -> str:
+    """What a bicubic resize does behind the model, where that does not give the factor that is wanted."""
+    own = enlarger.inference.upscaler.scale
+    return "" if own == enlarger.scale else f" x{own}, then resized to x{enlarger.scale:g} by bicubic"
 
 
 def _options(inference: Inference) -> str:
@@ -181,5 +188,6 @@ def _folder(source: Path, target: Path, spec: ModelSpec, enlarger: Enlarger, for
         names = ", ".join(str(path.relative_to(source)) for path in others[:5]) + ", …" * (len(others) > 5)
         click.echo(f"passed over, being no images: {names} ({len(others)})", err=True)
     done_now = counted(len(plan.todo) - len(failed), "image")
-    _tell(target, f"{done_now} done, {len(failed)} failed", start)
+    made = f" by {spec.name}{resized}" if (resized := _resized(enlarger)) else ""
+    _tell(target, f"{done_now} done{made}, {len(failed)} failed", start)
     return int(bool(failed))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from srbench.base.registry import load, plain, registered_name
 from srbench.base.text import is_whole
 
 
@@ -62,13 +63,23 @@ class Names(CommaList):
         return False
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from srbench.cli.kinds import KINDS
-
         before, comma, last = incomplete.rpartition(",")
-        names = [name for name in (*self.more, *KINDS[self.kind].names()) if name.startswith(last)]
+        names = [name for name in self._names(last) if plain(name).startswith(plain(last))]
         if not names:  # a file or a folder, perhaps: the shell knows those
             return [CompletionItem(incomplete, type="file")]
         return [CompletionItem(before + comma + name) for name in names]
+
+    def _names(self, last: str) -> list[str]:
+        """All names, and behind `psnr_y@` those of the conventions that have its channel."""
+        from srbench.cli.kinds import KINDS
+
+        base, at, _ = last.partition("@")
+        names = [*self.more, *KINDS[self.kind].names()]
+        if self.kind != "metrics" or not at or registered_name("metrics", base) not in names:
+            return names
+        channel = load("metrics", base).channel
+        fitting = (row["name"] for row in KINDS["conventions"].records(None) if channel in row["channels"])
+        return [f"{registered_name('metrics', base)}@{convention}" for convention in fitting]
 
 
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

@@ -7,6 +7,7 @@ mean of SR minus HR in 8-bit levels; none is better for being larger.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ LR_PSNR = Metric(
     "rgb",
     _psnr,
     convention="nocrop",
+    bounds=(0.0, math.inf),
     label="LR-PSNR",
     of_lr=True,
     summary="PSNR of SR degraded again against LR, in dB",
@@ -51,6 +53,7 @@ SHIFT_RED, SHIFT_GREEN, SHIFT_BLUE = (
         "nocrop",
         None,
         digits=2,
+        bounds=(-255.0, 255.0),
         label=f"shift {name}",
         summary=f"mean of SR minus HR in {name}, in 8-bit levels",
     )

@@ -8,6 +8,7 @@ Input: RGB, SR rounded to uint8, scaled to [-1, 1], no border cropped.
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cache, partial
@@ -225,6 +226,7 @@ def _metric(name: str, label: str, trunk: Trunk) -> Metric:
         convention="nocrop",
         higher_is_better=False,
         digits=4,
+        bounds=(0.0, math.inf),
         label=label,
         citation="Zhang et al., CVPR 2018",
         summary=f"learned perceptual distance, v0.1, {trunk.title}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ class Metric:
     `UnavailableError` where weights are missing. `channel` and `convention` say which views the plain name
     means; `NAME@CONVENTION` replaces the convention and keeps the channel. `variant()`, asked once it is loaded, says
     what else its scores depend on that is not the usual, such as other weights or a package's version, for signatures.
-    `higher_is_better` is None where neither is. `of_lr` metrics are given SR and HR degraded again, as HR was.
+    `higher_is_better` is None where neither is. `bounds` are the least and the largest score there can be, which no
+    interval of a mean passes. `of_lr` metrics are given SR and HR degraded again, as HR was.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Metric:
     convention: str = "matlab"
     higher_is_better: bool | None = True
     digits: int = 3
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     label: str = ""
     citation: str = ""
     summary: str = ""

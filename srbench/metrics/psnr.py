@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from srbench.metrics.metric import Metric, ScoreFunction
@@ -44,5 +45,5 @@ def _by_either(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 SUMMARY = "peak signal-to-noise ratio in dB"
-PSNR_Y = Metric("psnr_y", "y", _load, label="PSNR-Y", summary=SUMMARY)
-PSNR_RGB = Metric("psnr_rgb", "rgb", _load, convention="rgb", label="PSNR-RGB", summary=SUMMARY)
+PSNR_Y = Metric("psnr_y", "y", _load, bounds=(0.0, math.inf), label="PSNR-Y", summary=SUMMARY)
+PSNR_RGB = Metric("psnr_rgb", "rgb", _load, convention="rgb", bounds=(0.0, math.inf), label="PSNR-RGB", summary=SUMMARY)

@@ -8,6 +8,7 @@ those of the population. scikit-image's defaults (7x7 uniform, sample covariance
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -113,7 +114,5 @@ def _by_either(sr: Tensor, hr: Tensor, window: Literal["gaussian", "uniform"]) -
 
 
 SUMMARY, CITATION = "structural similarity", "Wang et al., IEEE TIP 13(4), 2004"
-SSIM_Y = Metric("ssim_y", "y", _load, digits=4, label="SSIM-Y", summary=SUMMARY, citation=CITATION)
-SSIM_RGB = Metric(
-    "ssim_rgb", "rgb", _load, convention="rgb", digits=4, label="SSIM-RGB", summary=SUMMARY, citation=CITATION
-)
+SSIM_Y = Metric("ssim_y", "y", _load, digits=4, bounds=(-1.0, 1.0), label="SSIM-Y", summary=SUMMARY, citation=CITATION)
+SSIM_RGB = replace(SSIM_Y, name="ssim_rgb", channel="rgb", convention="rgb", label="SSIM-RGB")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,10 @@ class Interval:
     low: float
     high: float
     n: int
+
+    def within(self, least: float, largest: float) -> Interval:
+        """The interval without what no mean can be; NaN stays (it is the first argument of each `max` and `min`)."""
+        return replace(self, low=max(self.low, least), high=min(self.high, largest))
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

@@ -54,12 +54,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Heading:
-    """What a table says of a metric; `higher_is_better` is None for one whose package is not installed."""
+    """What a table says of a metric; `higher_is_better` is None for one whose package is not installed.
+
+    `bounds` are the least and the largest score there can be.
+    """
 
     name: str
     label: str
     digits: int
     higher_is_better: bool | None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def text(self) -> str:
@@ -77,7 +81,7 @@ class Heading:
         return a > b if self.higher_is_better else a < b
 
 
-STUDIED = {"elo": Heading("elo", "Elo by raters", 0, True), "mos": Heading("mos", "MOS by raters", 2, True)}
+STUDIED = {"elo": Heading("elo", "Elo by raters", 0, True), "mos": Heading("mos", "MOS by raters", 2, True, (1.0, 5.0))}
 """What people said, as columns beside the metrics; see `srbench.apps.study`."""
 
 OTHER_WEIGHTS = "raters saw other weights of the model. Make a new study: srbench study make"
@@ -92,7 +96,7 @@ def heading(metric: str) -> Heading:
         bound = resolve(metric)
     except (UsageError, UnavailableError):
         return Heading(metric, metric, 4, None)
-    return Heading(metric, bound.label, bound.metric.digits, bound.metric.higher_is_better)
+    return Heading(metric, bound.label, bound.metric.digits, bound.metric.higher_is_better, bound.metric.bounds)
 
 
 def summarise(results: Results) -> list[Score]:
@@ -153,7 +157,8 @@ def _score(run: Run, metric: str, expected: int) -> Score:
     values = run.values(metric)
     status, reason = _status(run, metric, len(values), expected)
     infinite = sum(map(math.isinf, values))
-    return Score(*run.identity.key, metric, mean_interval(values), expected, infinite, status, reason)
+    interval = mean_interval(values).within(*heading(metric).bounds)
+    return Score(*run.identity.key, metric, interval, expected, infinite, status, reason)
 
 
 def _rated(results: Results, run: Run, metric: str) -> Score:

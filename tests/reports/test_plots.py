@@ -71,6 +71,15 @@ def test_failed_infinite_and_untimed_results_draw_what_there_is(tmp_path: Path) 
     assert [plot.name for plot in draw_all(infinite)] == ["distribution-x4"]
 
 
+def test_of_timings_alone_is_drawn_what_they_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = Results((), (made_speed("srcnn"), made_speed("net")))
+    assert plots.write(small, tmp_path) == []
+    assert capsys.readouterr().err == f"srbench: plots: {plots.NOTHING}\n"
+    written = plots.write(replace(small, speeds=(*small.speeds, made_speed("net", 90.0, width=240))), tmp_path)
+    assert [path.name for path in written] == ["latency-x4.svg", "latency-x4.png"]
+    assert "net" in written[0].read_text() and not capsys.readouterr().err
+
+
 def test_a_mean_that_is_infinite_everywhere_leaves_out_what_it_has_no_place_in(tmp_path: Path) -> None:
     scores = {"psnr_y": [math.inf, 30.0], "lpips": [0.0, 0.1]}
     runs = tuple(made_run(model, scores, "white") for model in ("bicubic", "nearest"))

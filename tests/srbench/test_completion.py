@@ -48,6 +48,7 @@ def lines_for(shell: str) -> list[str]:
         ("srbench run bicubic,lan", ["bicubic,lanczos"]),
         ("srbench spe", ["speed"]),
         ("srbench run --metrics lpips_", ["lpips_squeeze", "lpips_vgg"]),
+        ("srbench run BICUB", ["bicubic"]),
     ],
 )
 def test_a_shell_completes(shell: str, words: str, wanted: list[str]) -> None:
@@ -60,3 +61,17 @@ def test_a_shell_completes(shell: str, words: str, wanted: list[str]) -> None:
     plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-N"]}[shell]
     done = subprocess.run([program, *plain, "-c", script], capture_output=True, text=True, env=environment)
     assert [found.split("\t")[0] for found in done.stdout.split("\n") if found] == wanted, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [("psnr_y @ ba", ["@basicsr"]), ("lpips,psnr_y @", ["@basicsr", "@edsr-pytorch", "@matlab"])],
+)
+def test_bash_completes_conventions_behind_the_at_at_which_it_parts_words(typed: str, wanted: list[str]) -> None:
+    """Readline makes three words of `psnr_y@ba`, and replaces `@ba` by what it is given."""
+    words = f"srbench run --metrics {typed}"
+    environment = {**os.environ, "_SRBENCH_COMPLETE": "bash_complete", "COMP_WORDS": words.replace(" ", "\n")}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    done = subprocess.run([sys.executable, "-m", "srbench"], capture_output=True, text=True, env=environment)
+    found = [line.removeprefix("plain,") for line in done.stdout.splitlines()]
+    assert set(wanted) <= set(found) and all(name.startswith("@") for name in found), done.stderr

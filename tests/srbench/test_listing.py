@@ -11,13 +11,17 @@ import click
 import pytest
 
 from srbench.base.assets import Asset
-from srbench.cli import BUILT_IN, SECTIONS
+from srbench.cli import BUILT_IN, SECTIONS, cli
+from srbench.cli.examples import EXAMPLES
 from srbench.cli.kinds import KINDS
+from srbench.cli.listing import grid, tell
 from srbench.cli.options import srbench_command
 from srbench.metrics.metric import Metric
 from srbench.models.measured import Measured
 from srbench.models.spec import ModelSpec, Upscaler
+from srbench.results.results import Results
 from tests.conftest import Srbench
+from tests.made_results import made_run, made_speed, saved
 
 Register = Callable[[str, str, object], None]
 
@@ -142,3 +146,70 @@ def test_help_groups_commands_and_says_what_each_does(register: Register, srbenc
     for title, commands in SECTIONS.items():
         assert all(re.search(rf"^  {name} ", sections[title], re.MULTILINE) for name in commands)
     assert len(BUILT_IN) == sum(map(len, SECTIONS.values()))
+
+
+def widest(text: str) -> int:
+    return max(map(len, text.splitlines()))
+
+
+def test_a_table_wider_than_the_terminal_is_parted_and_each_part_says_of_what_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    headings = ["model", *(f"number {n}" for n in range(12))]
+    rows = [[f"model {row}", *(f"{row}.{n}" for n in range(12))] for row in range(3)]
+    whole = grid(headings, rows)
+    monkeypatch.setenv("COLUMNS", "60")
+    parted = grid(headings, rows, right=headings[1:])
+    assert widest(whole) > 60 >= widest(parted)
+    parts = parted.split("\n\n")
+    assert len(parts) > 1 and all(part.startswith("model  ") and part.count("model 2") == 1 for part in parts)
+    assert re.findall(r"\d\.\d+", parted) != [] and sorted(re.findall(r"\d\.\d+", parted)) == sorted(
+        cell for row in rows for cell in row[1:]
+    )
+
+
+def test_prose_is_wrapped_on_a_terminal_and_left_alone_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "Worse:\n  " + "a word " * 30
+    tell(text)
+    assert capsys.readouterr().out.rstrip() == text.rstrip()
+    monkeypatch.setenv("COLUMNS", "80")
+    tell(text)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "Worse:" and len(rest) > 1 and all(line.startswith(("  a", "  w")) for line in rest)
+    assert " ".join(" ".join(rest).split()) == text.split("\n")[1].strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "RESULTS"),
+        ("choose", "RESULTS", "--max-ms", "10"),
+        ("check", "RESULTS", "--baseline", "BASELINE"),
+        ("data", "list"),
+        ("doctor",),
+        ("train", "srgan-quick", "--show"),
+    ],
+    ids=" ".join,
+)
+def test_what_commands_print_fits_a_terminal(
+    arguments: tuple[str, ...], srbench: Srbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = ("a-model-of-some-length", "another-model-of-some-length", "third")
+    runs = [made_run(name, {"psnr_y": [30.0 + n - i for n in range(9)]}) for i, name in enumerate(names)]
+    speeds = tuple(made_speed(name, p50=9.0 + 3 * i, peak_memory_mib=300.0) for i, name in enumerate(names))
+    folder, baseline = saved(tmp_path / "results", Results(tuple(runs), speeds)), tmp_path / "baseline.json"
+    better = saved(tmp_path / "better", Results((made_run(names[0], {"psnr_y": [32.0 + n for n in range(9)]}),)))
+    assert srbench("check", better, "--baseline", baseline, "--update") == 0
+    places = {"RESULTS": str(folder), "BASELINE": str(baseline)}
+    monkeypatch.setenv("COLUMNS", "80")
+    assert srbench(*(places.get(word, word) for word in arguments)) in (0, 1)
+    paths = re.compile(r"\S{40,}")  # a word that cannot be parted
+    assert [line for line in srbench.out.splitlines() if len(line) > 80 and not paths.search(line)] == []
+
+
+def test_examples_fit_a_terminal() -> None:
+    assert [
+        line for line in [*EXAMPLES, *cli.get_command(click.Context(cli), "train").examples] if len(line) > 78
+    ] == []  # type: ignore[union-attr]

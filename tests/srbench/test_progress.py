@@ -69,6 +69,8 @@ with Bar("a data set of a long name x4 a-model-of-a-still-longer-name", 40, "ima
         time.sleep(0.03)
         bar.advance()
     bar.say("a line above")
+with Bar("", 0, "image") as bar:
+    bar.say("nothing to do")
 with Bar("srgan-quick", 1.0) as bar:
     for part in range(1, 20):
         time.sleep(0.03)
@@ -87,7 +89,8 @@ def test_a_bar_fits_a_terminal_of_80_columns() -> None:
     assert process.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
-    assert "a line above" in [line.strip() for line in lines]
+    assert {"a line above", "nothing to do"} <= {line.strip() for line in lines}
+    assert not any(re.match(r" *━", line) for line in lines)  # a bar without a name
     drawn = [line for line in lines if "images" in line]
     assert drawn and max(map(len, lines)) <= 80
     assert re.search(r"━.* of 40 images \d+/s +\d:\d\d:\d\d", drawn[-1]), drawn[-1]

@@ -285,6 +285,7 @@ def test_fixture_in_the_test_suite_of_a_model(tmp_path: Path, pictures: Path) ->
     before, update, after = done.stdout.split("=== a run of pytest")[1:]
     assert "baseline.json: no such baseline. Make it from results that you trust: pytest --srbench-update" in before
     assert "Traceback" not in before and "InputError" not in before
+    assert "add --update" not in before and "During handling" not in before
     assert "1 passed" in update
     assert "1 failed, 1 passed" in after and "Worse than the baseline:" in after
     assert "If this is meant, make it the baseline: pytest --srbench-update" in after

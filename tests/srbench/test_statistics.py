@@ -10,7 +10,10 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from srbench.results import student as own_student
+from srbench.results.results import Results
 from srbench.results.statistics import _mean_interval, mean_interval
+from srbench.results.summary import summarise
+from tests.made_results import made_run
 
 SCORES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40)
 
@@ -63,6 +66,28 @@ def test_one_image_or_none_has_no_interval() -> None:
     assert math.isnan(mean_interval([28.0]).low)
     assert mean_interval([28.0]).mean == 28.0
     assert math.isnan(mean_interval([]).mean)
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "ends"),
+    [
+        ("lpips", [0.01, 0.02, 0.6], (0.0, None)),
+        ("ssim_y", [0.999, 0.998, 0.6], (None, 1.0)),
+        ("ssim_rgb", [0.999, 0.998, 0.6], (None, 1.0)),
+        ("psnr_y", [1.0, 2.0, 60.0], (0.0, None)),
+        ("lpips", [0.5], (math.nan, math.nan)),
+    ],
+)
+def test_no_interval_of_a_mean_says_what_no_score_can_be(
+    metric: str, scores: list[float], ends: tuple[float | None, float | None]
+) -> None:
+    (score,) = summarise(Results((made_run("a", {metric: scores}),)))
+    free = mean_interval(scores)
+    for found, wanted, unbounded in zip(
+        (score.interval.low, score.interval.high), ends, (free.low, free.high), strict=True
+    ):
+        assert found == pytest.approx(unbounded if wanted is None else wanted, nan_ok=True)
+        assert wanted is None or found != unbounded  # else the test would show nothing
 
 
 def test_students_t_is_that_of_scipy() -> None:

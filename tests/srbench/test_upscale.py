@@ -313,6 +313,17 @@ def test_a_large_picture_is_told_beforehand(srbench: Srbench, tmp_path: Path, mo
     assert len(srbench.err.splitlines()) == 1
 
 
+def test_a_final_resize_is_told(srbench: Srbench, tmp_path: Path) -> None:
+    """Of a factor that the model lacks: it passed for the model's own work."""
+    (tmp_path / "lr").mkdir()
+    pil.new("RGB", (20, 10), (9, 9, 9)).save(tmp_path / "lr" / "a.png")
+    words = ["--model", "bicubic", "--scale"]
+    assert srbench("upscale", tmp_path / "lr" / "a.png", tmp_path / "b.png", *words, "2.5") == 0
+    assert "b.png: 50x25 by bicubic x3, then resized to x2.5 by bicubic, in " in srbench.err
+    assert srbench("upscale", tmp_path / "lr", tmp_path / "sr", *words, "16") == 0
+    assert "sr: 1 image done by bicubic x8, then resized to x16 by bicubic, 0 failed, in " in srbench.err
+
+
 def test_the_forecast_counts_what_tiles_have_in_common() -> None:
     class Slow:
         scale = 2

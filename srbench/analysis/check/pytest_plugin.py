@@ -50,7 +50,7 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         from srbench.analysis.check.check import check_results
         from srbench.analysis.check.formats import as_text
         from srbench.analysis.check.tolerances import read_tolerances
-        from srbench.base.errors import IncomparableError, InputError
+        from srbench.base.errors import SrbenchError
 
         results = evaluate(model, datasets, **options)
         path = Path(baseline)
@@ -59,10 +59,11 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         try:
             expected = read_baseline(path).of_model(results.runs[0].identity.model)
             verdict = check_results(results, expected, read_tolerances(None).updated(tolerance or {}))
-        except (InputError, IncomparableError) as error:  # the sentence, with the option that pytest has
-            pytest.fail(str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}"), False)
-        if not verdict.passed:
-            pytest.fail(as_text(verdict, str(path), accept=f"pytest {OPTION}"), pytrace=False)
+            problem = "" if verdict.passed else as_text(verdict, str(path), accept=f"pytest {OPTION}")
+        except SrbenchError as error:  # the sentence, with the option that pytest has
+            problem = str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}")
+        if problem:  # outside of the clause above: pytest would show the error beside it, with another option
+            pytest.fail(problem, pytrace=False)
         return verdict
 
     return check

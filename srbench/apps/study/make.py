@@ -15,6 +15,7 @@ import numpy as np
 from srbench.base.documents import Name, Scale, read_document
 from srbench.base.errors import InputError, UsageError
 from srbench.base.outputs import refuse_overwriting
+from srbench.base.registry import refuse_unknown
 from srbench.base.temporary import write_file
 from srbench.images.files import to_rgb, write_image
 from srbench.images.windows import largest_window
@@ -116,8 +117,7 @@ def _comparable(results: Path, models: Sequence[str], least: int) -> Iterator[li
     """For each data set and scale the runs of the models that are wanted."""
     loaded = load_results(results)
     wanted = tuple(models) or loaded.models
-    if unknown := set(wanted) - set(loaded.models):
-        raise UsageError(f"{results} has no {', '.join(sorted(unknown))}; it has {', '.join(loaded.models)}")
+    refuse_unknown("model", wanted, loaded.models)
     if len(wanted) < least:
         raise UsageError(f"comparing takes two models, got {', '.join(wanted)}. Use --models A,B")
     for _, runs in groupby(in_order(loaded), key=lambda run: run.identity.setting):

@@ -16,6 +16,7 @@ from srbench.apps.study.make import RATINGS, Question, Study, read_study
 from srbench.base.errors import InputError
 from srbench.results import student
 from srbench.results.records import StudyRow
+from srbench.results.summary import STUDIED
 
 ELO = 400.0 / math.log(10.0)
 RESAMPLES = 1000
@@ -89,6 +90,7 @@ def _scores(study: Study, given: Sequence[Answer]) -> list[ModelRating]:
     raters = [rater for rater, _, _ in given]
     values, low, high = _with_interval(table, raters, images, estimate)
     counts = [sum(model in question.models for _, question, _ in given) for model in models]
+    low, high = (end.clip(*STUDIED[METRICS[study.mode]].bounds) for end in (low, high))
     return [ModelRating(*row) for row in zip(models, values.tolist(), low.tolist(), high.tolist(), counts, strict=True)]
 
 
