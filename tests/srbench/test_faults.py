@@ -520,7 +520,6 @@ def test_names_too_long_for_files_are_refused_or_cut(tmp_path: Path) -> None:
 def test_long_names_and_control_codes_in_a_report(
     tmp_path: Path, srbench: Srbench, recwarn: pytest.WarningsRecorder
 ) -> None:
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'srbench-sr[plots]'")
     models = ("m" * 242, "other", "a\x1b[31mred")
     runs = tuple(made_run(model, {"psnr_y": [20.0, 21.0]}, "d" * 250) for model in models)
     out = saved(tmp_path / "results", Results(runs))
