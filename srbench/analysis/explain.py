@@ -109,7 +109,7 @@ def _names(family: str, *, y_first: bool, saved: bool) -> list[str]:
 
 
 def _mistaken(family: str, *, y_first: bool) -> dict[Mistake, Scorer]:
-    """What each mistake is scored by: as usual, and by Y as JPEG has it, which goes with such mistakes; or in floats."""
+    """What each mistake is scored by: as usual, and by Y as JPEG has it, which goes with such ones; or in floats."""
     channels = FAMILIES[family][:1] if y_first else FAMILIES[family]
     usual = Scorer(channels if y_first else [*channels, f"{family}_y@full-swing"])
     floats = Scorer([f"{name}@unrounded" for name in channels])
