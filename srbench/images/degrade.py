@@ -145,7 +145,7 @@ def lr_suffix(degradation: str) -> str | None:
 def degradation_of(name: str) -> Degradation:
     """The degradation behind a name, which is its only one.
 
-    Raises `UsageError` for one that is unknown, has a seed and draws nothing, or is another name, as `dn@007` and `dn@0`.
+    Raises `UsageError` for one that is unknown, has a seed and draws nothing, or is another spelling: `dn@007`, `dn@0`.
     """
     base, at, seed = name.partition("@")
     if is_given(name):
