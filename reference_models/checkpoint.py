@@ -82,6 +82,12 @@ class Clock:
             return {}
         return {name: value for name, value in zip(SCORES, self.curve[-1][3:], strict=True) if math.isfinite(value)}
 
+    def before_the_first_step(self, validation: Validation) -> float:
+        """What the weights that it began from are worth; NaN where they were not validated."""
+        if not self.curve or self.curve[0][0] != 0:
+            return math.nan
+        return validation.worth(dict(zip(SCORES, self.curve[0][3:], strict=True)))
+
     def tick(self, seconds: float) -> None:
         """One more step; the training has run for `seconds` altogether."""
         self.step += 1

@@ -140,6 +140,9 @@ class Session:
         if self.deadline < math.inf:
             left = self.deadline - time.time() - 2.0 * looked - 1.0  # the last validation, and writing
             self.recipe = replace(self.recipe, minutes=(self.clock.seconds + max(left, 1.0)) / 60.0)
+        if self.clock.step and not self.goes_on() and self.fabric.is_global_zero:
+            what = f"nothing is left to do after step {self.clock.step}, and nothing is written anew"
+            click.echo(f"{what}. To go on, give a greater length: --set steps=…, minutes=… or patience=…", err=True)
 
     def _look_before_the_first_step(self) -> None:
         """Where the training begins, as the first row of the curve."""

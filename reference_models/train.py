@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -36,6 +36,7 @@ from srbench.images.degrade import degradation_of, is_given
 from srbench.images.tensors import image_tensor
 from srbench.metrics.scorer import Scorer
 from srbench.models.inference import select_device
+from srbench.results.summary import heading
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -135,9 +136,20 @@ def train(
     except KeyboardInterrupt:  # the second signal, which does not wait for the end of a step
         raise StoppedError(f"interrupted amid a step; {told_of(out)}") from None
     if fabric.is_global_zero:
-        best = out / "best.safetensors"
-        click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
+        for line in told_at_the_end(clock, validation, out):
+            click.echo(line, err=True)
     return clock
+
+
+def told_at_the_end(clock: Clock, validation: Validation, out: Path) -> Iterator[str]:
+    """What was done, where the weights are, and whether they are chosen, and better than what they were made from."""
+    if not validation.samples:
+        yield "nothing was validated, so the last weights count as the best; --val DIR chooses among them"
+    began = clock.before_the_first_step(validation)
+    if clock.ranking and clock.best < began:
+        scores = f"{heading(validation.by).label} {abs(clock.best):.4f}, and {abs(began):.4f} there"
+        yield f"no validation was as good as before the first step: {scores}"
+    yield f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {out / 'best.safetensors'}"
 
 
 def refuse_unwritable(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.analysis.claims import Claim
-from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
+from srbench.analysis.mistakes import MISTAKES, Mistake, with_mistake, with_next
 from srbench.base.errors import InputError
+from srbench.base.text import counted
 from srbench.datasets import open_dataset
 from srbench.images.degrade import degradation_of, is_given, repeatable
 from srbench.images.tensors import image_tensor
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from srbench.results.records import Run
 
 FAMILIES = {"psnr": ("psnr_y", "psnr_rgb"), "ssim": ("ssim_y", "ssim_rgb")}
+MOST = 5
+"""How many metrics and conventions are named; a number of few digits is given by all."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,12 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """`PSNR-Y under matlab with LR by bd`"""
-        made_by = f" with LR by {self.degradation}" if self.degradation != "matlab" else ""
+        """`PSNR-Y under matlab with LR by bd`; `matlab` is not told of LR."""
+        return self.named(lr=self.degradation != "matlab")
+
+    def named(self, *, lr: bool) -> str:
+        """The name, with what made LR or without."""
+        made_by = f" with LR by {self.degradation}" if lr else ""
         mistake = f" by a mistake: {self.mistake}" if self.mistake else ""
         return f"{heading(self.metric).label} under {self.convention}{made_by}{mistake}"
 
@@ -71,14 +79,16 @@ class Reading:
         return heading(self.metric).format(self.value)
 
 
-def matrix(subject: Subject, degradations: Sequence[str], families: Sequence[str] = tuple(FAMILIES)) -> list[Reading]:
+def matrix(
+    subject: Subject, degradations: Sequence[str], families: Sequence[str] = tuple(FAMILIES), *, mistakes: bool = True
+) -> list[Reading]:
     """The mean of every metric of the families under every convention, and by every mistake, for each degradation.
 
     With saved images the degradation is theirs, and `degradations` is not looked at. Raises `InputError` where images
     are not saved, `UsageError` for unknown names, and `JobError` where the model fails.
     """
     made_by = ("",) if subject.results else degradations
-    return [reading for family in families for lr_by in made_by for reading in _readings(subject, lr_by, family)]
+    return [one for family in families for lr_by in made_by for one in _readings(subject, lr_by, family, mistakes)]
 
 
 def _names(family: str, *, y_first: bool, saved: bool) -> list[str]:
@@ -98,20 +108,29 @@ def _names(family: str, *, y_first: bool, saved: bool) -> list[str]:
     return found
 
 
+def _mistaken(family: str, *, y_first: bool) -> dict[Mistake, Scorer]:
+    """What each mistake is scored by: as usual, and by Y as JPEG has it, which goes with such ones; or in floats."""
+    channels = FAMILIES[family][:1] if y_first else FAMILIES[family]
+    usual = Scorer(channels if y_first else [*channels, f"{family}_y@full-swing"])
+    floats = Scorer([f"{name}@unrounded" for name in channels])
+    made = [mistake for mistake in MISTAKES if family == "psnr" or not mistake.psnr_alone]
+    return {mistake: floats if mistake.error else usual for mistake in made}
+
+
 @cache  # a list of claims asks for the same outputs again and again
-def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading, ...]:
+def _readings(subject: Subject, degradation: str, family: str, mistakes: bool) -> tuple[Reading, ...]:
     run = _saved_run(subject) if subject.results else None
     degradation = run.identity.degradation if run else degradation
     pairs = _saved(subject, run) if run else _computed(subject, degradation)
     y_first = not is_given(degradation) and degradation_of(degradation).y_first
     names = _names(family, y_first=y_first, saved=run is not None)
     scorer = Scorer(names)
-    usual = Scorer([name for name in FAMILIES[family] if not (y_first and name.endswith("_rgb"))])
-    rows, spoilt = [], {mistake: list[dict[str, float]]() for mistake in MISTAKES}
+    made = _mistaken(family, y_first=y_first) if mistakes else {}
+    rows, spoilt = [], {mistake: list[dict[str, float]]() for mistake in made}
     for sr, hr, next_hr in with_next(pairs):
         rows.append(scorer(sr, hr, subject.scale))
         for mistake, scores in spoilt.items():
-            scores.append(usual(*with_mistake(mistake, quantise(sr), hr, next_hr), subject.scale))
+            scores.append(made[mistake](*with_mistake(mistake, quantise(sr), hr, next_hr), subject.scale))
     readings: dict[tuple[object, ...], Reading] = {}
     for name in names:
         metric, _, convention = name.partition("@")
@@ -123,9 +142,15 @@ def _readings(subject: Subject, degradation: str, family: str) -> tuple[Reading,
             else Reading(metric, convention, degradation, sum(values) / len(values))
         )
     mistaken = [
-        Reading(name, bound.convention.name, degradation, _mean(scores, name), mistake=mistake.summary)
+        Reading(
+            name.partition("@")[0],
+            bound.convention.name,
+            degradation,
+            _mean(scores, name) + mistake.decibels,
+            mistake=mistake.summary,
+        )
         for mistake, scores in spoilt.items()
-        for name, bound in usual.metrics.items()
+        for name, bound in made[mistake].metrics.items()
     ]
     return (*readings.values(), *mistaken)
 
@@ -170,8 +195,11 @@ class Explanation:
 
     @property
     def agreeing(self) -> list[Reading]:
-        """The honest readings that, printed with as many decimals, are the claimed number."""
-        return [reading for reading in self.readings if not reading.mistake and self.claim.agrees(reading.value)]
+        """The honest readings that, printed with as many decimals, are the claimed number: those by the claim's own LR
+        first, then those that somebody published, the nearest of them first."""
+        honest = [reading for reading in self.readings if not reading.mistake and self.claim.agrees(reading.value)]
+        rank = {one: self._distance(one) if self._stated(one) else math.inf for one in honest}
+        return sorted(honest, key=lambda one: (one.degradation != self.claim.degradation, rank[one]))
 
     @property
     def mistaken(self) -> list[Reading]:
@@ -180,8 +208,11 @@ class Explanation:
 
     @property
     def nearest(self) -> list[Reading]:
-        """All honest readings, nearest to the claim first."""
-        return sorted((reading for reading in self.readings if not reading.mistake), key=self._distance)
+        """Of each metric and convention the honest reading that comes nearest to the claim, the nearest first."""
+        found: dict[tuple[str, str, str], Reading] = {}
+        for reading in sorted((one for one in self.readings if not one.mistake), key=self._distance):
+            found.setdefault(_way(reading), reading)
+        return list(found.values())
 
     @property
     def explained(self) -> bool:
@@ -206,20 +237,35 @@ class Explanation:
         if self.agreeing:
             found = [f"{self.claim.text} is {self._listed(self.agreeing)}"]
         else:
-            found = [f"No convention gives {self.claim.text}. Nearest: {self._listed(self.nearest, most=3)}"]
+            found = [f"No convention gives {self.claim.text}. Nearest: {self._listed(self.nearest[:3])}"]
             found += [f"But a mistake does: {self._listed(self.mistaken)}"] if self.mistaken else []
         if self.usual not in self.agreeing:
             found.append(f"{self.usual.name} is {self.usual.text}")
         return ". ".join(found) + "."
 
-    def _listed(self, readings: Sequence[Reading], most: int | None = None) -> str:
-        """One entry a metric and convention: `PSNR-RGB under rgb (26.692, -0.008)`, the nearest LR standing for all."""
-        best = {_way(reading): reading for reading in sorted(readings, key=self._distance)[::-1]}
-        order = list(dict.fromkeys(map(_way, readings)))[:most]
-        return "; ".join(
-            f"{one.name} ({one.text}, {one.value - self.claim.number:+.{self.claim.digits + 1}f})"
-            for one in map(best.__getitem__, order)
-        )
+    def _listed(self, readings: Sequence[Reading], most: int = MOST) -> str:
+        """One entry a metric and convention, with the LR that gives it: `PSNR-RGB under rgb (26.692, -0.008)`."""
+        ways: dict[tuple[str, str, str], list[Reading]] = {}
+        for reading in readings:
+            ways.setdefault(_way(reading), []).append(reading)
+        entries = []
+        for first, *others in list(ways.values())[:most]:
+            name = first.named(lr=True) if others else first.name
+            made_by = [f"by {one.degradation} {self._beside(one)}" for one in others]
+            entries.append(", ".join([f"{name} {self._beside(first)}", *made_by]))
+        more = len(ways) - most
+        return "; ".join(entries) + (f"; and {counted(more, 'convention')} more, see --matrix" if more > 0 else "")
+
+    def _beside(self, reading: Reading) -> str:
+        return f"({reading.text}, {reading.value - self.claim.number:+.{self.claim.digits + 1}f})"
+
+    def _stated(self, reading: Reading) -> bool:
+        """Whether a publication has the number from this metric and degradation, and its usual convention."""
+        if is_given(reading.degradation) or resolve(reading.metric).convention.name != reading.convention:
+            return False
+        printed = f"{self.claim.number:.{self.claim.digits}f}".removeprefix("0")
+        words = (self.claim.model, f"x{self.claim.scale}", self.claim.dataset, printed)
+        return all(word in degradation_of(reading.degradation).published for word in words)
 
     def _distance(self, reading: Reading) -> float:
         return abs(reading.value - self.claim.number)
@@ -237,14 +283,14 @@ def family_of(claim: Claim) -> str:
 
 
 def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) -> Explanation:
-    """Look for the conventions that give a number. `degradations` is what LR may be made by; by default `matlab`, and
-    the other flavours only where that gives no agreement.
+    """Look for the conventions that give a number. `degradations` is what LR may be made by; by default the claim's
+    own, and all that draw no random numbers. Mistakes are looked for in the LR of the first.
     """
     family = family_of(claim)
     if family not in FAMILIES:
         raise InputError(f"{claim.metric}: only PSNR and SSIM have conventions to choose from")
-    first, *others = degradations or repeatable(subject.scale)
-    found = Explanation(claim, matrix(subject, [first], [family]))
-    if found.agreeing or subject.results is not None:
-        return found
-    return Explanation(claim, found.readings + matrix(subject, others, [family]))
+    default = dict.fromkeys([*filter(None, [claim.degradation]), *repeatable(subject.scale)])
+    first, *others = degradations or default
+    found = matrix(subject, [first], [family])
+    others = [] if subject.results else others
+    return Explanation(claim, found + matrix(subject, others, [family], mistakes=False))

@@ -25,6 +25,11 @@ def is_whole(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text is a whole number as `str` writes it, of at most 18 digits: `007` would be another name of 7."""
+    return is_whole(text) and len(text) <= 18 and str(int(text)) == text
+
+
 def number(text: str, kind: type[Number]) -> Number:
     """`kind(text)`, of ASCII alone and without `_`: Python reads `٣` and `1_0`, too. Raises `ValueError`."""
     if not text.isascii() or "_" in text:

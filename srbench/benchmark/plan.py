@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import spare_workers
-from srbench.base.text import is_whole
+from srbench.base.text import is_plain
 from srbench.benchmark.memory import refuse_what_does_not_fit
 from srbench.datasets import data_root, open_dataset, select
 from srbench.images.degrade import check_degradation
@@ -154,7 +154,7 @@ def _check(request: Request) -> None:
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision {request.precision!r} is none of {', '.join(PRECISIONS)}")
     find_backend(request.backend, request.precision)
-    if request.tile not in ("auto", "none") and not (is_whole(request.tile) and int(request.tile) > 0):
+    if request.tile not in ("auto", "none") and not (is_plain(request.tile) and request.tile != "0"):
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
 
 

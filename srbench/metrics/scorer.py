@@ -113,8 +113,15 @@ class Scorer:
 
 
 def _refuse_unrepeatable(degradation: str) -> None:
-    if is_given(degradation) or degradation_of(degradation).random or not degradation_of(degradation).rounded:
-        raise UnavailableError(f"SR cannot be degraded again by {degradation!r}: it takes one that 8-bit LR is made by")
+    if is_given(degradation):
+        why = "how those files were made is not known"
+    elif degradation_of(degradation).random:
+        why = "it draws random numbers, for SR others than for HR"
+    elif not degradation_of(degradation).rounded:
+        why = "its LR is not rounded to 8 bits"
+    else:
+        return
+    raise UnavailableError(f"SR cannot be degraded again by {degradation!r}: {why}. By matlab, bd or jpegQ it can be")
 
 
 def measure(

@@ -19,9 +19,12 @@ from reference_models import ship
 from reference_models.checkpoint import Clock, refuse_training_in
 from reference_models.cli import command
 from reference_models.patches import Plane, Pool
+from reference_models.train import told_at_the_end
+from reference_models.validation import Validation
 from reference_models.watch import Told
 from reference_models.weights import load_network, read_weights
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.cli import main
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image, write_image
 from srbench.metrics.lpips import _network
@@ -213,7 +216,6 @@ def test_a_second_ctrl_c_says_what_is_kept(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It said that nothing was trained yet, whatever lay there."""
-    from srbench.cli import main
 
     def twice(at: int, clock: Clock, *_: object) -> None:
         if clock.step == at:
@@ -250,8 +252,6 @@ def test_a_gan_that_goes_by_lpips_is_refused_without_its_weights(
 @pytest.mark.parametrize("content", [b"", b"hello", None])
 def test_a_damaged_checkpoint_is_named(content: bytes | None, pictures: Path, tmp_path: Path) -> None:
     """Empty, something else, or cut; from the command line, where an EOFError once passed for Ctrl-C."""
-    from srbench.cli import main
-
     out = tmp_path / "out"
     line = words("srresnet-quick", pictures, out)
     assert main(["train", *line]) == 0
@@ -270,7 +270,6 @@ def test_an_interrupt_before_the_first_step_of_a_resumed_training_denies_nothing
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from reference_models import train as module
-    from srbench.cli import main
 
     def interrupted(*given: object, **options: object) -> None:
         raise KeyboardInterrupt
@@ -323,3 +322,23 @@ def test_weights_without_a_state_are_not_said_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "best.safetensors").write_bytes(b"of an earlier training")
     with pytest.raises(InputError, match=r"holds a training .best.safetensors.. Take another --out, or --force$"):
         refuse_training_in(tmp_path)
+
+
+def test_the_end_says_what_was_not_done(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = words("srresnet-quick", pictures, tmp_path / "out")
+    assert main(["train", *line]) == 0
+    assert "nothing was validated, so the last weights count as the best; --val DIR" in capsys.readouterr().err
+    assert main(["train", *line, "--resume", "--set", "steps=3"]) == 0
+    assert "nothing is left to do after step 4, and nothing is written anew" in capsys.readouterr().err
+    start = f"start={tmp_path / 'out' / 'best.safetensors'}"
+    worse = words("srresnet-quick", pictures, tmp_path / "worse", "--val", str(pictures), "--set", start)
+    assert main(["train", *worse, "--set", "lr=0.5"]) == 0
+    said = capsys.readouterr().err
+    assert "no validation was as good as before the first step: PSNR-Y" in said and "nothing " not in said
+
+
+def test_a_gan_that_got_worse_says_so_by_lpips(tmp_path: Path) -> None:
+    clock, validation = Clock(step=9, best=-0.4618, ranking=[(-0.4618, 9)]), Validation(by="lpips")
+    clock.curve = [[0, 0.0, float("nan"), 28.0, 0.8, 0.4392], [9, 1.0, 0.1, 27.0, 0.7, 0.4618]]
+    told = "\n".join(told_at_the_end(clock, validation, tmp_path))
+    assert "no validation was as good as before the first step: LPIPS 0.4618, and 0.4392 there" in told

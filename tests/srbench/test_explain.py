@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srbench.analysis.claims import parse_value, read_claims
-from srbench.analysis.explain import Subject, matrix
+from srbench.analysis.claims import Claim, parse_value, read_claims
+from srbench.analysis.explain import Explanation, Reading, Subject, matrix
 from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.cli import main
 from srbench.images.files import write_image
 from srbench.images.tensors import image_tensor
 from srbench.metrics.conventions import quantise
+from srbench.metrics.scorer import Scorer
 
 CLAIM = '[[claim]]\nmodel = "bicubic"\ndataset = "{folder}"\nscale = 4\nvalue = "{value}"\n'
 
@@ -65,7 +66,7 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
     path = tmp_path / "claims.toml"
     path.write_text(CLAIM.format(folder=folder, value=f"{reading.value:.2f}"))
     assert main(["claims", str(path), "--device", "cpu"]) == 0
-    assert f"PSNR-Y under basicsr ({reading.value:.3f}" in capsys.readouterr().out
+    assert f"PSNR-Y under basicsr with LR by matlab ({reading.value:.3f}" in capsys.readouterr().out
     path.write_text(CLAIM.format(folder=folder, value=f"{reading.value:.2f}") + 'metric = "psnr_rgb"\n')
     assert main(["claims", str(path), "--device", "cpu"]) == 0
     assert ". PSNR-RGB under rgb is " in capsys.readouterr().out
@@ -132,6 +133,65 @@ def test_published_bicubic_figures_are_named(
     options += ("--degradation", degradation) if degradation else ()
     status, out = explain(capsys, value, *options)
     assert status == 0 and name in out
+
+
+@pytest.mark.data
+def test_every_explanation_is_named_and_the_published_one_first(
+    data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out = explain(capsys, "30.39", "--scale", 3, "--data-root", data_root)
+    assert status == 0 and out.startswith(
+        "30.39 is PSNR-Y under matlab with LR by matlab-y (30.392, +0.002), by matlab (30.385, -0.005), by matlab-"
+    )
+    assert "; PSNR-Y under nocrop with LR by matlab (30.389" in out
+
+
+def test_of_many_explanations_five_are_named() -> None:
+    names = ("matlab", "basicsr", "edsr-pytorch", "nocrop", "skimage-default", "unrounded", "grey-as-rgb")
+    readings = [Reading("psnr_y", name, "matlab", 28.1) for name in names]
+    told = Explanation(Claim("bicubic", "Set5", 4, "28"), readings).sentences
+    assert told.count("PSNR-Y under ") == 5 and told.endswith("; and 2 conventions more, see --matrix.")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("value", "mistake"),
+    [
+        ("16.0", "PSNR-Y under full-swing by a mistake: SR in 0..1 read as -1..1, with a peak of 2 (15.993"),
+        ("12.29", "PSNR-Y under matlab by a mistake: SR in -1..1 read as 0..1 (12.294"),
+        ("5.49", "PSNR-Y under unrounded by a mistake: SR in -1..1 against HR in 0..1, not clipped (5.487"),
+        ("22.40", "PSNR-Y under matlab by a mistake: a peak of 1, as of values in 0..1, for values in -1..1 (22.396"),
+        ("76.55", "PSNR-Y under matlab by a mistake: a peak of 255 for values in 0..1 (76.547"),
+    ],
+)
+def test_mistakes_of_range_and_peak_are_named(
+    data_root: Path, capsys: pytest.CaptureFixture[str], value: str, mistake: str
+) -> None:
+    status, out = explain(capsys, value, "--degradation", "matlab", "--data-root", data_root)
+    assert status == 0 and mistake in out
+
+
+def test_what_is_not_clipped_is_scored_as_in_floats() -> None:
+    """Against PSNRs by numpy of values that a convention would clip."""
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    sr, hr = image_tensor(image, "cpu"), image[::-1].copy()
+    x, y = image[4:-4, 4:-4] / 255, hr[4:-4, 4:-4] / 255
+    by_hand = {
+        "SR in -1..1 against HR in 0..1, not clipped": (2 * x - 1 - y, 1),
+        "SR in 0..1 against HR in -1..1, not clipped": (x - (2 * y - 1), 1),
+        "SR in 0..1 read as -1..1, with a peak of 2": ((x + 1) / 2 - y, 2),
+        "SR in -1..1 read as 0..1, with a peak of 2": (np.clip(2 * x - 1, 0, 1) - y, 2),
+        "a peak of 2, as of values in -1..1, for values in 0..1": (x - y, 2),
+        "a peak of 1, as of values in 0..1, for values in -1..1": (2 * x - 2 * y, 1),
+        "a peak of 255 for values in 0..1": (x - y, 255),
+    }
+    known = {mistake.summary: mistake for mistake in MISTAKES}
+    for summary, (error, peak) in by_hand.items():
+        spoilt, against = with_mistake(known[summary], sr, hr, hr)
+        name = "psnr_rgb@unrounded" if known[summary].error else "psnr_rgb"
+        found = Scorer([name])(spoilt, against, 4)[name] + known[summary].decibels
+        assert found == pytest.approx(10 * np.log10(peak**2 / np.mean(error**2)), abs=0.01), summary
 
 
 @pytest.mark.data

@@ -245,5 +245,11 @@ def test_lr_psnr_is_that_of_what_was_degraded_again(photograph: Callable[..., np
     names = ["shift_red", "shift_green", "shift_blue"]
     assert list(measure(sr, hr, names).values()) == pytest.approx(shift.tolist(), abs=1e-9)
     assert measure(hr[..., 0], hr[..., 0], ["lr_psnr"])["lr_psnr"] == math.inf
-    for degradation in ("files", "dn", "matlab-y"):
-        assert "cannot be degraded again" in Scorer(["lr_psnr"], "cpu", degradation).unavailable["lr_psnr"]
+    for degradation, why in (
+        ("files", "how those files were made is not known"),
+        ("dn@7", "it draws random numbers"),
+        ("second-order", "it draws random numbers"),
+        ("matlab-y", "its LR is not rounded"),
+    ):
+        told = Scorer(["lr_psnr"], "cpu", degradation).unavailable["lr_psnr"]
+        assert f"cannot be degraded again by {degradation!r}: {why}" in told

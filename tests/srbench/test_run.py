@@ -295,6 +295,7 @@ def test_the_environment_variable_and_the_default_set(
         (["--degradation", "bicubic"], "unknown degradation 'bicubic'"),
         (["--device", "cuda:99"], "device 'cuda:99' cannot be used"),
         (["--tile", "0"], "--tile '0' is neither"),
+        (["--tile", "064"], "--tile '064' is neither"),
         (["--scale", "four"], "write a scale as 4 or x4"),
         (["--limit", "0"], "0 is not in the range"),
         (["--modles", "all"], "No such option"),
