@@ -326,6 +326,12 @@ def test_a_model_left_out_says_the_scale_that_it_has(
     assert srbench(*few("run", "twofold.py", "fourfold.py", "--scale", "2,4"), "--out", "both") == 0, srbench.err
 
 
+def test_one_of_a_kind_lists_the_kind(srbench: Srbench) -> None:
+    for word in ("report", "Reports"):
+        assert srbench("list", word) == 0 and "html" in srbench.out
+    assert srbench("list", "reporter") == 2
+
+
 def test_list_alone_lists_what_can_be_listed(srbench: Srbench) -> None:
     assert srbench("list") == 0
     for line in srbench.out.splitlines():
