@@ -137,6 +137,7 @@ def train(
     if fabric.is_global_zero:
         best = out / "best.safetensors"
         click.echo(f"{clock.step} steps, {clock.seconds / 60:.1f} minutes; weights in {best}", err=True)
+        click.echo(f"Next: srbench run {best} bicubic --scale {recipe.scale}", err=True)
     return clock
 
 
