@@ -57,6 +57,13 @@ def test_measure_two_images(srbench: Srbench, folder: Path) -> None:
     assert re.search(r"a +inf +1\.0000", srbench.out)
 
 
+def test_columns_have_the_names_of_metrics_however_typed(srbench: Srbench, folder: Path) -> None:
+    """A column of PSNR-Y was empty: its scores go by psnr_y."""
+    hr = next((folder / "HR").iterdir())
+    assert srbench("measure", hr, hr, "--metrics", "PSNR-Y,psnr_y@BasicSR,psnr_y", "--format", "csv") == 0, srbench.err
+    assert srbench.out.splitlines() == ["image,psnr_y,psnr_y@basicsr", f"{hr.stem},inf,inf"]
+
+
 def test_measure_two_folders(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
     for path in (folder / "HR").iterdir():
         hr = read_image(path)
