@@ -138,6 +138,7 @@ def train(
     if fabric.is_global_zero:
         for line in told_at_the_end(clock, validation, out):
             click.echo(line, err=True)
+        click.echo(f"Next: srbench run {out / 'best.safetensors'} bicubic --scale {recipe.scale}", err=True)
     return clock
 
 

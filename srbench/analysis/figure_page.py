@@ -11,6 +11,7 @@ from srbench.base.temporary import atomic_file, write_file
 from srbench.base.text import fitted
 from srbench.base.text import latex as escape
 from srbench.images.files import write_image
+from srbench.models.wrap import safe_name
 
 if TYPE_CHECKING:
     from srbench.analysis.figure import Strip
@@ -28,19 +29,25 @@ DPI = 300
 
 
 def outputs(path: Path) -> list[Path]:
-    """What `write_figure` writes: the file, and the folder of its pictures beside LaTeX."""
-    return [path, path.with_suffix("")] if path.suffix.lower() == ".tex" else [path]
-
-
-def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
-    """Write the figure in the format of the suffix; returns what was written.
+    """What `write_figure` writes: the file, and the folder of its pictures beside LaTeX.
 
     Raises `UsageError` for a suffix that is none of `SUFFIXES`.
     """
-    from matplotlib import rc_context
-
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: a figure ends in {', '.join(SUFFIXES)}")
+    return [path, _pictures(path)] if path.suffix.lower() == ".tex" else [path]
+
+
+def _pictures(path: Path) -> Path:
+    """The folder named as the file, without what LaTeX cannot read in a path: spaces, `%`, `#`."""
+    return path.with_name(safe_name(path.stem))
+
+
+def write_figure(strips: Sequence[Strip], path: Path) -> list[Path]:
+    """Write the figure in the format of the suffix, see `outputs`; returns what was written."""
+    from matplotlib import rc_context
+
+    outputs(path)
     if path.suffix.lower() == ".tex":
         return _tex(strips, path)
     kind = path.suffix[1:].lower()
@@ -117,15 +124,16 @@ def _write(figure: Any, text: str, x: float, y: float) -> None:
 
 
 def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
-    """A `figure*` with a tabular for each image; pictures lie in a folder named as the file, as PNG."""
+    """A `figure*` with a tabular for each image; pictures lie in a folder beside it, as PNG."""
+    folder = _pictures(path)
     written, blocks = [], []
     for number, strip in enumerate(strips):
         cells = []
         for index, panel in enumerate(strip.panels):
-            picture = path.with_suffix("") / f"{number}-{index}.png"
+            picture = folder / f"{number}-{index}.png"
             write_image(picture, panel.crop)
             written.append(picture)
-            beside = f"{path.stem}/{picture.name}"
+            beside = f"{folder.name}/{picture.name}"
             cells.append((rf"\includegraphics[width={0.96 / len(strip.panels):.3f}\linewidth]{{{beside}}}", panel))
         lines = [
             [image for image, _ in cells],

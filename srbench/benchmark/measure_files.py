@@ -12,6 +12,7 @@ from srbench.base.errors import InputError
 from srbench.datasets.pairing import RULE, pair
 from srbench.images.files import list_images, read_image
 from srbench.images.tensors import image_tensor
+from srbench.metrics import refuse_unknown_metrics
 from srbench.metrics.scorer import Scorer, matched
 from srbench.models.inference import select_device
 
@@ -91,6 +92,7 @@ def measure_pairs(
 
     Raises `InputError` where no pair can be scored.
     """
+    refuse_unknown_metrics(metrics)
     scorer = Scorer(metrics, select_device(device))
     rows, failed = {}, []
     for id, (sr_path, hr_path) in pairs.items():

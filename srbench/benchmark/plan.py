@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,9 @@ from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import spare_workers
 from srbench.base.text import is_plain
 from srbench.benchmark.memory import refuse_what_does_not_fit
-from srbench.datasets import data_root, open_dataset, select
+from srbench.datasets import data_root, home_of, open_dataset, select
 from srbench.images.degrade import check_degradation
-from srbench.metrics import DEFAULT
+from srbench.metrics import DEFAULT, refuse_unknown_metrics
 from srbench.metrics.scorer import Scorer
 from srbench.models import select_models
 from srbench.models.backends import find_backend
@@ -118,13 +118,13 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     Raises `UsageError` and `InputError` for bad requests, and `IncomparableError` where the results folder holds runs
     that this one would not compare with.
     """
-    _check(request)
+    root = data_root(request.data_root)
+    refs = select(request.datasets, root)
+    _check(request, refs, root)
     broken: dict[str, str] = {}
     specs = specs or select_models(request.models, request.hints, broken)
     device = select_device(request.device)
     planned = Plan(request, device, Scorer(request.metrics, device, request.degradation), broken=broken)
-    root = data_root(request.data_root)
-    refs = select(request.datasets, root)
     scales = tuple(dict.fromkeys(request.scales))
     datasets = {
         scale: _one_of_each_name(
@@ -148,7 +148,8 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
     return planned
 
 
-def _check(request: Request) -> None:
+def _check(request: Request, datasets: Iterable[str], root: Path) -> None:
+    """Raise `UsageError` or `InputError` for what can be refused at once; importing torch takes seconds."""
     for scale in request.scales:
         check_degradation(request.degradation, scale)
     if request.precision not in PRECISIONS:
@@ -156,6 +157,9 @@ def _check(request: Request) -> None:
     find_backend(request.backend, request.precision)
     if request.tile not in ("auto", "none") and not (is_plain(request.tile) and request.tile != "0"):
         raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
+    refuse_unknown_metrics(request.metrics)
+    for ref in datasets:
+        home_of(ref, root)
 
 
 def _one_of_each_name(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from srbench.base.errors import InputError
 from srbench.images.tensors import image_tensor
+from srbench.metrics import refuse_unknown_metrics
 from srbench.metrics.scorer import ScoreError, Scorer
 from srbench.models.inference import select_device
 from srbench.results import environment
@@ -22,6 +23,7 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     Returns, for each run or metric left out, the reason. Raises `IncomparableError` where the data set is no longer
     the one that was scored.
     """
+    refuse_unknown_metrics(metrics)
     scorer = Scorer(metrics, select_device(device))
     left_out = dict(scorer.unavailable)
     results = load_results(folder)

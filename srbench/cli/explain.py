@@ -54,6 +54,8 @@ def command(
     from srbench.analysis.explain import FAMILIES, Subject, explain, matrix
     from srbench.base.errors import UsageError
     from srbench.base.registry import meant
+    from srbench.datasets import data_root as find_root
+    from srbench.datasets import home_of
     from srbench.metrics import usual_name
 
     metric = usual_name(metric.lower())
@@ -64,6 +66,8 @@ def command(
         loaded = read_results(folder)
         model = model_meant(loaded, model)
         dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
+    else:
+        home_of(dataset, find_root(data_root))  # refused before torch is imported
     if whole:
         families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
         _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))

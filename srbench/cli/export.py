@@ -49,3 +49,5 @@ def command(
         raise UsageError(f"{ref} has no scale {chosen}; it has {', '.join(map(str, spec.scales))}")
     difference = export(spec, chosen, format, out, tolerance)
     click.echo(f"{out}: {spec.name} x{chosen}, {format}; largest difference from the model {difference:.1e}")
+    trust = "" if format == "onnx" else "SRBENCH_TRUST_PROGRAMS=1 "
+    click.echo(f"Next: {trust}srbench run {out} --scale {chosen}", err=True)

@@ -59,6 +59,8 @@ def command(
     from srbench.metrics import usual_name
     from srbench.results.store import load_results
 
+    made, stored = outputs(out), [*results.rglob("*")]
+    refuse_overwriting(made, stored, force=force)  # before anything is drawn
     loaded = load_results(results)
     known = {row.image for run in loaded for row in run.rows}
     images, metrics = tuple(meant(name, known) for name in images), tuple(map(usual_name, metrics))
@@ -66,7 +68,7 @@ def command(
     chosen = models_meant(loaded, models)
     shown = strips(loaded, images, crops, chosen, metrics, dataset=dataset, scale=scale, root=data_root)
     sources = [strip.source for strip in shown if strip.source]
-    refuse_overwriting(outputs(out), [*results.rglob("*"), *sources], force=force)
+    refuse_overwriting(made, [*stored, *sources], force=force)
     for strip in shown:
         click.echo(f"{strip.image}: --crop {','.join(map(str, strip.crop))}", err=True)
     for path in write_figure(shown, out):

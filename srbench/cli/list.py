@@ -13,8 +13,16 @@ from srbench.cli.listing import as_text, terminal_width
 from srbench.cli.options import data_root_option, srbench_command
 
 
+class _What(click.Choice[str]):
+    """A kind, one of it or several: `model` is `models`."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = value.casefold()
+        return super().convert(name + "s" if f"{name}s" in self.choices else name, param, ctx)
+
+
 @srbench_command(help="List models, data sets, metrics, conventions, recipes and more, with what one chooses by.")
-@click.argument("what", required=False, type=click.Choice(list(KINDS)), metavar="[WHAT]")
+@click.argument("what", required=False, type=_What(list(KINDS)), metavar="[WHAT]")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @data_root_option
 def command(what: str | None, style: str, data_root: Path | None) -> None:

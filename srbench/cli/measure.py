@@ -32,7 +32,9 @@ def command(
     sr: Path, hr: Path, metrics: tuple[str, ...], scale: int | None, style: str, suffix: str | None, device: str
 ) -> int:
     from srbench.benchmark.measure_files import measure_pairs, pair_up, scale_told
+    from srbench.metrics import usual_name
 
+    metrics = tuple(dict.fromkeys(map(usual_name, metrics)))
     found = pair_up(sr, hr, suffix)
     told = scale or scale_told(sr, found.pairs)
     measured = measure_pairs(found.pairs, metrics, told or 4, device)

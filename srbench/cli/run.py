@@ -73,8 +73,10 @@ NO_SETS = "the test sets found, else samples"
 def command(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, **options: Any) -> int:
     from srbench.benchmark.distributed import ElsewhereError, joined
     from srbench.benchmark.plan import Request
+    from srbench.metrics import usual_name
 
     options["models"] = named_models(refs, models)
+    options["metrics"] = tuple(dict.fromkeys(map(usual_name, options["metrics"])))
     with joined() as ranks:
         request = Request(**{**options, "device": ranks.device(options["device"])})
         try:

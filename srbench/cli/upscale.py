@@ -71,8 +71,11 @@ def command(
     from srbench.models import find_model
     from srbench.models.inference import prepare, select_device
 
+    single = target / source.name if target.is_dir() else target
     if sheet:
         _check_sheet(source, sheet)
+    if not source.is_dir():
+        _refuse_file(source, single, sheet, force=force)
     spec = find_model(ref, hints)
     tell_remark(spec)
     own = _own_scale(spec, scale)
@@ -80,8 +83,7 @@ def command(
     enlarger = Enlarger(inference, scale or own)
     if source.is_dir():
         return _folder(source, target, spec, enlarger, force)
-    single = target / source.name if target.is_dir() else target
-    return _file(source, single, enlarger, spec.name, sheet, force=force)
+    return _file(source, single, enlarger, spec.name, sheet)
 
 
 def _check_sheet(source: Path, sheet: Path) -> None:
@@ -95,6 +97,17 @@ def _check_sheet(source: Path, sheet: Path) -> None:
         raise UsageError(f"--compare {sheet}: beside {source.name} it ends in {' or '.join(wanted)}")
 
 
+def _refuse_file(source: Path, target: Path, sheet: Path | None, *, force: bool) -> None:
+    """Raise for a file that cannot or may not be written, before a model is built."""
+    from srbench.apps.upscale import video
+    from srbench.apps.upscale.pictures import check_target
+    from srbench.base.outputs import refuse_overwriting
+
+    refuse_overwriting([target, *([sheet] if sheet else [])], [source], force=force)
+    if source.suffix.lower() not in video.SUFFIXES:
+        check_target(target)
+
+
 def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
     """The model's scale to work at: the smallest that is not below the one wanted, else the largest."""
     if wanted is None:
@@ -102,17 +115,14 @@ def _own_scale(spec: ModelSpec, wanted: float | None) -> int:
     return min((scale for scale in spec.scales if scale >= wanted), default=max(spec.scales))
 
 
-def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None, *, force: bool) -> int:
+def _file(source: Path, target: Path, enlarger: Enlarger, name: str, sheet: Path | None) -> int:
     from srbench.apps.upscale import video
     from srbench.apps.upscale.forecast import LARGE, forecast
-    from srbench.apps.upscale.pictures import check_target, enlarge, read_picture, refuse_unwritable, write_picture
-    from srbench.base.outputs import refuse_overwriting
+    from srbench.apps.upscale.pictures import enlarge, read_picture, refuse_unwritable, write_picture
 
-    refuse_overwriting([target, *([sheet] if sheet else [])], [source], force=force)
     start = time.monotonic()
     if source.suffix.lower() in video.SUFFIXES:
         return _video(source, target, enlarger, name, sheet)
-    check_target(target)
     lr = read_picture(source)
     refuse_unwritable(target, lr, enlarger.scale)
     if lr.colour.shape[0] * lr.colour.shape[1] >= LARGE:

@@ -69,13 +69,29 @@ def open_dataset(
     if ref in entries("datasets"):
         dataset: Dataset = load("datasets", ref)(scale, degradation)
         return dataset
-    home = data_root(root) / ref
-    by_name = os.sep not in ref and (home / "HR").is_dir()
-    if not by_name and not Path(ref).is_dir():
-        raise _not_found(ref, home)
-    home = home if by_name else Path(ref)
+    home = home_of(ref, data_root(root))
+    by_name = _is_under(data_root(root), ref)
     folder = open_folder(home, scale, degradation, name=ref if by_name else "")
     return vouch(folder, home, unverified=unverified or not by_name) if folder.name in STANDARD_SETS else folder
+
+
+def home_of(ref: str, root: Path) -> Path:
+    """The folder of a data set: by its name under the data root, else by its path; raises where there is neither.
+
+    Of those that come with a package, the root.
+    """
+    ref = usual_name(ref)
+    if ref == SAMPLES or ref in entries("datasets"):
+        return root
+    if _is_under(root, ref):
+        return root / ref
+    if not Path(ref).is_dir():
+        raise _not_found(ref, root / ref)
+    return Path(ref)
+
+
+def _is_under(root: Path, name: str) -> bool:
+    return os.sep not in name and (root / name / "HR").is_dir()
 
 
 def usual_name(ref: str) -> str:

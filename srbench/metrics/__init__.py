@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,13 @@ def resolve(name: str) -> BoundMetric:
             f"{name}: convention {chosen.name!r} has no channel {metric.channel!r}, which {base} is taken on"
         )
     return BoundMetric(name, metric, chosen)
+
+
+def refuse_unknown_metrics(names: Iterable[str]) -> None:
+    """Raise `UsageError` for names that `resolve` does not know, before anything heavy is imported for the others."""
+    for name in names:
+        if ":" not in name:  # a reference is imported, and its package may be missing
+            resolve(name)
 
 
 def usual_name(name: str) -> str:

@@ -48,7 +48,7 @@ def find_backend(name: str, precision: str = "fp32") -> tuple[Backend, str]:
 
 
 def accelerated(upscaler: Upscaler, name: str, device: torch.device, precision: str) -> Upscaler:
-    """An upscaler whose network runs on a backend; what is given stays as it is.
+    """An upscaler whose network runs on a backend; what is given stays as it is, and is returned where it has none.
 
     Raises `UsageError` as `find_backend` does and where the device is not the backend's, `UnavailableError` without its
     packages, and `JobError` where the network cannot be brought to it.
@@ -59,8 +59,11 @@ def accelerated(upscaler: Upscaler, name: str, device: torch.device, precision: 
     if backend.devices and device.type not in backend.devices:
         raise UsageError(f"backend {backend.name} needs --device {' or '.join(backend.devices)}, not {device.type}")
     if isinstance(upscaler, Scaled):
+        inside = accelerated(cast("Upscaler", upscaler.function), name, device, precision)
+        if inside is upscaler.function:
+            return upscaler
         wrapper = copy.copy(upscaler)
-        wrapper.function = accelerated(cast("Upscaler", upscaler.function), name, device, precision)
+        wrapper.function = inside
         return wrapper
     if backend.wrap is None or not isinstance(upscaler, nn.Module):
         return upscaler

@@ -57,6 +57,13 @@ def test_measure_two_images(srbench: Srbench, folder: Path) -> None:
     assert re.search(r"a +inf +1\.0000", srbench.out)
 
 
+def test_columns_have_the_names_of_metrics_however_typed(srbench: Srbench, folder: Path) -> None:
+    """A column of PSNR-Y was empty: its scores go by psnr_y."""
+    hr = next((folder / "HR").iterdir())
+    assert srbench("measure", hr, hr, "--metrics", "PSNR-Y,psnr_y@BasicSR,psnr_y", "--format", "csv") == 0, srbench.err
+    assert srbench.out.splitlines() == ["image,psnr_y,psnr_y@basicsr", f"{hr.stem},inf,inf"]
+
+
 def test_measure_two_folders(srbench: Srbench, folder: Path, tmp_path: Path) -> None:
     for path in (folder / "HR").iterdir():
         hr = read_image(path)
@@ -324,6 +331,12 @@ def test_a_model_left_out_says_the_scale_that_it_has(
     assert srbench(*few("run", "twofold.py", "bicubic")) == 1
     assert "twofold.make x4: left out: is not for x4: --scale 2\n" in srbench.err
     assert srbench(*few("run", "twofold.py", "fourfold.py", "--scale", "2,4"), "--out", "both") == 0, srbench.err
+
+
+def test_one_of_a_kind_lists_the_kind(srbench: Srbench) -> None:
+    for word in ("report", "Reports"):
+        assert srbench("list", word) == 0 and "html" in srbench.out
+    assert srbench("list", "reporter") == 2
 
 
 def test_list_alone_lists_what_can_be_listed(srbench: Srbench) -> None:

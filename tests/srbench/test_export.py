@@ -53,6 +53,7 @@ def test_exported_files_do_what_the_model_does(format: str, nets: None, srbench:
     out = tmp_path / f"net{SUFFIXES[format]}"
     assert srbench("export", "net", out, "--format", format) == 0
     assert "net x4" in srbench.out and "largest difference from the model" in srbench.out
+    assert srbench.err.endswith(f"srbench run {out} --scale 4\n")
     lr = torch.rand(3, 3, 50, 41)
     torch.testing.assert_close(open_exported(out, format)(lr), Net()(lr).detach(), rtol=0, atol=1e-5)
 

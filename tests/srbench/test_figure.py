@@ -70,6 +70,22 @@ def test_no_name_is_cut_and_none_overlap(results: Path, crop: tuple[int, int, in
         assert not [text for text, box in boxes.items() if box.overlaps(axes.get_window_extent())]
 
 
+def test_tex_reads_its_pictures_whatever_the_file_is_called(srbench: Srbench, results: Path, tmp_path: Path) -> None:
+    target = tmp_path / "50 % of #1_a.tex"
+    assert srbench("figure", results, "--image", "0005", "--crop", "40,30,80,60", "-o", target) == 0, srbench.err
+    files = re.findall(r"\\includegraphics\[.*?\]\{(.*?)\}", target.read_text())
+    assert len(files) == 3 and all((tmp_path / file).is_file() for file in files)
+    assert not re.search(r"[^\w./+-]", "".join(files))
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_read(srbench: Srbench, tmp_path: Path) -> None:
+    (tmp_path / "there.pdf").touch()
+    (tmp_path / "empty").mkdir()
+    for name, told in (("figure.jpg", "a figure ends in .png, .pdf, .tex"), ("there.pdf", "is there already")):
+        assert srbench("figure", tmp_path / "empty", "--image", "0005", "-o", tmp_path / name) == 2
+        assert told in srbench.err and "no results" not in srbench.err
+
+
 def test_tex(srbench: Srbench, results: Path, tmp_path: Path) -> None:
     target = tmp_path / "paper" / "figure.tex"
     assert srbench("figure", results, "--image", "0005,0006", "-o", target) == 0, srbench.err

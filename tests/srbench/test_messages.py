@@ -212,3 +212,24 @@ def test_documented_data_sets_exist() -> None:
         for names in re.findall(r"(?:--datasets|data (?:prepare|verify)) ([A-Za-z][\w.,/-]*)", text):
             for name in names.rstrip(".,").split(","):
                 assert name in known or "/" in name or name.islower(), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "bicubic", "--datasets", "nosuch"),
+        ("run", "bicubic", "--metrics", "lpips@vg"),
+        ("score", ".", "--metrics", "nosuch"),
+        ("upscale", "a.png", "nosuffix"),
+        ("upscale", "a.png", "there.png"),
+        ("explain", "28.4", "--dataset", "nosuch"),
+    ],
+)
+def test_slips_of_the_pen_are_told_without_torch(words: tuple[str, ...], tmp_path: Path) -> None:
+    """To import it takes seconds."""
+    (tmp_path / "a.png").touch()
+    (tmp_path / "there.png").touch()
+    program = "import sys; from srbench.cli import main; print(main(sys.argv[1:]), 'torch' in sys.modules)"
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "2 False\n", done.stderr

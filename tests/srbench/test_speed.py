@@ -33,6 +33,7 @@ from srbench.cli.speed_tables import print_timings
 from srbench.models import load_model
 from srbench.models.inference import Inference
 from srbench.models.spec import Backend, ModelSpec
+from srbench.models.wrap import Scaled
 from srbench.results.results import Results
 from srbench.results.store import load_results, write_speeds
 from tests.conftest import Srbench
@@ -377,6 +378,16 @@ def test_choosing_by_budget(
         assert f"Best within the budget: {best}, PSNR-Y " in srbench.out
     else:
         assert srbench.err.startswith("srbench: no model is within this budget; ")
+
+
+def test_a_backend_that_finds_no_network_is_told(srbench: Srbench, register: Register, tmp_path: Path) -> None:
+    """Bicubic under onnx is bicubic; a network under another wrapper is one all the same."""
+    network = ModelSpec("network", (2,), lambda scale, device: Scaled(torch.nn.Upsample(scale_factor=2), 2))
+    register("models", "network", network)
+    words = ["--scale", 2, "--sizes", "20x10", "--budget", 0, "--out", tmp_path]
+    assert srbench("speed", "--models", "bicubic,network", "--backend", "eager,channels-last", *words) == 0, srbench.err
+    told = [line for line in srbench.out.splitlines() if "could run" in line]
+    assert told == ["note: bicubic has no network that channels-last could run: it was timed as it is"]
 
 
 def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: Path) -> None:

@@ -105,7 +105,10 @@ def _time_size(inference: Inference, name: str, size: Size, batch: int, budget_s
         clock_moved=machine.clock_moved(before, after),
         throttled=machine.was_throttled(device, before, after),
     )
-    return Timed(row, tuple(1e3 * time for time in times), tuple(machine.notes(device, before, after)))
+    notes = machine.notes(device, before, after)
+    if inference.upscaler is inference.plain:
+        notes = [f"{name} has no network that {inference.backend} could run: it was timed as it is", *notes]
+    return Timed(row, tuple(1e3 * time for time in times), tuple(notes))
 
 
 def _wants_more(times: Sequence[float], budget_s: float) -> bool:
