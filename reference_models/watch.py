@@ -103,6 +103,7 @@ class Crops(Watch):
     """A PNG that is written anew at each validation: the middle of some samples as LR, SR and HR, side by side."""
 
     side = 96
+    label = 14
 
     def __init__(self, path: Path, images: int = 4) -> None:
         self.path, self.images = path, images
@@ -111,11 +112,22 @@ class Crops(Watch):
         if not samples:
             return
         rows = [
-            np.hstack([self._middle(image) for image in (_large(sample), upscaled(network, sample), sample.reference)])
+            [self._middle(image) for image in (_large(sample), upscaled(network, sample), sample.reference)]
             for sample in samples[: self.images]
         ]
-        width = max(row.shape[1] for row in rows)
-        write_image(self.path, np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]))
+        width = max(row[0].shape[1] for row in rows)
+        columns = [np.vstack([np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0))) for image in column])
+                   for column in zip(*rows, strict=True)]  # fmt: skip
+        labels = [self._label(name, width) for name in ("LR", "SR", "HR")]
+        write_image(self.path, np.vstack([np.hstack(labels), np.hstack(columns)]))
+
+    def _label(self, name: str, width: int) -> Image:
+        from PIL import Image as pil
+        from PIL import ImageDraw
+
+        strip = pil.new("RGB", (width, self.label))
+        ImageDraw.Draw(strip).text((4, 1), name, fill="white")
+        return np.asarray(strip)
 
     def _middle(self, image: Image) -> Image:
         top, left = (max(0, size - self.side) // 2 for size in image.shape[:2])

@@ -31,6 +31,20 @@ def test_a_python_that_is_not_here_is_named() -> None:
     assert done.stderr == "scripts/test: no python3.0 is installed here\n"
 
 
+@pytest.mark.parametrize(("strict", "status"), [("", 0), ("1", 1)])
+def test_a_python_that_the_tests_did_not_run_on_is_told_last(strict: str, status: int, tmp_path: Path) -> None:
+    for script, text in (
+        (".ci/versions", (ROOT / ".ci" / "versions").read_text()),
+        ("scripts/test", '#!/bin/sh\n[ "$*" != "has python3.13" ] && echo passed\n'),
+    ):
+        (tmp_path / script).parent.mkdir()
+        (tmp_path / script).write_text(text)
+        (tmp_path / script).chmod(0o755)
+    environment = {**os.environ, "SRBENCH_NO_SKIPS": strict}
+    done = subprocess.run([tmp_path / ".ci" / "versions"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, "did not run, as it is not here: python3.13 ")
+
+
 def test_ci_calls_the_scripts_and_the_command_of_the_readme() -> None:
     text = (ROOT / ".ci" / "run").read_text()
     assert "README.md" in text

@@ -19,6 +19,7 @@ from srbench.base.assets import PACKAGE, Asset, cache_folder, is_offline, on_dis
 from srbench.base.errors import SrbenchError
 from srbench.base.packages import DISTRIBUTION, install_hint
 from srbench.base.registry import KINDS, entries, load_as, package_of
+from srbench.base.text import counted
 from srbench.datasets import data_root
 from srbench.datasets.standard.table import STANDARD_SETS
 from srbench.models.spec import Backend, ModelSpec
@@ -80,7 +81,7 @@ def _machine() -> Iterator[Fact]:
     yield Fact("version", " ".join(filter(None, (told["versions"]["srbench"], told["git"]))))
     yield Fact("python", f"{told['python']}, {told['platform']}")
     yield Fact("processor", f"{told['cpu']}, {os.cpu_count()} cores, {instruction_sets()}")
-    yield Fact("torch uses", f"{capability}, {told['threads']} threads", remedy)
+    yield Fact("torch uses", f"{capability}, {counted(told['threads'], 'thread')}", remedy)
     yield Fact("device", f"{device}: {told['device_name']}" if device == "cuda" else "cpu; torch sees no GPU")
     yield Fact("metrics by", told["metrics"])
 
@@ -96,7 +97,15 @@ def _extras() -> Iterator[Fact]:
         wanted = _requirements(extra)
         lacking = [requirement for requirement in wanted if _remedy(requirement)]
         state = ", ".join(f"{requirement.name} {_held(requirement)}" for requirement in lacking or wanted)
-        yield Fact(extra, state, install_hint(extra) if lacking else "")
+        if lacking and extra == "nvml" and not _has_nvidia():
+            yield Fact(extra, f"{state}, and no NVIDIA GPU that needs it")
+        elif wanted:
+            yield Fact(extra, state, install_hint(extra) if lacking else "")
+
+
+def _has_nvidia() -> bool:
+    """Whether NVIDIA's driver is here, be torch built for it or not."""
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia").is_dir()
 
 
 def _requirements(extra: str) -> list[Requirement]:

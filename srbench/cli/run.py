@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.cli.listing import tell
 from srbench.cli.options import (
     FOLDER,
     MODELS,
@@ -116,7 +117,7 @@ def _run(request: Request, ranks: Ranks) -> int:
     tell_damaged(results)
     more = f", or srbench figure {request.out} --image NAME" if request.save_images else ""
     next_step = f"srbench report {request.out} --format html,tex{more}"
-    click.echo(f"Results: {request.out.absolute()}. Next: {next_step}", err=True)  # where tables can be piped past it
+    tell(f"Results: {request.out.absolute()}. Next: {next_step}", err=True)  # where tables can be piped past it
     named_but_missing = planned.without_jobs and "all" not in request.models
     return int(bool(named_but_missing) or planned.damaged or any(run.error or run.failures for run in results.runs))
 

@@ -48,8 +48,11 @@ def test_a_picture_of_crops_is_written_as_it_goes(
     samples = [Sample(name, degrade(image, 4), image) for name, image in hr.items()]
     Crops(tmp_path / "validation.png").validated(Clock(), network, samples)
     picture = read_image(tmp_path / "validation.png")
-    assert picture.shape == (96 + 40, 3 * 96, 3)
-    assert np.array_equal(picture[:96, 192:], hr["a"][12:108, 32:128])
+    assert picture.shape == (14 + 96 + 40, 3 * 96, 3)
+    assert np.array_equal(picture[14:110, 192:], hr["a"][12:108, 32:128])
+    labels = [picture[:14, left : left + 96] for left in (0, 96, 192)]
+    assert all(label.max() > 128 and label.mean() < 40 for label in labels)  # white letters on black
+    assert len({label.tobytes() for label in labels}) == 3
     assert network.training
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 

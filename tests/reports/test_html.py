@@ -213,6 +213,17 @@ def test_a_phone_scrolls_only_down(browser: Any, report: Path) -> None:
     context.close()
 
 
+def test_scores_of_a_picture_fit_beside_it_and_a_tall_window_does_not_stretch_it(page: Any) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate("""() => {
+        for (const row of byId("picture-scores").rows)
+            row.append(element("td", {}, "0.1234"), element("td", {}, "0.1234"));
+    }""")  # as wide as with LPIPS and a metric more
+    assert page.eval_on_selector("aside .scroll", "box => box.scrollWidth - box.clientWidth") == 0
+    page.set_viewport_size({"width": 400, "height": 2400})
+    assert page.locator("#stage").bounding_box()["height"] <= 400
+
+
 @pytest.mark.slow  # a clock, which other work on the machine moves
 def test_first_paint_is_within_a_second(page: Any) -> None:
     paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"

@@ -64,7 +64,20 @@ def test_an_extra_that_is_missing_and_the_backend_that_needs_it(monkeypatch: pyt
     for section in ("extras", "backends"):
         found = by_name(section)
         assert found["onnx"] == Fact("onnx", "onnxruntime missing", "pip install 'srbench-sr[onnx]'")
-    assert "test" not in by_name("extras")
+    assert "test" not in by_name("extras") and "fast" not in by_name("extras")  # it brings nothing
+
+
+@pytest.mark.parametrize("nvidia", [False, True])
+def test_what_needs_a_gpu_is_lacking_only_where_there_is_one(nvidia: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, **{"nvidia-ml-py": None})
+    monkeypatch.setattr(doctor, "_has_nvidia", lambda: nvidia)
+    found = by_name("extras")["nvml"]
+    assert found.state.startswith("nvidia-ml-py missing") and bool(found.remedy) == nvidia
+
+
+def test_one_thread_is_not_called_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "describe", lambda device: environment.describe(device) | {"threads": 1})
+    assert by_name("srbench")["torch uses"].state.endswith(" 1 thread")
 
 
 def test_it_tells_what_stops_every_other_command(
