@@ -181,8 +181,8 @@ def _distributions(results: Results, scale: int, metric: str, palette: Palette) 
         for place, run in enumerate(here):
             values = [value for value in run.values(metric) if math.isfinite(value)]
             _strip(axes, place, values, palette.colour(run.identity.model), as_pixels=dense)
-        axes.set_yticks(range(len(here)), [plain(run.identity.model) for run in here])
-        axes.set(title=plain(dataset), xlabel=plain(heading(metric).label))
+        axes.set_yticks(range(len(here)), [named(run.identity.model) for run in here])
+        axes.set(title=named(dataset), xlabel=plain(heading(metric).label))
     title = f"{heading(metric).label} image by image, ×{scale}"
     yield Plot(f"distribution-x{scale}", title, "A dot an image, a box from quartile to quartile.", figure)
 
@@ -216,7 +216,7 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
             axes.plot(
                 *place, color=palette.colour(model), marker=palette.marker(model), markersize=5, markerfacecolor="white"
             )
-        axes.annotate(plain(model), (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(named(model), (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="input megapixels", ylabel="median latency, ms")
     axes.margins(x=0.15)
     title = f"Latency against input size, ×{scale}"
@@ -231,7 +231,7 @@ def _training(curves: Sequence[TrainingCurve], scale: int, palette: Palette) -> 
     figure, (loss, psnr) = _panels(2)
     for curve in curves:
         colour = palette.colour(curve.model)
-        loss.plot(curve.steps, curve.losses, color=colour, linewidth=1.4, label=plain(curve.model))
+        loss.plot(curve.steps, curve.losses, color=colour, linewidth=1.4, label=named(curve.model))
         if curve.validated:
             psnr.plot(curve.steps, curve.psnr, color=colour, linewidth=1.4)
     loss.set(title="Training", xlabel="step", ylabel="mean loss", yscale="log")
@@ -303,7 +303,7 @@ def _scatter(
         axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
         for point, side in sides(points, log=log):
             _place(axes, point, palette, bold=point in front, side=side)
-        axes.set(title=plain(dataset), xlabel=plain(label), ylabel=plain(metric.text))
+        axes.set(title=named(dataset), xlabel=plain(label), ylabel=plain(metric.text))
         if log:
             axes.set_xscale("log")
         axes.margins(0.16)
@@ -314,26 +314,27 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
     """A marker with its name; a model without that cost is a dashed line."""
     if point.x is None:
         axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(plain(point.model), (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
+        axes.annotate(named(point.model), (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
         return
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     face = colour if point.steady else "white"
     axes.scatter([point.x], [point.y], s=46, facecolor=face, edgecolor=colour, marker=marker, zorder=3)
     offset, across, down = PLACES[side]
     axes.annotate(
-        plain(point.model), (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
+        named(point.model), (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
         fontsize=8, fontweight="bold" if bold else "normal",
     )  # fmt: skip
 
 
-def plain(text: str) -> str:
-    """Text that matplotlib draws as it is, cut where it would leave no room for the plot itself.
+def named(name: str) -> str:
+    """A name as matplotlib draws it, cut where it would leave no room for the plot itself."""
+    name = one_line(name)
+    return plain(name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}")
 
-    Between two dollar signs it would read a formula.
-    """
-    text = one_line(text)
-    short = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[1 - LONGEST // 2 :]}"
-    return short.replace("$", r"\$")
+
+def plain(text: str) -> str:
+    """Text that matplotlib draws as it is: between two dollar signs it would read a formula."""
+    return text.replace("$", r"\$")
 
 
 def _panels(count: int, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:
