@@ -119,8 +119,9 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 def refuse_twice(names: Iterable[object], where: str) -> None:
     """Raise `ValueError` for what stands more than once `where` it must stand once: nobody can say which was meant."""
     times = Counter(names)
-    if twice := next((name for name, count in times.items() if count > 1), None):
-        raise msgspec.ValidationError(f"{twice!r} stands in it {times[twice]} times {where}")
+    for name, count in times.items():
+        if count > 1:
+            raise msgspec.ValidationError(f"{name!r} stands in it {count} times {where}")
 
 
 def _checked(read: Callable[[], Any], convert: Callable[[Any], T], where: str, remedy: str) -> T:

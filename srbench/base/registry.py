@@ -81,7 +81,7 @@ def load(kind: str, name: str) -> Any:
         raise unknown(kind.removesuffix("s"), name, known, hint=f"srbench list {kind}")
     try:
         return known[name].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = f"{known[name].value} of {package_of(known[name])}"
         raise UsageError(f"{name!r} does not import from {where}: {type(error).__name__}: {error}") from error
 
@@ -104,7 +104,7 @@ def import_from_here(name: str) -> ModuleType:
         sys.path.insert(0, str(Path.cwd()))
     try:
         return import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
 
 
@@ -128,7 +128,7 @@ def import_file(path: Path) -> ModuleType:
     try:
         with _neighbours_first(path.parent):
             spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"{path.name} does not import: {type(error).__name__}: {error}") from error
     return module

@@ -63,7 +63,7 @@ def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], modul
     def load(convention: Convention, device: torch.device) -> ScoreFunction:
         try:
             return partial(_scores, make(device))
-        except Exception as error:  # anybody's code, which may also want weights that are not here
+        except (Exception, SystemExit) as error:  # anybody's code, which may also want weights that are not here
             raise UnavailableError(f"metric {name} is not made: {type(error).__name__}: {first_line(error)}") from error
 
     variant = _version_of(module)

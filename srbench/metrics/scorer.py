@@ -105,7 +105,7 @@ class Scorer:
                 score = float(self._functions[name](*views))
         except SrbenchError:
             raise
-        except Exception as error:  # a metric is anybody's code
+        except (Exception, SystemExit) as error:  # a metric is anybody's code
             raise InputError(f"{name} fails on this pair: {type(error).__name__}: {first_line(error)}") from error
         if math.isnan(score):
             raise InputError(f"{name} is not a number for this pair")

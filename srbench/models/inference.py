@@ -213,11 +213,11 @@ def as_job_error(before: str = "") -> Iterator[None]:
         yield
     except (UsageError, JobError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise JobError(before + error_line(error)) from error
 
 
-def error_line(error: Exception) -> str:
+def error_line(error: BaseException) -> str:
     """An error of a model in one line; of memory, with what helps."""
     if is_out_of_memory(error):
         return f"out of memory ({type(error).__name__}). Give --tile 128, or a smaller number, or --batch 1"

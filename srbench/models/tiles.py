@@ -156,7 +156,7 @@ def until_it_fits(attempt: Callable[[int | None], T], side: int | None, largest:
             torch.cuda.empty_cache()
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, by the types and words that torch has for it on a GPU and on a CPU; imports no torch."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or "can't allocate memory" in str(error)

@@ -7,6 +7,7 @@ they count as one.
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -79,7 +80,10 @@ def with_journals(run: Run | None, journals: Iterable[Path]) -> Run | None:
         environments, places = _joined(run.environments if run else (), started.environments)
         metrics = {**(run.metrics if run else {}), **started.metrics}
         run = replace(run or started, metrics=metrics, environments=environments)
+        refuse_contradictions(journal, rows, found)
         add_rows(rows, (replace(row, made=places[row.made] if places else 0) for row in found))
+        if run.of and len(rows) > run.of:
+            raise InputError(f"{journal}: makes {len(rows)} images of the {run.of} of the set. {REMEDY}")
     return replace(run, rows=tuple(rows.values())) if run else None
 
 
@@ -105,6 +109,17 @@ def _joined(
 
 def _essence(environment: Environment) -> Environment:
     return {name: value for name, value in environment.items() if name not in ("time", "device")}
+
+
+def refuse_contradictions(journal: Path, before: Mapping[str, Row], found: Iterable[Row]) -> None:
+    """Raise `InputError` where a journal has another score of an image than was there, beyond rounding."""
+    seen = {image: dict(row.scores) for image, row in before.items()}
+    for row in found:
+        here = seen.setdefault(row.image, {})
+        for metric, score in row.scores.items():
+            if not math.isclose(here.setdefault(metric, score), score, rel_tol=1e-3):
+                told = f"{metric} of {row.image!r} is {score:g}, and {here[metric]:g} before"
+                raise InputError(f"{journal}: {told}. {REMEDY}")
 
 
 def add_rows(rows: dict[str, Row], later: Iterable[Row]) -> None:

@@ -274,6 +274,8 @@ def array(): return Told(lambda sr: sr.numpy())
 def asked(scale): raise RuntimeError("one\\n\\n   two")
 def crop(): return lambda lr: lr[:, :, 1:]
 def memory(): raise MemoryError
+def leaves(): raise SystemExit(3)
+def leaves_later(): return Told(lambda sr: exit(0))
 def random(): return Sequential(Conv2d(3, 48, 3, padding=1), PixelShuffle(4))
 def from_file(): return torch.nn.Sequential(Told_(torch.load("k.pt")))
 class Told_(torch.nn.Module):
@@ -303,6 +305,8 @@ FAILING = {
     "array": "returned a ndarray, expected one tensor",
     "asked": "RuntimeError: one two",
     "crop": "returned shape (1, 3, 9, 12), expected (1, 3, 40, 48)",
+    "leaves": "SystemExit: 3",
+    "leaves_later": "SystemExit: 0",
     "memory": "out of memory (MemoryError). Give --tile",
 }
 

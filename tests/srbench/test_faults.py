@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -419,6 +420,21 @@ def test_one_process_fills_a_folder_at_a_time(tmp_path: Path, photograph: Photog
     assert sorted(path.name for path in target.iterdir()) == [".srbench-upscale.json", "a.png"]
 
 
+def test_many_small_pictures(tmp_path: Path, srbench: Srbench) -> None:
+    """Two threads write them, and one note tells of all."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    for number in range(150):
+        write_image(source / f"{number}.png", np.full((4, 4, 3), number, np.uint8))
+    if os.name != "nt":
+        write_image(Path(os.fsdecode(os.fsencode(source) + b"/a\xe9.png")), np.zeros((4, 4, 3), np.uint8))
+        write_image(source / "a%E9.png", np.full((4, 4, 3), 9, np.uint8))
+    assert srbench("upscale", source, target, "--model", "nearest", "--scale", "2") == 0, srbench.err
+    note = json.loads((target / ".srbench-upscale.json").read_text())["pictures"]
+    assert len(note) == len(list(target.glob("*.png"))) == len(list(source.iterdir()))
+    assert srbench("upscale", source, target, "--model", "nearest", "--scale", "2") == 0
+    assert "0 images done, 0 failed" in srbench.err
+
+
 def test_an_older_note_names_one_maker_of_all(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     for name in "ab":
@@ -478,7 +494,7 @@ def test_the_study_server_refuses_deep_json_and_foreign_pages(study: Path) -> No
     client = make_app(study).test_client()
     for body in (b"[" * 4000, b"", b"[1]", b'{"rater": 1}'):
         assert client.post("/answers", data=body, content_type="application/json").status_code == 400
-    for page, status in (("https://elsewhere.org", 403), ("null", 403), ("http://localhost", 200)):
+    for page, status in (("https://elsewhere.org", 403), ("http://[", 403), ("null", 403), ("http://localhost", 200)):
         assert client.post("/raters", headers={"Origin": page}).status_code == status
         assert client.post("/raters", headers={"Referer": f"{page}/x"}).status_code == status
     assert (

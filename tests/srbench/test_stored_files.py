@@ -151,13 +151,13 @@ def test_files_that_are_no_documents_are_named(results: Path, srbench: Srbench, 
     assert f"srbench: left out: {results / name}: not" in srbench.err and "bug" not in srbench.err
 
 
-@pytest.mark.parametrize("name", ["schema", "images", "psnr_y"])
+@pytest.mark.parametrize("name", ["schema", "images", "psnr_y", ""])
 def test_a_name_that_stands_twice_in_an_object_is_refused(results: Path, srbench: Srbench, name: str) -> None:
     """Of `"psnr_y": 20, "psnr_y": 40` Python takes the last, other readers the first."""
     file = results / RUN
     text = file.read_text()
-    at = text.rindex(f'"{name}":')
-    file.write_text(f'{text[:at]}"{name}": 1, {text[at:]}')
+    at = text.rindex(f'"{name or "schema"}":')
+    file.write_text(f'{text[:at]}"{name}": 1, {"" if name else chr(34) * 2 + ": 1, "}{text[at:]}')
     assert srbench("report", results, "--format", "csv", "--out", results.parent / "report") == 1
     assert f"{file}: not a result of srbench ('{name}' stands in it 2 times in one object)" in srbench.err
 
@@ -181,6 +181,31 @@ def test_damaged_journals_are_named_with_the_line(results: Path, srbench: Srbenc
     journal = results / "Set5/x4/nearest.journal"
     journal.write_text(json.dumps(header) + '\n{"image": "a", "scores": 3}\n')
     assert "nearest.journal: not a journal of srbench: line 2" in load_results(results).damaged[0]
+
+
+JOURNALS = {
+    "another score of an image": ([{"image": "img000", "scores": {"psnr_y": 90.0}}], "psnr_y of 'img000' is 90, and"),
+    "an image twice": (
+        [{"image": "new", "scores": {"psnr_y": 20.0}}, {"image": "new", "scores": {"psnr_y": 30.0}}],
+        "psnr_y of 'new' is 30, and 20 before",
+    ),
+    "an image that the set has not": ([{"image": "zebra", "scores": {"psnr_y": 90.0}}], "makes 3 images of the 2"),
+}
+
+
+@pytest.mark.parametrize("case", JOURNALS)
+def test_a_journal_contradicts_nothing(case: str, results: Path, srbench: Srbench) -> None:
+    rows, message = JOURNALS[case]
+    edit(results / RUN, lambda document: put(document, "of", 2))
+    document = json.loads((results / RUN).read_text()) | {"images": []}
+    if case == "an image twice":
+        document["of"] = 9
+        edit(results / RUN, lambda document: put(document, "of", 9))
+    lines = [document, *({"made": 0, **row} for row in rows)]
+    journal = (results / RUN).with_suffix(".journal")
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert srbench("report", results, "--format", "csv", "--out", results.parent / "report") == 1
+    assert f"left out: {journal}: {message}" in srbench.err
 
 
 def test_force_makes_a_damaged_run_again(folder: Path, srbench: Srbench) -> None:

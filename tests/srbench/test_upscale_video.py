@@ -194,6 +194,28 @@ def test_colours_are_kept_whatever_the_container_can_tell_of_them(
     np.testing.assert_allclose(colours(tmp_path / target), colours(tmp_path / "a.mov"), atol=4.0)
 
 
+@pytest.mark.parametrize("target", ["o.avi", "o.mp4", "o.mkv", "o.webm"])
+def test_every_container_leaves_few_traces(target: str, photograph: Any, srbench: Srbench, tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
+    picture = photograph(256, 256)
+    with av.open(str(tmp_path / "a.mkv"), "w") as writer:
+        stream = writer.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 256, 256, "yuv444p"
+        for index in range(12):
+            moved = np.ascontiguousarray(np.roll(picture, 7 * index, axis=1))
+            writer.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
+        writer.mux(stream.encode(None))
+
+    def grey(path: Path) -> np.ndarray:
+        with av.open(str(path)) as reader:
+            return np.array([frame.to_ndarray(format="gray8") for frame in reader.decode(video=0)], float)
+
+    assert srbench("upscale", tmp_path / "a.mkv", tmp_path / target, "--model", "nearest", "--scale", 2) == 0
+    exact = grey(tmp_path / "a.mkv").repeat(2, axis=1).repeat(2, axis=2)
+    psnr = 20 * np.log10(255 / np.sqrt(((grey(tmp_path / target) - exact) ** 2).mean()))
+    assert psnr > 40.0
+
+
 def test_what_is_no_video(srbench: Srbench, tmp_path: Path) -> None:
     pytest.importorskip("av", reason="needs PyAV: pip install 'srbench-sr[video]'")
     (tmp_path / "torn.mp4").write_bytes(b"nothing")

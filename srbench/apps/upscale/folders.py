@@ -73,9 +73,10 @@ class Plan:
         made = self.of(out)
         return out.is_file() and made is not None and made.by == self.maker and made.of in ("", digest(path))
 
-    def sign(self, out: Path, source: str) -> None:
-        """Note what makes a picture, before it is written: one that is there and not noted is the user's own."""
-        self.made[_name(out, self.target)] = Made(self.maker, source)
+    def sign(self) -> None:
+        """Note what makes the pictures, before the first is written: one that is there and not noted is the user's."""
+        for out, path in self.todo.items():
+            self.made[_name(out, self.target)] = Made(self.maker, digest(path))
         pictures = {name: asdict(made) for name, made in self.made.items()}
         write_file(self.target / NOTE, json.dumps({"pictures": pictures}) + "\n")
 
@@ -94,7 +95,7 @@ def work_in(target: Path) -> Iterator[None]:
 
 
 def plan_folder(source: Path, target: Path, maker: Maker, *, force: bool) -> Plan:
-    """What is still to be done. Outputs are PNG, or TIFF where the input is.
+    """What is still to be done, noted in the target. Outputs are PNG, or TIFF where the input is.
 
     Forced, pictures that something else made, or that are of other inputs, are removed before the first is made:
     whenever this is interrupted, the same without `force` goes on.
@@ -115,6 +116,8 @@ def plan_folder(source: Path, target: Path, maker: Maker, *, force: bool) -> Pla
         out.unlink()
     if not force:
         plan.todo = {out: path for out, path in pairs.items() if not out.is_file()}
+    if plan.todo:
+        plan.sign()
     return plan
 
 
@@ -145,7 +148,7 @@ def _read_note(target: Path, outputs: Iterable[Path], *, force: bool) -> dict[st
 
 
 def _name(out: Path, target: Path) -> str:
-    return printable(out.relative_to(target).as_posix())
+    return printable(out.relative_to(target).as_posix().replace("%", "%25"))
 
 
 def passed_over(source: Path, target: Path) -> list[Path]:
@@ -170,7 +173,7 @@ def upscale_folder(plan: Plan, enlarger: Enlarger, done: Callable[[Path, str], N
     failed: list[tuple[Path, str]] = []
     with pool_of(2) as pool:
         read = ahead(pool, _read, plan.todo.items(), most=1)
-        for path, error in behind(pool, partial(_write, plan), map(partial(_enlarge, enlarger), read), most=1):
+        for path, error in behind(pool, _write, map(partial(_enlarge, enlarger), read), most=1):
             if error:
                 failed.append((path, error))
             done(path, error)
@@ -179,18 +182,17 @@ def upscale_folder(plan: Plan, enlarger: Enlarger, done: Callable[[Path, str], N
 
 @dataclass(frozen=True)
 class Step:
-    """Output, input and its digest, and the picture as far as it is, or what went wrong with it."""
+    """Output, input, and the picture as far as it is, or what went wrong with it."""
 
     out: Path
     path: Path
-    source: str = ""
     picture: Picture | Exception | None = None
 
 
 def _read(pair: tuple[Path, Path]) -> Step:
     step = Step(*pair)
     try:
-        return replace(step, source=digest(step.path), picture=read_picture(step.path))
+        return replace(step, picture=read_picture(step.path))
     except (SrbenchError, OSError) as error:
         return replace(step, picture=error)
 
@@ -206,12 +208,11 @@ def _enlarge(enlarger: Enlarger, step: Step) -> Step:
         return replace(step, picture=error)
 
 
-def _write(plan: Plan, step: Step) -> tuple[Path, str]:
+def _write(step: Step) -> tuple[Path, str]:
     """The input, and why there is no output; empty where there is."""
     try:
         if not isinstance(step.picture, Picture):
             raise step.picture or JobError(f"{step.path}: was not read")
-        plan.sign(step.out, step.source)
         write_picture(step.out, step.picture)
     except OSError as error:
         return step.path, f"{error.filename or step.path}: {error.strerror or error}"

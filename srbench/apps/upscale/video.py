@@ -36,7 +36,7 @@ SUFFIXES = (*WRITTEN, ".ts", ".m2ts", ".mts", ".flv", ".mpg", ".mpeg", ".wmv", "
 
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
     ".webm": ("libvpx-vp9", {"crf": "20", "b": "0", "row-mt": "1"}),
-    ".avi": ("mpeg4", {"qscale": "2", "bf": "0"}),
+    ".avi": ("mpeg4", {"qmin": "2", "qmax": "2", "bf": "0"}),
 }
 H264 = ("libx264", {"crf": "16", "preset": "medium"})
 FASTEST = 240

@@ -72,7 +72,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
         source = assets.digest(Path(module.__file__)) if module.__file__ else ""
         try:
             made = make(scale, torch.device("cpu"))
-        except Exception:  # told when it is built to be used
+        except (Exception, SystemExit):  # told when it is built to be used
             return source
         return combined([source, state_digest(made)])
 
@@ -128,5 +128,5 @@ def _own_scales(make: Callable[[int, torch.device], Any], hints: Hints) -> tuple
         made = ready_for_inference(make(0, torch.device("cpu")), torch.device("cpu"))
         scale = getattr(made, "scale", None)
         return (scale if isinstance(scale, int) else measured_scale(made, "the model"),)
-    except Exception:
+    except (Exception, SystemExit):
         return SCALES
