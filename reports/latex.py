@@ -48,7 +48,7 @@ def _scores(table: Table) -> str:
     caption += "".join(f" {note}." for note in table.notes)
     signatures = "\n".join("% " + one_line(f"{column}: {signature}") for column, signature in table.signatures)
     columns = "l" * left + "r" * len(table.columns)
-    return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], escape(caption), table.title)
+    return f"{signatures}\n" + _table(columns, [*_header(table), r"\midrule", *body], caption, table.title)
 
 
 def _intervals(table: Table) -> str:
@@ -59,7 +59,7 @@ def _intervals(table: Table) -> str:
         f"{table.title}: {100 * LEVEL:.0f} % intervals of the means (Student's t with one more image on that side)."
     )
     columns = "l" * len(table.corner) + "r" * len(table.columns)
-    return _table(columns, [*_header(table), r"\midrule", *body], escape(caption), f"{table.title} intervals")
+    return _table(columns, [*_header(table), r"\midrule", *body], caption, f"{table.title} intervals")
 
 
 def _marked(cell: Cell) -> str:
@@ -76,7 +76,7 @@ def _header(table: Table) -> list[str]:
         spans = [(label, len(list(group))) for label, group in groupby(labels)]
         joined = [rf"\multicolumn{{{width}}}{{c}}{{{escape(label)}}}" for label, width in spans]
         lines += [_line([""] * left + joined), _rules(left, [width for _, width in spans])]
-    return [*lines, _line([*table.corner, *map(escape, last)])]
+    return [*lines, _line(map(escape, [*table.corner, *last]))]
 
 
 def _rules(left: int, widths: Iterable[int]) -> str:
@@ -97,7 +97,7 @@ def _table(columns: str, lines: Sequence[str], caption: str, title: str) -> str:
     body = "\n".join(f"    {line}" for line in lines)
     return (
         "\\begin{table}\n  \\centering\n  \\setlength{\\belowcaptionskip}{6pt}\n"
-        f"  \\caption{{{caption}}}\n  \\label{{{label}}}\n"
+        f"  \\caption{{{escape(caption)}}}\n  \\label{{{label}}}\n"
         + fitted(f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{body}\n    \\bottomrule\n  \\end{{tabular}}")
         + "\n\\end{table}"
     )

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from srbench.base.errors import InputError
-from srbench.base.registry import refuse_unknown
+from srbench.base.registry import meant, refuse_unknown
 from srbench.results.records import OWN, Run, refuse_differences
 from srbench.results.results import Results
 from srbench.results.shown import Shown
@@ -129,7 +129,7 @@ def compare(results: Results, a: str, b: str, metric: str = "psnr_y") -> Shown[D
 def compare_all(results: Results, pairs: Iterable[tuple[str, str]], metric: str) -> list[Difference]:
     """Compare several pairs of models; Holm's correction is over all of them and all data sets together."""
     refuse_mixed_conventions(results)
-    pairs = list(pairs)
+    pairs = [(meant(one, results.models), meant(other, results.models)) for one, other in pairs]
     refuse_unknown("model", (model for pair in pairs for model in pair), results.models)
     refuse_unknown("metric", [metric], results.metrics)
     found = [(one, other) for pair in pairs for one, other in _shared(results, pair, metric)]

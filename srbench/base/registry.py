@@ -170,10 +170,14 @@ def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint
             raise unknown(what, name, known, hint)
 
 
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that a typed one is a slip of; at most three, the nearest first."""
+    alike = {plain(one): one for one in sorted(known)}
+    return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=0.6)]
+
+
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
-    known = sorted(known)
-    alike = {plain(one): one for one in known}
-    near = [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=0.6)]
-    guess = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known) or 'none'}."
+    guess = f"Did you mean {' or '.join(alike)}?" if (alike := near(name, known)) else ""
+    guess = guess or f"Known: {', '.join(sorted(known)) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

@@ -51,6 +51,8 @@ def evaluate(
     first reason. Raises `UsageError` and `InputError` for bad requests, `UnavailableError` for what is not here, and
     `IncomparableError` where `out` holds results of another model or data set by the same name.
     """
+    if not metrics:
+        raise UsageError("no metric to score by: metrics=('psnr_y',)")
     spec = find_model(model) if isinstance(model, str) else spec_of(model, scale)
     spec = replace(spec, name=name or spec.name)
     with evaluating(model), nullcontext(out) if out is not None else temporary_folder() as folder:

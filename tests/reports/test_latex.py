@@ -59,6 +59,15 @@ def test_latex_compiles_and_no_table_leaves_the_page(tmp_path: Path) -> None:
     assert r"Overfull \hbox" not in (tmp_path / "paper.log").read_text("latin-1")
 
 
+def test_nothing_but_comments_ends_a_line(tmp_path: Path) -> None:
+    """A `%` in a caption hides its brace: `spread 18%` of timings that are not steady."""
+    times = tuple(replace(made_speed(model), repeats=7, spread=0.18) for model in SCORES)
+    text = tex(Results(tuple(runs()), times), tmp_path)
+    assert r"spread 18\%" in text or r"spread 18~\%" in text or r"spread 18 \%" in text
+    bare = re.compile(r"(?<!\\)%")
+    assert not [line for line in text.splitlines() if bare.search(line.removesuffix("{%")) and line[:1] != "%"]
+
+
 def test_published_numbers_stand_beside_ours_with_the_gap() -> None:
     results = Results((made_run("bicubic", {"psnr_y": [28.416], "ssim_y": [0.8101], "lpips": [0.3]}),))
     cells = [pair.cells for pair in published.pairs(results, summarise(results))]

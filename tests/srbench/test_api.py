@@ -62,6 +62,11 @@ def test_evaluate_refuses_bad_requests(folder: Path) -> None:
         srbench.evaluate("bicube", str(folder))
 
 
+def test_evaluate_without_a_metric_is_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no metric to score by"):
+        srbench.evaluate("bicubic", str(folder), metrics=())
+
+
 def test_load_model() -> None:
     upscaler = srbench.load_model("bicubic", scale=3, device="cpu")
     assert upscaler(torch.rand(1, 3, 4, 5)).shape == (1, 3, 12, 15)
@@ -116,7 +121,7 @@ def test_comparisons_show_themselves(folder: Path, tmp_path: Path) -> None:
     for model in ("nearest", "bicubic"):
         srbench.evaluate(model, str(folder), out=tmp_path / "out")
     results = srbench.load_results(tmp_path / "out")
-    differences, places = srbench.compare(results, "bicubic", "nearest"), srbench.rank(results)
+    differences, places = srbench.compare(results, "BICUBIC", "nearest"), srbench.rank(results)
     assert differences[0].a == "bicubic" and len(places) == 2  # lists as before
     for table in (differences, places):
         assert repr(table) == table.frame().to_string(index=False)

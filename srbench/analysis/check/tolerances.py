@@ -17,7 +17,7 @@ from pathlib import Path
 
 from srbench.base.documents import Tolerance, read_toml
 from srbench.base.errors import InputError
-from srbench.base.registry import entries, meant, refuse_unknown
+from srbench.base.registry import entries, meant, near, refuse_unknown
 from srbench.datasets import list_datasets
 from srbench.metrics import usual_name
 from srbench.metrics.conventions import convention
@@ -63,7 +63,8 @@ class Tolerances:
             return {_metric(name, metrics): value for name, value in table.items()}
 
         names = {name: meant(name, datasets) for name in self.by_dataset}
-        refuse_unknown("data set", names.values(), datasets)
+        slips = [name for name in names.values() if near(name, datasets)]  # others are of results that are not here
+        refuse_unknown("data set", slips, datasets)
         by_dataset = {names[name]: known(table) for name, table in self.by_dataset.items()}
         return replace(self, by_metric=known(self.by_metric), by_dataset=by_dataset)
 
