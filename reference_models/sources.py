@@ -191,7 +191,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         if "hr" not in (table.fieldnames or ()):
             raise ValueError(f"no column hr; its first line is {text.splitlines()[:1]}")
         return list(table)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a list of images ({error}). Expected columns hr, lr, split") from None
 
 

@@ -26,9 +26,8 @@ INK, FAINT = "#1a1a19", "#c9c8c2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
 MARKERS = "osD^vPX*<>hpd"
 PANEL = (3.9, 3.3)
-LONGEST = 24
-"""Letters of a name in a plot."""
 """Width and height of one data set's panel, in inches."""
+LONGEST = 24  # letters of a name in a plot
 
 MOST_DOTS = 2_000
 """Of images in one figure; more are kept as pixels, since an SVG takes 100 bytes for each and a reader no notice."""
@@ -328,8 +327,8 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
 
 def named(name: str) -> str:
     """A name as matplotlib draws it, cut where it would leave no room for the plot itself."""
-    name = one_line(name)
-    return plain(name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}")
+    cut = f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}" if len(name) > LONGEST else name
+    return plain(one_line(cut))
 
 
 def plain(text: str) -> str:

@@ -18,6 +18,7 @@ from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import BEST, caption, notes, signatures, table_ranks
 from srbench.base.temporary import write_file
+from srbench.benchmark.speed.steadiness import MARK, doubts, unsteady_note
 from srbench.results.summary import Heading, Score, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def write(results: Results, out: Path) -> list[Path]:
         plots=plots,
         caption=caption(results, scores),
         best=BEST,
-        notes=notes(scores, ranks, scores),
+        notes=[*notes(scores, ranks, scores), *filter(None, [unsteady_note(results.speeds)])],
         missing=gallery.missing,
         signatures=signatures(results, scores),
         has_pictures=bool(gallery.pictures),
@@ -66,7 +67,8 @@ def page_data(
         "scores": list(_scores(scores, ranks)),
         "speeds": [
             {"model": model, "scale": scale, "mps": row.output_mp_per_s, "ms": row.p50_ms, "gmacs": row.gmacs,
-             "params": row.params, "input": f"{row.width}×{row.height} on {row.device}"}
+             "params": row.params, "mark": MARK if doubts(row) else "",
+             "input": f"{row.width}×{row.height} on {row.device}"}
             for scale in scales
             for model, row in reference_speeds(results.speeds, scale).items()
         ],

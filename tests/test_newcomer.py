@@ -22,7 +22,7 @@ MOST = 4
 
 PATHS = ("…fill the table of a paper", "…find a model for a budget", "…catch regressions in CI", "…train my own",
          "…upscale a photo or a video")  # fmt: skip
-LEFT_OUT = {"--set perceptual=vgg54": "fetches VGG19; docs/first-training.md is run whole", "film.mp4": "needs PyAV"}
+LEFT_OUT = {"--set perceptual=vgg54": "fetches VGG19; docs/first-training.md is run whole", "film-x2.mp4": "needs PyAV"}
 NETWORK = """
 import torch
 

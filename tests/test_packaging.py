@@ -48,7 +48,7 @@ def texts() -> list[Path]:
 
 def test_no_text_advises_the_package_of_a_stranger() -> None:
     """On the public index `srbench` is something else, which `pip install srbench` and `srbench[onnx]` would fetch."""
-    stranger = re.compile(r"""(?:pip3? install|uv add|uv pip install)\s(?:[^\n&|;`]*[\s'"])?srbench(?![-\w/.])""")
+    stranger = re.compile(r"""(?:pip3? install|uv add|uv pip install)\s(?:[^\n&|;`]*[ \t'"])?srbench(?![-\w/.])""")
     assert stranger.search("pip " + "install srbench ."), "the test cannot fail"
     assert stranger.search("pip " + "install -q 'srbench[onnx]'"), "the test cannot fail"
     found = [f"{path}: {hit[0]}" for path in texts() for hit in stranger.finditer(path.read_text("utf-8", "ignore"))]

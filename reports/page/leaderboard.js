@@ -8,8 +8,8 @@ const board = {
   descending: true,
 };
 const COSTS = [
-  { key: "mps", title: "output MP/s", text: (row) => row.mps.toFixed(row.mps < 10 ? 2 : 1), higher: true },
-  { key: "ms", title: "latency, ms", text: (row) => row.ms.toFixed(row.ms < 100 ? 1 : 0), higher: false },
+  { key: "mps", title: "output MP/s", text: (row) => row.mark + row.mps.toFixed(row.mps < 10 ? 2 : 1), higher: true },
+  { key: "ms", title: "latency, ms", text: (row) => row.mark + row.ms.toFixed(row.ms < 100 ? 1 : 0), higher: false },
   { key: "gmacs", title: "GMACs", text: (row) => (row.gmacs === null ? "–" : row.gmacs.toFixed(1)), higher: false },
   { key: "params", title: "parameters", text: (row) => shortCount(row.params), higher: false },
 ];

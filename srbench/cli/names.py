@@ -39,7 +39,7 @@ def _pattern(ref: str) -> str:
 
     ref = ref.strip()
     if ref.endswith(".py"):  # of its one factory, or its `make`
-        return re.escape(plain(safe_name(Path(ref).stem))) + r"\.[\w.-]+"
+        return re.escape(plain(safe_name(Path(ref).stem))) + r"\.[\w-]+"
     if ref.lower().endswith(SUFFIXES):
         return re.escape(plain(file_name(Path(ref))))
     home, colon, factory = ref.rpartition(":")

@@ -37,8 +37,8 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # a generic only si
             self.fail(f"{value!r}: {error}", param, context)
 
     def is_one(self, part: str, context: click.Context | None) -> bool:
-        """Whether what holds a space is one all the same: there is a file or a folder of that name."""
-        return Path(part).exists()
+        """Whether what holds a space is one all the same: a file, a folder, or `FILE.py:name` that is there."""
+        return Path(part).exists() or Path(part.rpartition(":")[0] or part).is_file()
 
 
 class Names(CommaList):

@@ -84,7 +84,9 @@ def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[E
     (tmp_path / "list.csv").write_text("hr,split\npictures/1.png,val\n")
     write_image(tmp_path / "small" / "tiny.png", np.zeros((12, 12, 3), np.uint8))
     named = {"PICTURES": str(pictures), "LIST": str(tmp_path / "list.csv"), "SMALL": str(tmp_path / "small")}
-    arguments = words("srresnet-quick", pictures, tmp_path / "out", *(named.get(word, word) for word in more))
+    given = [named.get(word, word) for word in more]
+    out = Path(given.pop(given.index("--out") + 1)) if "--out" in given else tmp_path / "out"
+    arguments = words("srresnet-quick", pictures, out, *(word for word in given if word != "--out"))
     if error is None:
         train(*arguments)
         return

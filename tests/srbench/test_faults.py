@@ -178,6 +178,7 @@ def metadata(**facts: str) -> Callable[[Path], None]:
     return lambda path: save_file(tensors, path, facts)
 
 
+WIDE = '{"features": 90000}'
 WEIGHTS: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "cycle": (".pth", write_cycle, "holds no dictionary of tensors"),
     "inflated": (".pth", lambda path: torch.save({"a": torch.zeros(1).expand(1 << 15, 1 << 15)}, path), "4,096 MiB of"),
@@ -187,7 +188,7 @@ WEIGHTS: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "scale": (".safetensors", metadata(architecture="srcnn", scale="x"), "metadata `scale`"),
     "options": (".safetensors", metadata(architecture="srcnn", scale="4", options="{'a"), "metadata `options`"),
     "deep": (".safetensors", metadata(architecture="rrdb", scale="4", options='{"blocks": 1000000}'), "1000000 blocks"),
-    "wide": (".safetensors", metadata(architecture="srresnet", scale="4", options='{"features": 90000}'), "Missing"),
+    "wide": (".safetensors", metadata(architecture="srresnet", scale="4", options=WIDE), "features=90000"),
     "onnx": (".onnx", lambda path: path.write_bytes(b"\x8c" * 99), "not an ONNX graph"),
 }  # fmt: skip
 

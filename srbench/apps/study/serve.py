@@ -85,10 +85,8 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
     def refuse_foreign_pages() -> None:
         """Browsers say whose page a request comes from; what another site's page sends is no rater's doing."""
         page = request.headers.get("Origin", request.headers.get("Referer"))
-        with suppress(ValueError):  # an address that is none
-            if request.method != "POST" or page is None or urlsplit(page).netloc == request.host:
-                return
-        abort(403)
+        if request.method == "POST" and page is not None and _host(page) != request.host:
+            abort(403)
 
     @app.after_request
     def guard(response: Any) -> Any:
@@ -102,6 +100,12 @@ def make_app(folder: Path, hosts: tuple[str, ...] = LOOPBACK) -> Flask:
 
 def _seed(answers: Answers, rater: str) -> int | None:
     return answers.seed(rater) if re.fullmatch("[0-9a-f]{32}", rater) else None
+
+
+def _host(address: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(address).netloc
+    return ""
 
 
 def shown(study: Study, seed: int, answered: set[str]) -> dict[str, Any]:
