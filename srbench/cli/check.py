@@ -86,6 +86,8 @@ def command(
         _update(baseline, loaded)
         return 0
     expected = read_baseline(baseline)
+    if twice := [name for name, value in tolerance if dict(tolerance)[name] != value]:
+        raise UsageError(f"--tolerance {twice[0]} is given two values")
     verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     if style == "json":
         click.echo(as_json(verdict, str(baseline)))

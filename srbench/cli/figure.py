@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def command(
     refuse_overwriting(made, stored, force=force)  # before anything is drawn
     loaded = load_results(results)
     known = {row.image for run in loaded for row in run.rows}
-    images, metrics = tuple(meant(name, known) for name in images), tuple(map(usual_name, metrics))
+    images, metrics = tuple(_image(name, known) for name in images), tuple(map(usual_name, metrics))
     dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
     chosen = models_meant(loaded, models)
     shown = strips(loaded, images, crops, chosen, metrics, dataset=dataset, scale=scale, root=data_root)
@@ -73,3 +74,13 @@ def command(
         click.echo(f"{strip.image}: --crop {','.join(map(str, strip.crop))}", err=True)
     for path in write_figure(shown, out):
         click.echo(path)
+
+
+def _image(typed: str, known: Collection[str]) -> str:
+    """The id of an image by its name in any case, or by that of its file: `baby.png`."""
+    from srbench.base.registry import meant
+    from srbench.images.files import SUFFIXES
+
+    stem, dot, suffix = typed.rpartition(".")
+    found = meant(typed, known)
+    return found if found in known or dot + suffix.lower() not in SUFFIXES else meant(stem, known)

@@ -95,11 +95,13 @@ def command(
     refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None, hints: Hints, audit: bool, **options: Any
 ) -> int:
     from srbench.base.errors import UsageError
+    from srbench.base.registry import entries, refuse_unknown
     from srbench.models import select_models
     from srbench.models.inference import select_device
 
     refs, options = _sorted_out(refs, options)
     named = named_models(refs, models)
+    refuse_unknown("backend", (name.partition(":")[0] for name in options["backends"]), entries("backends"))
     asked = Asked(**{**options, "device": select_device(options["device"])})
     versus = sum(map(len, refs)) > 1 and not audit
     if versus or audit:

@@ -76,6 +76,15 @@ def column(page: Any, place: int) -> list[str]:
     return [text.strip() for text in page.locator(f"#scores tbody tr > :nth-child({place})").all_inner_texts()]
 
 
+def test_timings_that_are_not_steady_are_marked_and_told(tmp_path: Path) -> None:
+    times = (replace(made_speed("a"), spread=0.3, repeats=7), replace(made_speed("b"), repeats=7))
+    runs = tuple(made_run(model, {"psnr_y": [28.0, 29.0]}) for model in "ab")
+    (path,) = html.write(Results(runs, times), tmp_path)
+    text = path.read_text()
+    assert [mark for _, mark in re.findall(r'("mark": ?"(~?)")', text)] == ["~", ""]
+    assert "not steady: a" in text and "spread 30%" in text
+
+
 def test_headings_sort_both_ways_by_mouse_and_keyboard(page: Any) -> None:
     values = [float(text.split()[0]) for text in column(page, 2)]
     assert values == sorted(values, reverse=True)

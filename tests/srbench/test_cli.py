@@ -262,6 +262,11 @@ def test_results_know_names_as_people_type_them(
     assert srbench("run", *words, "--datasets", "Mini", *metrics) == 0, srbench.err
     results = load_results("r")
     assert results.metrics == ("psnr_y", "psnr_y@basicsr")
+    assert srbench("figure", "r", "--image", "BABY.PNG", "--models", "bicubic", "-o", "by-file.png") == 0, srbench.err
+    (tmp_path / "code" / "shown_net.v2.py").write_text(FACTORY)
+    assert srbench("run", "code/shown_net.v2.py", *words[4:], "--datasets", "Mini", *metrics) == 0, srbench.err
+    assert srbench("compare", "r", "--models", "code/shown_net.py,code/shown_net.v2.py") == 0, srbench.err
+    assert srbench("compare", "r", "--models", "shown_ne.py,bicubic") == 2
     for models in ("code/shown_net.py,BiCubic", "best=lanczos Shown-Net.make,Nearest+BICUBIC,code/shown_net.py:make"):
         assert srbench("compare", "r", "--models", models, "--metric", "PSNR-Y@BASICSR") == 0, srbench.err
         asked = ("figure", "r", "--models", models, "--metrics", "PSNR-Y", "--dataset", "mini", "--force")
