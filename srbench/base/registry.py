@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, invalidate_caches
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
 from srbench.base.errors import InputError, UsageError
@@ -108,6 +109,13 @@ def import_from_here(name: str) -> ModuleType:
         raise UsageError(f"{name} does not import: {type(error).__name__}: {error}") from error
 
 
+class _FromSource(SourceFileLoader):
+    """Never from a bytecode file, which Python takes for the source's where size and second of its change agree."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def import_file(path: Path) -> ModuleType:
     """The module of this very file, with its neighbours importable, as `python FILE` would have it.
 
@@ -122,7 +130,7 @@ def import_file(path: Path) -> ModuleType:
     name = f"{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = module_from_spec(spec)
     try:
