@@ -13,12 +13,12 @@ from srbench.cli.listing import as_text, terminal_width
 from srbench.cli.options import data_root_option, srbench_command
 
 
-class _What(click.Choice[str]):
+class _What(click.Choice):  # type: ignore[type-arg]  # a generic only since click 8.2
     """A kind, one of it or several: `model` is `models`."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         name = value.casefold()
-        return super().convert(name + "s" if f"{name}s" in self.choices else name, param, ctx)
+        return str(super().convert(name + "s" if f"{name}s" in self.choices else name, param, ctx))
 
 
 @srbench_command(help="List models, data sets, metrics, conventions, recipes and more, with what one chooses by.")
