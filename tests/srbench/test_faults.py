@@ -436,6 +436,26 @@ def test_many_small_pictures(tmp_path: Path, srbench: Srbench) -> None:
     assert "0 images done, 0 failed" in srbench.err
 
 
+def test_an_input_that_may_not_be_read_is_named_and_the_others_finish(
+    tmp_path: Path, photograph: Photograph, srbench: Srbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    for name in "abc":
+        write_image(source / f"{name}.png", photograph(12, 12))
+    real = Path.open
+
+    def guarded(path: Path, *words: Any, **options: Any) -> Any:
+        if path == source / "b.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *words, **options)
+
+    monkeypatch.setattr(Path, "open", guarded)
+    assert srbench("upscale", source, target, "--model", "nearest") == 1
+    assert "b.png: cannot be read (Permission denied)" in srbench.err and "2 images done, 1 failed" in srbench.err
+    monkeypatch.undo()
+    assert srbench("upscale", source, target, "--model", "nearest") == 0 and "1 image done" in srbench.err
+
+
 def test_an_older_note_names_one_maker_of_all(tmp_path: Path, photograph: Photograph, srbench: Srbench) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     for name in "ab":

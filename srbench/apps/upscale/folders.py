@@ -71,12 +71,14 @@ class Plan:
     def holds(self, out: Path, path: Path) -> bool:
         """Whether a picture is there that this maker made of this very input."""
         made = self.of(out)
-        return out.is_file() and made is not None and made.by == self.maker and made.of in ("", digest(path))
+        if made is None or made.by != self.maker or not out.is_file():
+            return False
+        return made.of == (now := _source(path)) or not (made.of and now)
 
     def sign(self) -> None:
         """Note what makes the pictures, before the first is written: one that is there and not noted is the user's."""
         for out, path in self.todo.items():
-            self.made[_name(out, self.target)] = Made(self.maker, digest(path))
+            self.made[_name(out, self.target)] = Made(self.maker, _source(path))
         pictures = {name: asdict(made) for name, made in self.made.items()}
         write_file(self.target / NOTE, json.dumps({"pictures": pictures}) + "\n")
 
@@ -145,6 +147,13 @@ def _read_note(target: Path, outputs: Iterable[Path], *, force: bool) -> dict[st
     return {
         _name(path, target): older for path in target.rglob("*") if path.suffix.lower() in (".png", ".tif", ".tiff")
     }
+
+
+def _source(path: Path) -> str:
+    """The digest of an input; empty for one that cannot be read, which is told when its turn comes."""
+    with suppress(OSError):
+        return digest(path)
+    return ""
 
 
 def _name(out: Path, target: Path) -> str:
