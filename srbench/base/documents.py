@@ -117,7 +117,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 
 def refuse_twice(names: Iterable[object], where: str) -> None:
-    """Raise `ValueError` for what stands more than once `where` it must stand once: nobody can say which was meant."""
+    """Raise `msgspec.ValidationError` for what stands more than once `where` it must stand once."""
     times = Counter(names)
     for name, count in times.items():
         if count > 1:

@@ -266,7 +266,9 @@ def test_results_know_names_as_people_type_them(
     (tmp_path / "code" / "shown_net.v2.py").write_text(FACTORY)
     assert srbench("run", "code/shown_net.v2.py", *words[4:], "--datasets", "Mini", *metrics) == 0, srbench.err
     assert srbench("compare", "r", "--models", "code/shown_net.py,code/shown_net.v2.py") == 0, srbench.err
-    assert srbench("compare", "r", "--models", "shown_ne.py,bicubic") == 2
+    assert srbench("run", "code/shown_net.v2.py", "bicubic", "--datasets", "Mini", "--no-speed", "--out", "v2") == 0
+    assert srbench("compare", "v2", "--models", "code/shown_net.py,bicubic") == 2  # another file's model is not meant
+    assert srbench("compare", "v2", "--models", "code/shown_net.v2.py,bicubic") == 0, srbench.err
     for models in ("code/shown_net.py,BiCubic", "best=lanczos Shown-Net.make,Nearest+BICUBIC,code/shown_net.py:make"):
         assert srbench("compare", "r", "--models", models, "--metric", "PSNR-Y@BASICSR") == 0, srbench.err
         asked = ("figure", "r", "--models", models, "--metrics", "PSNR-Y", "--dataset", "mini", "--force")
