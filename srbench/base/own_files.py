@@ -17,7 +17,7 @@ from pathlib import Path
 from srbench.base.assets import digest
 from srbench.base.documents import SCHEMA, read_note
 from srbench.base.errors import UsageError
-from srbench.base.temporary import in_the_making, write_file
+from srbench.base.temporary import gone_if_empty, in_the_making, write_file
 
 NOTE = ".srbench-wrote.json"
 
@@ -37,22 +37,19 @@ def own_files(out: Path, *, force: bool) -> Iterator[Path]:
     Raises `UsageError` at the end, with `out` as it was, where a file of the user's would be replaced; `force`, the
     user's `--force`, replaces it.
     """
-    new = not out.exists()
-    with suppress(OSError):  # whoever writes something is told; a report for the terminal needs no folder
-        out.mkdir(parents=True, exist_ok=True)
-    making = in_the_making(out)
-    try:
-        yield making
-        if making.is_dir():
-            _place(making, out, force=force)
-    except OSError as error:
-        error.filename = str(error.filename).replace(str(making), str(out)) if error.filename else str(out)
-        raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-        if new:
-            with suppress(OSError):  # it is not empty
-                out.rmdir()
+    with gone_if_empty(out):
+        with suppress(OSError):  # whoever writes something is told; a report for the terminal needs no folder
+            out.mkdir(parents=True, exist_ok=True)
+        making = in_the_making(out)
+        try:
+            yield making
+            if making.is_dir():
+                _place(making, out, force=force)
+        except OSError as error:
+            error.filename = str(error.filename).replace(str(making), str(out)) if error.filename else str(out)
+            raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
 
 
 def _place(making: Path, out: Path, *, force: bool) -> None:

@@ -79,6 +79,18 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def gone_if_empty(folder: Path) -> Iterator[None]:
+    """Inside, a folder may be made; one that was not there before, and into which nothing came, goes at the end."""
+    new = not folder.exists()
+    try:
+        yield
+    finally:
+        if new:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
 @cache  # once a process and folder: a folder of ten thousand images is not listed ten thousand times
 def _sweep(folder: Path) -> None:
     pattern = re.compile(rf"{re.escape(PREFIX)}{_machine()}-(\d+)-[0-9a-f]{{8}}(\.\w+)?")

@@ -17,7 +17,7 @@ from srbench.base.errors import InputError, JobError, SrbenchError, UsageError
 from srbench.base.lock import held
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import ahead, behind, pool_of
-from srbench.base.temporary import write_file
+from srbench.base.temporary import gone_if_empty, write_file
 from srbench.images.files import SUFFIXES, printable
 
 NOTE = ".srbench-upscale.json"
@@ -86,14 +86,9 @@ class Plan:
 @contextmanager
 def work_in(target: Path) -> Iterator[None]:
     """Inside, no other process plans or fills this folder; it stays if something came to be in it."""
-    new = not target.exists()
-    try:
-        with held(target / ".srbench-upscale.lock", f"{target}: another srbench is writing here. Wait for it"):
-            yield
-    finally:
-        if new:
-            with suppress(OSError):  # it is not empty
-                target.rmdir()
+    refusal = f"{target}: another srbench is writing here. Wait for it"
+    with gone_if_empty(target), held(target / ".srbench-upscale.lock", refusal):
+        yield
 
 
 def plan_folder(source: Path, target: Path, maker: Maker, *, force: bool) -> Plan:
