@@ -178,10 +178,10 @@ def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint
             raise unknown(what, name, known, hint)
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that a typed one is a slip of; at most three, the nearest first."""
+def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The known names that a typed one is like, as difflib has it; at most three, the nearest first."""
     alike = {plain(one): one for one in sorted(known)}
-    return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=0.6)]
+    return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=cutoff)]
 
 
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:

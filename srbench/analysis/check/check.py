@@ -89,7 +89,7 @@ def check_results(results: Results, baseline: Baseline, tolerances: Tolerances |
     """Hold every score of the baseline against the results. Speed is advisory: slower is told, and does not fail.
 
     Raises `IncomparableError` where a run differs from the baseline in more than its weights, and `UsageError` for a
-    tolerance of what is no metric or data set.
+    tolerance of what is no metric, or a slip of a data set's name.
     """
     runs = (*results.runs, *baseline.runs.values())
     known = {metric for run in runs for metric in run.metrics}, {run.identity.dataset for run in runs}

@@ -28,6 +28,8 @@ DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
 
 OTHER_METRICS = 1e-3
 SPEED = 0.25
+SLIP = 0.85
+"""How alike a name is to a known one that it is taken for a slip: `Sampels` is, `Set12` is another set than `Set14`."""
 SAFETY = 3.0
 """A tolerance from measured noise is this many times the largest difference seen."""
 
@@ -54,8 +56,8 @@ class Tolerances:
     def of_known(self, metrics: Collection[str], datasets: Collection[str]) -> Tolerances:
         """These tolerances with names as results have them, beside which `metrics` and `datasets` are known.
 
-        Raises `UsageError`, with the nearest names, for what is no metric, family of metrics, or data set: a tolerance
-        that nothing goes by would pass for one that is kept.
+        Raises `UsageError`, with the nearest names, for what is no metric or family of metrics, and for a slip of a data
+        set's name: a tolerance that nothing goes by would pass for one that is kept. Other sets are of other results.
         """
         metrics, datasets = {*entries("metrics"), *metrics}, {*list_datasets(), *datasets}
 
@@ -63,7 +65,7 @@ class Tolerances:
             return {_metric(name, metrics): value for name, value in table.items()}
 
         names = {name: meant(name, datasets) for name in self.by_dataset}
-        slips = [name for name in names.values() if near(name, datasets)]  # others are of results that are not here
+        slips = [name for name in names.values() if near(name, datasets, SLIP)]
         refuse_unknown("data set", slips, datasets)
         by_dataset = {names[name]: known(table) for name, table in self.by_dataset.items()}
         return replace(self, by_metric=known(self.by_metric), by_dataset=by_dataset)
