@@ -117,7 +117,7 @@ def refuse_contradictions(journal: Path, before: Mapping[str, Row], found: Itera
     for row in found:
         here = seen.setdefault(row.image, {})
         for metric, score in row.scores.items():
-            if not math.isclose(here.setdefault(metric, score), score, rel_tol=1e-3):
+            if not math.isclose(here.setdefault(metric, score), score, rel_tol=1e-3, abs_tol=1e-3):
                 told = f"{metric} of {row.image!r} is {score:g}, and {here[metric]:g} before"
                 raise InputError(f"{journal}: {told}. {REMEDY}")
 

@@ -57,7 +57,8 @@ class Tolerances:
         """These tolerances with names as results have them, beside which `metrics` and `datasets` are known.
 
         Raises `UsageError`, with the nearest names, for what is no metric or family of metrics, and for a slip of a
-        data set's name: a tolerance that nothing goes by would pass for one that is kept. Other sets are of other results.
+        data set's name: a tolerance that nothing goes by would pass for one that is kept. Other sets are of results
+        that are not here.
         """
         metrics, datasets = {*entries("metrics"), *metrics}, {*list_datasets(), *datasets}
 
