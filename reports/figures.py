@@ -16,7 +16,7 @@ from srbench.base.text import one_line
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import SpeedRow
 from srbench.results.results import Results
-from srbench.results.summary import Heading, Score, heading, in_order, summarise
+from srbench.results.summary import Heading, MeanScore, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedR
 
 
 def _against_costs(
-    scale: int, scores: Sequence[Score], speeds: dict[str, SpeedRow], palette: Palette
+    scale: int, scores: Sequence[MeanScore], speeds: dict[str, SpeedRow], palette: Palette
 ) -> Iterator[Plot]:
     """Quality against throughput, parameters and GMACs."""
     if not speeds:
@@ -151,7 +151,7 @@ def _against_costs(
 
 
 def _perception_distortion(
-    scale: int, scores: Sequence[Score], quality: str | None, palette: Palette
+    scale: int, scores: Sequence[MeanScore], quality: str | None, palette: Palette
 ) -> Iterator[Plot]:
     """LPIPS against PSNR (Blau and Michaeli, CVPR 2018): no model is at the best end of both."""
     lpips = {(score.dataset, score.model): score.mean for score in scores if score.metric == "lpips"}
@@ -239,9 +239,9 @@ def _training(curves: Sequence[TrainingCurve], scale: int, palette: Palette) -> 
     yield Plot(f"training-x{scale}", f"Training, ×{scale}", "Mean loss and validation PSNR, a line a model.", figure)
 
 
-def by_dataset(scores: Iterable[Score]) -> list[tuple[str, list[Score]]]:
+def by_dataset(scores: Iterable[MeanScore]) -> list[tuple[str, list[MeanScore]]]:
     """The scores with finite means, in groups of one data set."""
-    groups: dict[str, list[Score]] = {}
+    groups: dict[str, list[MeanScore]] = {}
     for score in scores:
         if math.isfinite(score.mean):
             groups.setdefault(score.dataset, []).append(score)

@@ -19,7 +19,7 @@ from reports.plots import inline, styled
 from reports.tables import BEST, caption, notes, signatures, table_ranks
 from srbench.base.temporary import write_file
 from srbench.benchmark.speed.steadiness import MARK, doubts, unsteady_note
-from srbench.results.summary import Heading, Score, columns, heading, in_order, summarise
+from srbench.results.summary import Heading, MeanScore, columns, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from srbench.results.results import Results
@@ -54,7 +54,7 @@ def write(results: Results, out: Path) -> list[Path]:
 
 
 def page_data(
-    results: Results, scores: Sequence[Score], ranks: Mapping[Score, int], gallery: Gallery
+    results: Results, scores: Sequence[MeanScore], ranks: Mapping[MeanScore, int], gallery: Gallery
 ) -> dict[str, Any]:
     """What the scripts work on."""
     palette = Palette(results.models)
@@ -82,7 +82,7 @@ def _shown(metric: Heading) -> dict[str, Any]:
     return {key: getattr(metric, key) for key in ("name", "label", "digits", "higher_is_better")}
 
 
-def _scores(scores: Sequence[Score], ranks: Mapping[Score, int]) -> Iterable[dict[str, Any]]:
+def _scores(scores: Sequence[MeanScore], ranks: Mapping[MeanScore, int]) -> Iterable[dict[str, Any]]:
     for score in scores:
         yield {
             **score.key._asdict(),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from srbench.results.records import Run
     from srbench.results.results import Results
-    from srbench.results.summary import Score
+    from srbench.results.summary import MeanScore
 
 FORMAT = 1
 
@@ -52,7 +52,7 @@ def document(results: Results) -> dict[str, Any]:
     }
 
 
-def _mean(score: Score, run: Run) -> dict[str, Any]:
+def _mean(score: MeanScore, run: Run) -> dict[str, Any]:
     """One mean; without a number, the reason stands beside null."""
     known = bool(score.interval.n)
     return {
@@ -71,7 +71,7 @@ def _mean(score: Score, run: Run) -> dict[str, Any]:
     }
 
 
-def _published(results: Results, scores: Sequence[Score]) -> list[dict[str, Any]]:
+def _published(results: Results, scores: Sequence[MeanScore]) -> list[dict[str, Any]]:
     return [
         {
             **pair.score.key._asdict(),

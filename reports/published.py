@@ -11,7 +11,7 @@ from srbench.base.errors import UsageError
 from srbench.images.degrade import FILES
 from srbench.metrics import resolve
 from srbench.results.results import Results
-from srbench.results.summary import Score, heading
+from srbench.results.summary import MeanScore, heading
 
 DATA = Path(__file__).with_name("published.toml")
 BICUBIC = ("matlab", "matlab-legacy", "matlab-double", FILES)
@@ -24,7 +24,7 @@ class Pair:
     """A published number and our score of the same model, data set, scale, metric and convention."""
 
     claim: Claim
-    score: Score
+    score: MeanScore
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Pair:
         )
 
 
-def pairs(results: Results, scores: Iterable[Score]) -> list[Pair]:
+def pairs(results: Results, scores: Iterable[MeanScore]) -> list[Pair]:
     """Every complete score of ours for which a number was published that was taken likewise, in the scores' order.
 
     Likewise is: under the same convention, of LR by the same degradation, and by the network as it is: a self-ensemble

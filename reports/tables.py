@@ -19,7 +19,7 @@ from srbench.base.text import counted
 from srbench.results.records import Run
 from srbench.results.results import Results
 from srbench.results.statistics import ALPHA
-from srbench.results.summary import STUDIED, Score, heading, in_order, summarise
+from srbench.results.summary import STUDIED, MeanScore, heading, in_order, summarise
 
 if TYPE_CHECKING:
     from srbench.analysis.claims import Claim
@@ -86,7 +86,7 @@ def build(
     return tables
 
 
-def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
+def table_ranks(results: Results, scores: Iterable[MeanScore]) -> dict[MeanScore, int]:
     """1 for the best of each data set, scale and metric and for all that tie with it, 2 for the best of the others.
 
     Where all tie with the best there is none: nothing has a rank, and `notes` says so.
@@ -97,7 +97,7 @@ def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     """
     groups = _contests(scores)
     told = _told_from_best(results, groups)
-    ranks: dict[Score, int] = {}
+    ranks: dict[MeanScore, int] = {}
     for group in groups.values():
         behind = [score for score in group if score in told and _shown(score) != _shown(group[0])]
         for score in group if behind else ():
@@ -105,9 +105,9 @@ def table_ranks(results: Results, scores: Iterable[Score]) -> dict[Score, int]:
     return ranks
 
 
-def _contests(scores: Iterable[Score]) -> dict[Contest, list[Score]]:
+def _contests(scores: Iterable[MeanScore]) -> dict[Contest, list[MeanScore]]:
     """The scores that are ranked, best first: of each metric, data set and scale with two complete runs or more."""
-    groups: dict[Contest, list[Score]] = {}
+    groups: dict[Contest, list[MeanScore]] = {}
     for score in scores:
         if score.status == "scored" and heading(score.metric).higher_is_better is not None:
             groups.setdefault((score.metric, score.dataset, score.scale), []).append(score)
@@ -116,11 +116,11 @@ def _contests(scores: Iterable[Score]) -> dict[Contest, list[Score]]:
     return {key: group for key, group in groups.items() if len(group) > 1}
 
 
-def _shown(score: Score) -> str:
+def _shown(score: MeanScore) -> str:
     return heading(score.metric).format(score.mean)
 
 
-def _told_from_best(results: Results, groups: Mapping[Contest, list[Score]]) -> set[Score]:
+def _told_from_best(results: Results, groups: Mapping[Contest, list[MeanScore]]) -> set[MeanScore]:
     """The scores that differ from the first of their group; of what raters said, those that print other."""
     runs = {run.identity.key: run for run in results}
     found = {score for group in groups.values() for score in group[1:] if score.metric in STUDIED}
@@ -135,7 +135,9 @@ def _told_from_best(results: Results, groups: Mapping[Contest, list[Score]]) -> 
     return found
 
 
-def _told_by_all(results: Results, groups: Iterable[list[tuple[Score, list[float]]]], metric: str) -> set[Score]:
+def _told_by_all(
+    results: Results, groups: Iterable[list[tuple[MeanScore, list[float]]]], metric: str
+) -> set[MeanScore]:
     """The scores of models that all data sets together call worse than the best of their group."""
     pairs = {score: (best.model, score.model) for (best, _), *others in groups for score, _ in others}
     tested = compare_overall(results, dict.fromkeys(pairs.values()), metric)
@@ -150,9 +152,9 @@ def _in_one_order(run: Run, metric: str) -> list[float]:
 
 def _table(
     results: Results,
-    scores: list[Score],
-    ranks: dict[Score, int],
-    claimed: Mapping[Score, Claim],
+    scores: list[MeanScore],
+    ranks: dict[MeanScore, int],
+    claimed: Mapping[MeanScore, Claim],
     rows: Sequence[str],
     columns: Sequence[str],
     others: Sequence[str],
@@ -181,7 +183,7 @@ def _table(
     )
 
 
-def _key(score: Score, axes: Iterable[str]) -> tuple[str | int, ...]:
+def _key(score: MeanScore, axes: Iterable[str]) -> tuple[str | int, ...]:
     return tuple(getattr(score, axis) for axis in axes)
 
 
@@ -195,7 +197,7 @@ def _distinct(items: Iterable[Item]) -> list[Item]:
     return list(dict.fromkeys(items))
 
 
-def _cell(score: Score, rank: int) -> Cell:
+def _cell(score: MeanScore, rank: int) -> Cell:
     shown = heading(score.metric).format
     if score.status == "failed":
         return Cell("failed")
@@ -206,7 +208,7 @@ def _cell(score: Score, rank: int) -> Cell:
     return Cell(shown(score.mean) + part, rank, interval)
 
 
-def caption(results: Results, scores: Sequence[Score]) -> str:
+def caption(results: Results, scores: Sequence[MeanScore]) -> str:
     """Convention, degradation, number of images and versions behind a table, in one paragraph."""
     runs = _runs_of(results, scores)
     identities = [run.identity for run in runs]
@@ -223,7 +225,7 @@ def caption(results: Results, scores: Sequence[Score]) -> str:
     return ". ".join(filter(None, sentences)) + "."
 
 
-def _asked(results: Results, scores: Sequence[Score]) -> list[str]:
+def _asked(results: Results, scores: Sequence[MeanScore]) -> list[str]:
     """`Elo by raters: 90 answers of 3 people on samples`, for each column that people filled."""
     shown = {(score.metric, score.dataset, score.scale) for score in scores}
     rows = [row for row in results.studies if (row.metric, row.dataset, row.scale) in shown]
@@ -234,7 +236,7 @@ def _asked(results: Results, scores: Sequence[Score]) -> list[str]:
     )
 
 
-def _runs_of(results: Results, scores: Iterable[Score]) -> list[Run]:
+def _runs_of(results: Results, scores: Iterable[MeanScore]) -> list[Run]:
     wanted = {score.key for score in scores}
     return [run for run in in_order(results) if run.identity.key in wanted]
 
@@ -263,7 +265,7 @@ def _listed(values: Iterable[str]) -> str:
     return "/".join(_distinct(values)) or "unknown"
 
 
-def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
+def signatures(results: Results, scores: Sequence[MeanScore]) -> list[tuple[str, str]]:
     """Column and whole signature of every score: what `srbench verify` takes."""
     runs = {run.identity.key: run for run in _runs_of(results, scores)}
     found: dict[str, list[str]] = {}
@@ -275,7 +277,7 @@ def signatures(results: Results, scores: Sequence[Score]) -> list[tuple[str, str
     return [(column, signature) for column, lines in found.items() for signature in lines]
 
 
-def notes(scores: Sequence[Score], ranks: Mapping[Score, int], among: Iterable[Score]) -> list[str]:
+def notes(scores: Sequence[MeanScore], ranks: Mapping[MeanScore, int], among: Iterable[MeanScore]) -> list[str]:
     """Where nothing is bold, and why a cell is not a plain number, one line each.
 
     `among` are the scores that were ranked together, of which `scores` are shown.
@@ -294,7 +296,7 @@ def notes(scores: Sequence[Score], ranks: Mapping[Score, int], among: Iterable[S
     return _distinct(lines)
 
 
-def _without_best(scores: set[Score], ranks: Mapping[Score, int], among: Iterable[Score]) -> list[str]:
+def _without_best(scores: set[MeanScore], ranks: Mapping[MeanScore, int], among: Iterable[MeanScore]) -> list[str]:
     """`Nothing is bold in PSNR-Y and LPIPS of Set5 ×4: 5 images are too few to tell its models apart.`"""
     found: dict[tuple[str, int, str], list[str]] = {}
     for (metric, dataset, scale), group in _contests(among).items():

@@ -22,7 +22,7 @@ from reports.published import DATA, of_that_lr
 from reports.tables import table_ranks
 from srbench.analysis.claims import Claim, read_claims
 from srbench.results.store import load_results
-from srbench.results.summary import Score, heading, summarise
+from srbench.results.summary import MeanScore, heading, summarise
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -74,7 +74,7 @@ def _cell(texts: Sequence[str]) -> str:
     return "<br>".join(lines) if there else "–"
 
 
-def _shown(score: Score, best: bool) -> str:
+def _shown(score: MeanScore, best: bool) -> str:
     text = heading(score.metric).format(score.mean)
     return f"**{text}**" if best else text
 

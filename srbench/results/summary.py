@@ -21,7 +21,7 @@ Status = Literal["scored", "partial", "failed", "unavailable", "absent"]
 
 
 @dataclass(frozen=True)
-class Score:
+class MeanScore:
     """The mean of one metric over one run.
 
     status      `scored`; `partial`: images failed or are still to come; `failed`: no image succeeded; `unavailable`:
@@ -99,7 +99,7 @@ def heading(metric: str) -> Heading:
     return Heading(metric, bound.label, bound.metric.digits, bound.metric.higher_is_better, bound.metric.bounds)
 
 
-def summarise(results: Results) -> list[Score]:
+def summarise(results: Results) -> list[MeanScore]:
     """A score for every run and every metric that any run has, data sets in the field's order, models in the results'.
 
     What raters said of a run's model and data set stands after its metrics.
@@ -153,23 +153,23 @@ def _expected(results: Results) -> dict[Setting, int]:
     return counts
 
 
-def _score(run: Run, metric: str, expected: int) -> Score:
+def _score(run: Run, metric: str, expected: int) -> MeanScore:
     values = run.values(metric)
     status, reason = _status(run, metric, len(values), expected)
     infinite = sum(map(math.isinf, values))
     interval = mean_interval(values).within(*heading(metric).bounds)
-    return Score(*run.identity.key, metric, interval, expected, infinite, status, reason)
+    return MeanScore(*run.identity.key, metric, interval, expected, infinite, status, reason)
 
 
-def _rated(results: Results, run: Run, metric: str) -> Score:
+def _rated(results: Results, run: Run, metric: str) -> MeanScore:
     """What raters said of a run's model on its data set: the interval is over the images that they were shown."""
     key = run.identity.key
     for row in results.studies:
         if (row.metric, row.dataset, row.scale, row.model) == (metric, *key):
             if row.weights != run.identity.weights:
-                return Score(*key, metric, mean_interval([]), 0, status="unavailable", reason=OTHER_WEIGHTS)
-            return Score(*key, metric, Interval(row.value, row.low, row.high, row.images), row.images)
-    return Score(*key, metric, mean_interval([]), 0, status="absent")
+                return MeanScore(*key, metric, mean_interval([]), 0, status="unavailable", reason=OTHER_WEIGHTS)
+            return MeanScore(*key, metric, Interval(row.value, row.low, row.high, row.images), row.images)
+    return MeanScore(*key, metric, mean_interval([]), 0, status="absent")
 
 
 def _status(run: Run, metric: str, scored: int, expected: int) -> tuple[Status, str]:

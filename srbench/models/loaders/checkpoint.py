@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, first_line
-from srbench.models.loaders.wrappers import State, generator_of, held, unwrapped, without_prefixes
+from srbench.models.loaders.wrappers import State, generator_of, other_readings, unwrapped, without_prefixes
 from srbench.models.values import NO_HINTS, Hints
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Checkpoint:
 
     def readings(self) -> list[Checkpoint]:
         """This file with the tensors of a module inside, as Lightning has networks in `model.` or `net.`."""
-        return [replace(self, reading=tensors, taken=taken) for tensors, taken in held(self.tensors)]
+        return [replace(self, reading=tensors, taken=taken) for tensors, taken in other_readings(self.tensors)]
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -237,7 +237,7 @@ def inside(tensors: Mapping[str, Tensor], head: str) -> State:
     return without_prefixes(own)
 
 
-def held(tensors: Mapping[str, Tensor]) -> list[tuple[State, str]]:
+def other_readings(tensors: Mapping[str, Tensor]) -> list[tuple[State, str]]:
     """Other readings of a file, best first, and what each takes: the tensors of one module, as one of `HOLDERS`, and
     of those inside it (`model.net.`, `model.generator.`).
 
@@ -260,5 +260,5 @@ def held(tensors: Mapping[str, Tensor]) -> list[tuple[State, str]]:
             told = f"weights {head} taken, not {', '.join(twins)}" if twins else ""
             readings.append((own, f"weights {head} taken{left}" if averaged else told))
             generator = generator_of(own)
-            readings += [generator] * (len(generator[0]) < len(own)) + held(own)
+            readings += [generator] * (len(generator[0]) < len(own)) + other_readings(own)
     return readings
