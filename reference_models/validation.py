@@ -13,11 +13,11 @@ from torch import nn
 
 from reference_models.weights import as_upscaler
 from srbench.base.arithmetic import exact_arithmetic
+from srbench.base.callables import evaluating
 from srbench.datasets.sample import Sample
 from srbench.images.tensors import to_image, to_tensor
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
-from srbench.models.callables import evaluating
 
 if TYPE_CHECKING:
     from srbench.images.files import Image

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srbench.base.callables import evaluating, state_digest
 from srbench.base.errors import JobError, UnavailableError, UsageError
 from srbench.base.temporary import temporary_folder
 from srbench.benchmark.plan import Request, plan
 from srbench.benchmark.progress import Progress
 from srbench.benchmark.run import run
 from srbench.models import find_model
-from srbench.models.callables import evaluating, state_digest
 from srbench.models.spec import ModelSpec
 from srbench.models.wrap import Scaled, safe_name
 

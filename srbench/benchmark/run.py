@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.arithmetic import exact_arithmetic
+from srbench.base.callables import calls_evaluate
 from srbench.base.errors import InputError, JobError, UnavailableError
 from srbench.base.overlap import ahead, behind, pool_of
 from srbench.benchmark.plan import Job, Plan
@@ -27,7 +28,6 @@ from srbench.images.tensors import to_image
 from srbench.metrics.conventions import quantise
 from srbench.metrics.numba_switch import by_torch
 from srbench.metrics.scorer import ScoreError
-from srbench.models.callables import calls_evaluate
 from srbench.models.inference import Inference, Upscaled, prepare, seed_device
 from srbench.results import environment
 from srbench.results.records import Row, Run

@@ -7,14 +7,15 @@
 | `pyiqa:NAME`                  | what `pyiqa.create_metric(NAME)` makes, on the device of the run                  |
 
 All are given SR and HR as float32 `(1, 3, h, w)` RGB in [0, 1], SR rounded to 8 bits, no border cropped (convention
-`nocrop`), an image at a time. A function says by an attribute `higher_is_better = False` that less is better. The
-package and its version, or a digest of the source file, are the metric's variant, and so in every signature.
+`nocrop`), an image at a time. Less is better where an attribute `higher_is_better = False` says so, or else the name
+(`LESS_IS_BETTER`). The package and its version, or a digest of code and weights, are the metric's variant, and so in
+every signature.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from srbench.base.callables import state_digest
 from srbench.base.errors import UnavailableError, UsageError, first_line
 from srbench.base.registry import import_file, import_from_here
 from srbench.metrics.metric import Metric, ScoreFunction
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
 
     from srbench.metrics.conventions import Convention
 
-LESS_IS_BETTER = ("dists", "lpips", "pieapp", "gmsd", "multi_scale_gmsd", "mdsi", "contentloss", "styleloss",
-                  "stlpips", "ahiq_error", "ckdn_error")  # fmt: skip
-"""Distances among piq's and pyiqa's; pyiqa's own word is taken where it has one."""
+LESS_IS_BETTER = re.compile(
+    "loss|error|distance|distortion|angle|ergas|mse|mae|learned_perceptual|lpips|dists|gmsd|mdsi|pieapp", re.IGNORECASE
+)
+"""What names of distances contain, where the metric itself does not say; pyiqa's and torchmetrics' classes do."""
 
 
 def metric_by_reference(name: str) -> Metric:
@@ -50,24 +53,27 @@ def metric_by_reference(name: str) -> Metric:
     except AttributeError as error:
         raise UsageError(f"metric {name!r}: {error}") from None
     if isinstance(thing, Metric):
-        version = _version_of(module)
+        version = _version_of(module, thing)
         return replace(thing, variant=lambda: ",".join(filter(None, (thing.variant(), version))))
     if not callable(thing):
         raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
-    less = module_name == "piq" and attribute.lower() in LESS_IS_BETTER
-    higher = bool(getattr(thing, "higher_is_better", not less))
+    higher = bool(getattr(thing, "higher_is_better", not LESS_IS_BETTER.search(attribute)))
     return _metric(name, lambda device: _called(thing, device), module, higher)
 
 
 def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], module: Any, higher: bool) -> Metric:
+    loaded = ""
+
     def load(convention: Convention, device: torch.device) -> ScoreFunction:
+        nonlocal loaded
         try:
-            return partial(_scores, make(device))
+            function = make(device)
+            loaded = _version_of(module, function)
+            return partial(_scores, function)
         except (Exception, SystemExit) as error:  # anybody's code, which may also want weights that are not here
             raise UnavailableError(f"metric {name} is not made: {type(error).__name__}: {first_line(error)}") from error
 
-    variant = _version_of(module)
-    return Metric(name, "rgb", load, "nocrop", higher, digits=4, label=name, variant=lambda: variant)
+    return Metric(name, "rgb", load, "nocrop", higher, digits=4, label=name, variant=lambda: loaded)
 
 
 def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
@@ -101,7 +107,7 @@ def _better_in_pyiqa(module: Any, name: str) -> bool:
     if name not in module.list_models():
         raise UsageError(f"pyiqa has no metric {name!r}; see pyiqa.list_models()")
     configs = getattr(module.default_model_configs, "DEFAULT_CONFIGS", {})
-    return not configs.get(name, {}).get("lower_better", name in LESS_IS_BETTER)
+    return not configs.get(name, {}).get("lower_better", LESS_IS_BETTER.search(name))
 
 
 def _import(name: str) -> Any:
@@ -113,10 +119,8 @@ def _import(name: str) -> Any:
         raise
 
 
-def _version_of(module: Any) -> str:
-    """`piq-0.8.0` for what a package brought, else the digest of the source file."""
+def _version_of(module: Any, thing: object) -> str:
+    """`piq-0.8.0` for what a package brought, else a digest of the code and the weights: of a helper's, too."""
     for distribution in packages_distributions().get(module.__name__.partition(".")[0], ()):
         return f"{distribution}-{version(distribution)}"
-    if not getattr(module, "__file__", None):
-        return module.__name__  # type: ignore[no-any-return]
-    return "source@" + hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:6]
+    return f"source@{state_digest(thing)[:6]}"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from srbench.base.callables import calls_evaluate, networks_in
 from srbench.base.errors import InputError, JobError, first_line
-from srbench.models.callables import calls_evaluate, networks_in
 from srbench.models.values import Values
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from srbench import evaluate, load_model
+from srbench.base.callables import networks_in, state_digest
 from srbench.base.errors import IncomparableError, JobError
 from srbench.models import find_model
-from srbench.models.callables import networks_in, state_digest
 from srbench.models.inference import prepare
 from srbench.models.wrap import ready_for_inference
 from srbench.results.store import load_results

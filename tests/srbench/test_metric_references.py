@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.metrics import resolve
+from srbench.metrics.reference import LESS_IS_BETTER
 from srbench.metrics.scorer import Scorer, measure
 from srbench.results.documents import run_to_json
 from srbench.results.store import load_results, read_run
@@ -188,3 +191,65 @@ WITH_WEIGHTS = Metric("own", "rgb", load, "nocrop", variant=lambda: "weights@1f0
     for first, second in zip(*(each.values() for each in taken), strict=True):
         assert "source@" in first and first != second
     assert taken[0][f"{path}:WITH_WEIGHTS"].startswith("nocrop+weights@1f0c2a,source@")
+
+
+def test_what_a_metric_calls_and_loads_is_in_the_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own file stays as it is; a helper module beside it changes, or the weights that it reads."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which is found by the second and the size of a file
+    (tmp_path / "outer_of_metric.py").write_text("""
+import pathlib
+import torch
+import inner_of_metric
+def distance(sr, hr):
+    return inner_of_metric.scaled((sr - hr).abs().mean())
+class Learned(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(float(pathlib.Path(__file__).with_name("weight").read_text())))
+    def forward(self, sr, hr):
+        return (sr - hr).abs().mean() * self.weight
+""")
+    names = [f"{tmp_path / 'outer_of_metric.py'}:{name}" for name in ("distance", "Learned")]
+    taken = []
+    for factor, weight in ((1, 1), (2, 1), (2, 3), (2, 3)):
+        for name in [name for name in sys.modules if name.startswith(("inner_of_metric", "outer_of_metric"))]:
+            monkeypatch.delitem(sys.modules, name)
+        (tmp_path / "inner_of_metric.py").write_text(f"def scaled(x):\n    return x * {factor}  # {weight}\n")
+        (tmp_path / "weight").write_text(str(weight))
+        taken.append(list(Scorer(names).conventions.values()))
+    (first, second), (scaled, same), (still, other), last = taken
+    assert first != scaled == still and second == same != other and last == [still, other]
+
+
+def test_names_of_distances_are_known_as_such() -> None:
+    names = {"my_loss": False, "MAE": False, "spectral_angle_mapper": False, "psnr": True, "my_metric": True}
+    names |= {"SSIMLoss": False, "GMSDLoss": False, "gmsd": False, "VIFLoss": False, "vif_p": True, "ssim": True}
+    assert {name: not LESS_IS_BETTER.search(name) for name in names} == names
+
+
+FETCHED = ("CLIPIQA", "ContentLoss", "DISTS", "LPIPS", "PieAPP", "StyleLoss")
+"""What fetches weights when it is made."""
+
+
+@pytest.mark.slow
+def test_every_metric_of_piq_prefers_the_reference_itself(photograph: Callable[..., np.ndarray]) -> None:
+    """Losses are less where it is better, and so are some of the functions, whatever they are called."""
+    piq = pytest.importorskip("piq")
+    hr = photograph(176, 176)
+    worse = (hr + np.random.default_rng(0).normal(0, 20, hr.shape)).clip(0, 255).astype(np.uint8)
+    tried = []
+    for name in dir(piq):
+        thing = getattr(piq, name)
+        if name[0] == "_" or inspect.ismodule(thing) or name in FETCHED:
+            continue
+        metric = resolve(f"piq:{name}").metric
+        try:
+            best, other = (measure(sr, hr, [f"piq:{name}"])[f"piq:{name}"] for sr in (hr, worse))
+        except InputError:  # it wants one image, or features
+            continue
+        assert metric.higher_is_better == (best > other), name
+        tried.append(name)
+    assert {"ssim", "SSIMLoss", "gmsd", "GMSDLoss", "MDSILoss", "vif_p", "HaarPSILoss"} <= set(tried) and len(
+        tried
+    ) > 20

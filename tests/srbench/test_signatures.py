@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srbench.analysis.verify import request_of
+from srbench.base.callables import state_digest
 from srbench.base.errors import IncomparableError, UsageError
 from srbench.benchmark.evaluate import evaluate
 from srbench.metrics import lpips
 from srbench.metrics.scorer import Scorer
-from srbench.models.callables import state_digest
 from srbench.models.loaders.factory import open_factory
 from srbench.models.spec import weights_digest
 from srbench.models.values import NO_HINTS

@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from srbench.base import assets
+from srbench.base.callables import state_digest
 from srbench.base.errors import InputError, UsageError
 from srbench.base.registry import import_file, import_from_here
-from srbench.models.callables import state_digest
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
