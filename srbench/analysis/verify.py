@@ -64,6 +64,10 @@ def request_of(signature: str, *, model: str = "", dataset: str = "", **settings
             fields["batch"] = int(batch[1])
         elif limit := re.fullmatch(r"n(\d+)of\d+", part):
             fields["limit"] = int(limit[1])
+        elif re.fullmatch(r"n\d+of\d+@[0-9a-f]+", part):
+            raise UsageError(
+                f"{part}: some images failed in that run. Run it again, on a folder without those that fail"
+            )
         else:
             raise UsageError(f"cannot make again what has {part!r} in its signature")
     name = unquote(found["model"])

@@ -6,6 +6,7 @@ are held to; see `srbench.results.documents`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
@@ -208,9 +209,10 @@ class Run:
     def signature(self, metric: str) -> str:
         """The one-line signature of this run's scores under a metric.
 
-        What came about on the way is in it: `n2of5` where not every image has a score, `tile256` where memory ran out
-        and images were upscaled in tiles, and `batch4` where images went through the model together: one that looks at
-        its whole input, or draws random numbers, then makes other SR.
+        What came about on the way is in it: `n2of5` where not every image was asked for; `n4of5@1f0c2a`, with a digest
+        of the names of the four, where one failed; `tile256` where memory ran out and images were upscaled in tiles;
+        and `batch4` where images went through the model together: one that looks at its whole input, or draws random
+        numbers, then makes other SR.
         """
         scored = [row for row in self.rows if metric in row.scores]
         tiles = sorted({row.tile for row in scored if row.tile}) if self.identity.tile == "auto" else []
@@ -218,8 +220,14 @@ class Run:
         told = (made.get("batch") for made in self.environments)  # not by those that only scored again
         batches = sorted({batch for batch in told if isinstance(batch, int)})
         parts += [f"batch{','.join(map(str, batches))}"] if batches[-1:] > [1] else []
-        parts += [f"n{len(scored)}of{self.of}"] if scored and self.of > len(scored) else []
+        if scored and self.of > len(scored):
+            failed = len(scored) < len(self.rows)
+            parts += [f"n{len(scored)}of{self.of}" + f"@{_digest(row.image for row in scored)}" * failed]
         return self.identity.signature(metric, self.metrics[metric], parts)
+
+
+def _digest(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:6]
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ def test_images_that_went_through_the_model_together_are_told(folder: Path, srbe
 def test_fewer_images_than_the_set_has_are_told(folder: Path) -> None:
     whole, some = one_run(folder, Times(1.0)), one_run(folder, Times(1.0), limit=2)
     assert some.signature("psnr_y") == whole.signature("psnr_y") + "|n2of3"
+    failing = [
+        replace(whole, rows=tuple(replace(row, scores={}) if row is left else row for row in whole.rows))
+        for left in whole.rows
+    ]
+    told = {run.signature("psnr_y").removeprefix(whole.signature("psnr_y") + "|n2of3@") for run in failing}
+    assert len(told) == 3 and all(len(digest) == 6 for digest in told)
 
 
 def test_tiles_made_when_memory_ran_out_are_told(folder: Path) -> None:
@@ -170,6 +176,7 @@ def test_verify_makes_a_score_again(srbench: Srbench, folder: Path, tmp_path: Pa
     [
         ("28.42", UsageError, "is not a signature"),
         (BICUBIC.replace("|eager", "|eager|n2of"), UsageError, "cannot make again what has 'n2of'"),
+        (BICUBIC.replace("|eager", "|eager|n4of5@1f0c2a"), UsageError, "some images failed in that run"),
         (BICUBIC.replace("0.1", "0.0"), IncomparableError, "made by scores of version 0.0"),
     ],
 )
