@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srbench.base.errors import InputError
@@ -22,12 +22,16 @@ TOLD = re.compile(r"(?:_SRF_|(?:^|[_-]|(?<=[a-z0-9]))[xX])([2348])(?![0-9])")
 
 @dataclass(frozen=True)
 class FileScores:
-    """Scores by image, their means, the metrics that could not be loaded, and what was not scored, with the reasons."""
+    """Scores by image, their means, the metrics that could not be loaded, and what was not scored, with the reasons.
+
+    `variants` are what metrics were taken under that their names do not tell: other weights, a package's version.
+    """
 
     rows: dict[str, dict[str, float]]
     means: dict[str, float]
     unavailable: dict[str, str]
     failed: tuple[str, ...] = ()
+    variants: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,4 +112,5 @@ def measure_pairs(
     if not rows:
         raise InputError(failed[0] + (f" ({len(failed)} such pairs)" if len(failed) > 1 else ""))
     means = {name: math.fsum(row[name] for row in rows.values()) / len(rows) for name in scorer.metrics}
-    return FileScores(rows, means, scorer.unavailable, tuple(failed))
+    variants = {name: taken for name, taken in scorer.conventions.items() if "+" in taken}
+    return FileScores(rows, means, scorer.unavailable, tuple(failed), variants)

@@ -74,6 +74,7 @@ def command(
         return 0
     if value is None:
         raise UsageError("explain takes a VALUE such as 28.42, or --matrix")
+    value = value.strip()
     parse_value(value)  # refused before a model is run
     claim = Claim(model, dataset, scale, value, metric)
     found = explain(claim, Subject(model, dataset, scale, results, device, data_root), degradations)

@@ -42,6 +42,8 @@ def command(
         click.echo("srbench: no scale told by the names: 4 pixels are cropped on each side. Another: --scale", err=True)
     for name, reason in measured.unavailable.items():
         click.echo(f"srbench: {name} n/a: {reason}", err=True)
+    for name, taken in measured.variants.items():
+        click.echo(f"srbench: {name} is taken under {taken}", err=True)
     for reason in (*found.alone, *measured.failed):
         click.echo(f"srbench: not scored: {reason}", err=True)
     WRITERS[style](measured.rows, measured.means, metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -56,7 +57,11 @@ class Command(click.Command):
                 formatter.write("".join(f"  {line}\n" for line in examples))
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """`--model` means `--models` where only that is an option, and the other way round; so for every plural."""
+        """`--model` means `--models` where only that is an option, and the other way round; so for every plural.
+
+        A negative number is a value, where click takes all that begins with a hyphen for an option.
+        """
+        args = [f" {word}" if re.fullmatch(r"-(\d+\.?\d*|\.\d+)", word) else word for word in args]
         known = {name for param in self.params for name in param.opts if isinstance(param, click.Option)}
         return super().parse_args(context, [_as_known(word, known) for word in args])
 

@@ -29,6 +29,8 @@ def command(
 ) -> int:
     from srbench.analysis.verify import verify_score
 
-    found = verify_score(signature, value, model=model, dataset=dataset, hints=hints, device=device, root=data_root)
+    found = verify_score(
+        signature, value.strip(), model=model, dataset=dataset, hints=hints, device=device, root=data_root
+    )
     click.echo(f"{found.sentence}\n{found.signature}")
     return int(not found.holds)

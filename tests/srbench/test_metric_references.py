@@ -58,6 +58,9 @@ def test_the_signature_names_its_source(mine: str, srbench: Srbench, folder: Pat
     assert srbench("run", *options, "--out", tmp_path / "out") == 0, srbench.err
     (run,) = load_results(tmp_path / "out").runs
     assert f"|{mine}:distance(source@" in run.signature(f"{mine}:distance")
+    image = folder / "HR" / sorted(path.name for path in (folder / "HR").iterdir())[0]
+    assert srbench("measure", image, image, "--metrics", f"{mine}:distance") == 0, srbench.err
+    assert f"{mine}:distance is taken under nocrop+source@" in srbench.err
     assert srbench("report", tmp_path / "out", "--format", "md,csv,plots", "--out", tmp_path / "report") == 0, (
         srbench.err
     )

@@ -164,6 +164,7 @@ def test_verify_makes_a_score_again(srbench: Srbench, folder: Path, tmp_path: Pa
     signature = run.signature("psnr_y@basicsr")
     assert srbench("verify", signature, f"{mean:.2f}", "--dataset", folder, "--device", "cpu") == 0
     assert f"{mean:.2f} holds: made again it is {mean:.4f}" in srbench.out and signature in srbench.out
+    assert srbench("verify", signature, "-0.43", "--dataset", folder) == 1 and "-0.43 does not hold" in srbench.out
     assert srbench("verify", signature, f"{mean + 0.02:.2f}", "--dataset", folder) == 1
     assert "does not hold" in srbench.out
     other = signature.replace("set:tiny@", "set:tiny@0000")
