@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from srbench.benchmark.speed.macs import count_macs
+from srbench.benchmark.speed.macs import _may_multiply, count_macs
 from srbench.models.ensemble import Mean
 from srbench.models.inference import Inference
 from srbench.models.wrap import Scaled
@@ -222,3 +222,14 @@ def test_what_a_module_says_of_itself_is_counted_and_nothing_inside() -> None:
             return 7
 
     assert macs(Clever(16, 16, 3)) == 7
+
+
+def test_torchs_operators_that_multiply_are_known_by_their_names() -> None:
+    """Also those that are built for other processors, or that only some versions have."""
+    heavy = "_cudnn_rnn hspmm sparse_sampled_addmm _dyn_quant_matmul_4bit fbgemm_linear_int8_weight _foreach_mm smm"
+    heavy += " _scaled_grouped_mm_v2 matrix_exp _lstm_mps _mps_convolution _cudnn_attention_forward _conv_depthwise2d"
+    light = (
+        "fft_fftshift fft_fftfreq sparse_coo_tensor sparse_dim linalg_vector_norm upsample_bilinear2d cummax mul add"
+    )
+    assert [name for name in heavy.split() if not _may_multiply(f"aten::{name}")] == []
+    assert [name for name in light.split() if _may_multiply(f"aten::{name}")] == []

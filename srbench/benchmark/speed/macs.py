@@ -62,12 +62,14 @@ COUNTED: dict[str, Callable[..., int]] = {
     "torchvision::deform_conv2d": lambda out, x, weight, *rest: out.numel() * math.prod(weight.shape[1:]),
 }
 
-HEAVY = ("_scaled_dot_product", "_flash", "_efficient", "_native_multi_head", "_transformer", "_fft", "_cdist",
-         "_euclidean", "mkldnn", "cudnn", "miopen", "_thnn", "_cslt", "_sparse", "_weight_int", "_scaled_mm",
-         "quantized", "_trilinear", "linear", "lstm", "gru", "rnn", "_embedding_bag", "slow_conv",
-         "thnn_conv", "linalg_", "_linalg_", "cholesky", "lu_", "geqrf", "ormqr", "triangular_solve", "_grouped_mm",
-         "sspaddmm", "_pdist")  # fmt: skip
+HEAVY = ("scaled_dot_product", "flash", "efficient", "native_multi_head", "transformer", "_fft", "cdist", "euclidean",
+         "mkldnn", "cudnn", "miopen", "thnn", "cslt", "_sparse", "weight_int", "quantized", "trilinear", "linear", "lstm",
+         "gru", "rnn", "embedding_bag", "slow_conv", "conv_", "linalg_", "cholesky", "lu_", "geqrf", "ormqr",
+         "triangular_solve", "pdist", "matrix_exp")  # fmt: skip
 """How names of torch's own operators begin that multiply, and that `COUNTED` and decomposition leave over."""
+
+HEAVY_INSIDE = ("matmul", "convolution", "gemm", "grouped_mm", "scaled_mm", "attention")
+"""What such names have anywhere; others end in `mm`."""
 
 LIGHT = ("aten::linalg_vector_norm", "aten::linalg_cross", "aten::linalg_diagonal", "aten::_linalg_check_errors")
 """Norms, and what multiplies single elements, though it is called as heavy ones are."""
@@ -132,7 +134,14 @@ def _may_multiply(name: str) -> bool:
     """Whether an operator that is not counted must be named: heavy ones of torch, and all that others define."""
     if not name.startswith(("aten::", "prim::")):
         return True
-    return name.removeprefix("aten::").startswith(HEAVY) and name not in LIGHT
+    bare = name.removeprefix("aten::")
+    heavy = (
+        bare.startswith(HEAVY)
+        or bare.lstrip("_").startswith(HEAVY)
+        or bare.endswith("mm")
+        or any(part in bare for part in HEAVY_INSIDE)
+    )
+    return heavy and name not in LIGHT
 
 
 def _modules(thing: Any) -> Iterator[torch.nn.Module]:
