@@ -93,13 +93,16 @@ def table_ranks(results: Results, scores: Iterable[MeanScore]) -> dict[MeanScore
 
     Two tie where they are equal as printed, or where their paired differences do not tell them apart: neither those of
     this data set nor those of all that both were scored on (see `srbench.analysis.compare`), at half the level each.
-    Only complete runs are ranked: a mean over fewer images is a mean over other images.
+    What is below a model that does not tie does not, either, whatever its own test says: few images tell a steady
+    difference apart sooner than a large one. Only complete runs are ranked: fewer images are other images.
     """
     groups = _contests(scores)
     told = _told_from_best(results, groups)
     ranks: dict[MeanScore, int] = {}
     for group in groups.values():
-        behind = [score for score in group if score in told and _shown(score) != _shown(group[0])]
+        best = _shown(group[0])
+        apart = [index for index, score in enumerate(group) if score in told and _shown(score) != best]
+        behind = group[apart[0] :] if apart else []
         for score in group if behind else ():
             ranks[score] = 1 if score not in behind else 2 if _shown(score) == _shown(behind[0]) else 0
     return ranks

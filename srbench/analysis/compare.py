@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -73,7 +73,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Place:
-    """A model's rank on a data set: 1 + the number of models that are distinguishably better, so that ties show."""
+    """A model's rank on a data set: 1 + the number of models that are distinguishably better, so that ties show.
+
+    It is no better than the rank of a model with a better mean.
+    """
 
     dataset: str
     scale: int
@@ -196,7 +199,10 @@ def rank(results: Results, metric: str = "psnr_y", models: Sequence[str] = ()) -
             places.append(Place(*run.identity.setting, metric, run.identity.model, mean, 1 + beaten_by))
     sign = -1.0 if heading(metric).higher_is_better else 1.0
     order = list(dict.fromkeys((place.scale, place.dataset) for place in places))
-    places.sort(key=lambda place: (order.index((place.scale, place.dataset)), place.rank, sign * place.mean))
+    places.sort(key=lambda place: (order.index((place.scale, place.dataset)), sign * place.mean, place.rank))
+    for index, (above, place) in enumerate(pairwise(places)):
+        if (above.dataset, above.scale) == (place.dataset, place.scale):
+            places[index + 1] = replace(place, rank=max(places[index].rank, place.rank))
     return Shown(places, PLACE_COLUMNS)
 
 

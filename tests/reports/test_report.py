@@ -10,6 +10,7 @@ import pytest
 from reports import csv as csv_report
 from reports import html, latex, markdown, terminal
 from reports.tables import build
+from srbench.analysis.compare import compare, rank
 from srbench.base.errors import IncomparableError, UsageError
 from srbench.cli import main
 from srbench.results.records import Row, Run
@@ -91,6 +92,17 @@ def test_bold_is_what_the_images_do_not_tell_from_the_best(tmp_path: Path) -> No
     assert [row(results, tmp_path, model)[1].startswith("**") for model in values] == [True, True, False, False]
     (built,) = build(results)
     assert {labels[0]: cells[0].rank for labels, cells in built.rows} == {"best": 1, "ties": 1, "next": 2, "last": 0}
+
+
+def test_none_below_a_model_that_does_not_tie_is_bold_or_ranked_above_it(tmp_path: Path) -> None:
+    """The worst by far differs from the best by -1 or 5 dB an image, which no test tells from nothing on eight."""
+    base = [28.0 + index for index in range(8)]
+    values = {"best": base, "next": [a - 0.5 for a in base]}
+    values["worst"] = [a - (5.0 if index % 2 else -1.0) for index, a in enumerate(base)]
+    results = Results(tuple(made_run(model, {"psnr_y": scores}) for model, scores in values.items()))
+    assert not compare(results, "best", "worst")[0].better and compare(results, "best", "next")[0].better == "best"
+    assert [row(results, tmp_path, model)[1].startswith("**") for model in values] == [True, False, False]
+    assert [(place.model, place.rank) for place in rank(results)] == [("best", 1), ("next", 2), ("worst", 2)]
 
 
 def test_what_all_data_sets_together_call_worse_is_not_bold_on_one_of_five_images(

@@ -63,8 +63,8 @@ COUNTED: dict[str, Callable[..., int]] = {
 }
 
 HEAVY = ("scaled_dot_product", "flash", "efficient", "native_multi_head", "transformer", "_fft", "cdist", "euclidean",
-         "mkldnn", "cudnn", "miopen", "thnn", "cslt", "_sparse", "weight_int", "quantized", "trilinear", "linear", "lstm",
-         "gru", "rnn", "embedding_bag", "slow_conv", "conv_", "linalg_", "cholesky", "lu_", "geqrf", "ormqr",
+         "mkldnn", "cudnn", "miopen", "thnn", "cslt", "_sparse", "weight_int", "quantized", "trilinear", "linear",
+         "lstm", "gru", "rnn", "embedding_bag", "slow_conv", "conv_", "linalg_", "cholesky", "lu_", "geqrf", "ormqr",
          "triangular_solve", "pdist", "matrix_exp")  # fmt: skip
 """How names of torch's own operators begin that multiply, and that `COUNTED` and decomposition leave over."""
 
