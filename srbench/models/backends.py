@@ -13,7 +13,8 @@ import copy
 import hashlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -162,12 +163,33 @@ def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) 
     if device == "CPU":
         settings["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())
     compiled = core.compile_model(core.read_model(exported(network, example)), device, settings)
+    return OpenVinoFunction(compiled)
 
-    def run(x: Tensor) -> Tensor:
-        made = compiled(x.detach().float().cpu().contiguous().numpy())[0]
-        return torch.from_numpy(made.copy()).to(x.device)  # its memory is written again by the next call
 
-    return run
+class OpenVinoFunction:
+    """A compiled model of OpenVINO as a function of images, through main memory."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled = compiled
+        self.keeps = True
+
+    @contextmanager
+    def giving_back(self) -> Iterator[None]:
+        """Within it memory goes back after each call, where it is kept for later ones otherwise."""
+        self.keeps = False
+        try:
+            yield
+        finally:
+            self.keeps = True
+
+    def __call__(self, x: Tensor) -> Tensor:
+        import torch
+
+        made = self.compiled(x.detach().float().cpu().contiguous().numpy())[0]
+        sr = torch.from_numpy(made.copy()).to(x.device)  # its memory is written again by the next call
+        if not self.keeps:
+            self.compiled.release_memory()
+        return sr
 
 
 def exported(network: nn.Module, example: Tensor) -> Path:

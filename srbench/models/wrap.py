@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.callables import calls_evaluate, networks_in
@@ -35,6 +36,16 @@ class Scaled:
 
     def __call__(self, lr: Tensor) -> Tensor:
         return self.function(lr)
+
+
+@contextmanager
+def giving_memory_back(upscaler: Any) -> Iterator[bool]:
+    """Within it what runs a network, whatever wraps it, gives memory back after each call, where its library would
+    keep it for later ones: by its own context `giving_back`. Yields whether there is one."""
+    while upscaler is not None and not hasattr(upscaler, "giving_back"):
+        upscaler = getattr(upscaler, "function", None) or getattr(upscaler, "network", None)
+    with upscaler.giving_back() if upscaler is not None else nullcontext():
+        yield upscaler is not None
 
 
 class Revalued(Scaled):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,8 @@ from srbench.benchmark.memory import LPIPS, USUAL
 from srbench.benchmark.speed.timing import MIB, _return_freed_memory, peak_memory_mib
 from srbench.images.files import write_image
 from srbench.models.inference import prepare
-from srbench.models.loaders.onnx import session_of
 from srbench.models.spec import ModelSpec
+from srbench.models.wrap import giving_memory_back
 from tests.conftest import Srbench
 
 
@@ -93,18 +92,16 @@ def test_what_does_not_fit_into_memory_is_refused_by_name(
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
-@pytest.mark.parametrize("backend", ["eager", "onnx"])
+@pytest.mark.parametrize("backend", ["eager", "onnx", "openvino"])
 def test_peak_memory_is_what_the_process_takes(backend: str, tmp_path: Path) -> None:
-    if backend == "onnx":
-        pytest.importorskip("onnxruntime")
-        pytest.importorskip("onnxscript")
+    for package in {"onnx": ("onnxruntime", "onnxscript"), "openvino": ("openvino", "onnxscript")}.get(backend, ()):
+        pytest.importorskip(package)
     spec = ModelSpec("wide", (1,), lambda scale, device: Wide().eval())
     inference, x = prepare(spec, 1, torch.device("cpu"), backend=backend), torch.rand(1, 3, 400, 500)
     for _ in range(2):  # as timing does before memory is asked for
         inference(x)
     told = peak_memory_mib(inference, x)
-    session = session_of(inference.upscaler)
-    with session.without_arena() if session else nullcontext():
+    with giving_memory_back(inference.upscaler):
         inference(x)
         seen = sampled(lambda: inference(x))
     assert told is not None and told == pytest.approx(seen, rel=0.1)

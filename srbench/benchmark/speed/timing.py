@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +16,7 @@ from typing import TYPE_CHECKING
 from srbench.benchmark.speed import machine
 from srbench.benchmark.speed.macs import count_macs
 from srbench.models.inference import Inference, as_job_error, check_sr, synchronise
-from srbench.models.loaders.onnx import session_of
-from srbench.models.wrap import parameters_of
+from srbench.models.wrap import giving_memory_back, parameters_of
 from srbench.results import environment
 from srbench.results.records import SpeedRow
 
@@ -168,8 +166,8 @@ def peak_memory_mib(inference: Inference, x: Tensor, graphs_before: int = 0) -> 
     system. Taken apart from the timing, which it would slow down. A CUDA graph allocates nothing when it is replayed:
     what it uses was set aside when it was captured, and stays so. That counts too, as far as it is more than
     `graphs_before`, in bytes; a size whose graph finds room in what earlier ones set aside adds nothing.
-    ONNX Runtime, which keeps what it once took for later calls, is asked to give it back: the meaning is the same for
-    every backend.
+    ONNX Runtime and OpenVINO, which keep what they once took for later calls, are asked to give it back: the meaning
+    is the same for every backend.
     """
     import torch
 
@@ -179,10 +177,9 @@ def peak_memory_mib(inference: Inference, x: Tensor, graphs_before: int = 0) -> 
         inference(x)
         replayed = max(graph_memory(inference.device) - graphs_before, 0)
         return (torch.cuda.max_memory_allocated(inference.device) - before + replayed) / MIB
-    session = session_of(inference.upscaler)
-    with session.without_arena() if session else nullcontext():
-        if session:
-            inference(x)
+    with giving_memory_back(inference.upscaler) as otherwise_kept:
+        if otherwise_kept:
+            inference(x)  # what is set up anew for this is no part of a pass
         if not _return_freed_memory():
             return None
         before_mib = _status_mib("VmRSS")

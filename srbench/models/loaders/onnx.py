@@ -40,7 +40,7 @@ class OnnxFunction:
         self.input, self.dtype, self.batch = image.name, FLOATS[image.type], image.shape[0]
 
     @contextmanager
-    def without_arena(self) -> Iterator[None]:
+    def giving_back(self) -> Iterator[None]:
         """Within it a session runs that gives memory back after use, where the usual one keeps it for later calls."""
         kept = self.session
         self.session = kept if self.reopen is None else self.reopen(arena=False)
@@ -57,13 +57,6 @@ class OnnxFunction:
         parts = np.split(pixels, len(pixels)) if self.batch == 1 else [pixels]
         made = [self.session.run(None, {self.input: part})[0] for part in parts]
         return torch.from_numpy(np.concatenate(made)).to(lr.device).float()
-
-
-def session_of(upscaler: Any) -> OnnxFunction | None:
-    """The session behind an upscaler, whatever wraps it; None where there is none."""
-    while upscaler is not None and not isinstance(upscaler, OnnxFunction):
-        upscaler = getattr(upscaler, "function", None) or getattr(upscaler, "network", None)
-    return upscaler
 
 
 def load(checkpoint: Checkpoint) -> ModelSpec | None:
