@@ -102,21 +102,22 @@ def command(
     refs, options = _sorted_out(refs, options)
     named = named_models(refs, models)
     refuse_unknown("backend", (name.partition(":")[0] for name in options["backends"]), entries("backends"))
-    asked = Asked(**{**options, "device": select_device(options["device"])})
     versus = sum(map(len, refs)) > 1 and not audit
     if versus or audit:
         _refuse_out(named, audit=audit)
     every = select_models(named, hints, as_typed=versus)
-    specs = [spec for spec in every if asked.scale in spec.scales]
+    specs = [spec for spec in every if options["scale"] in spec.scales]
     for spec in specs:
         tell_remark(spec)
     if not specs:
-        raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
+        raise UsageError(f"none of {', '.join(named)} has scale {options['scale']}")
     for spec in every if "all" not in named else ():
         if spec not in specs:
-            click.echo(f"{spec.name} is not for x{asked.scale}: --scale {','.join(map(str, spec.scales))}", err=True)
+            more = ",".join(map(str, spec.scales))
+            click.echo(f"{spec.name} is not for x{options['scale']}: --scale {more}", err=True)
     if versus and len(specs) < 2:
-        raise UsageError(f"{specs[0].name} has none to be timed against at x{asked.scale}")
+        raise UsageError(f"{specs[0].name} has none to be timed against at x{options['scale']}")
+    asked = Asked(**{**options, "device": select_device(options["device"])})
     return (_audit if audit else _versus if versus else _time)(specs, asked)
 
 

@@ -121,6 +121,20 @@ class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since 
         return found
 
 
+class Device(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
+    """A device's name as torch writes it: to ask torch whether it is one at all would take seconds."""
+
+    name = "DEVICE"
+    KINDS = ("cpu", "cuda", "xpu", "hpu", "mtia", "npu", "mps")
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        found = str(value).lower()
+        kind, colon, number = found.partition(":")
+        if found != "auto" and (kind not in self.KINDS or (colon and not is_whole(number))):
+            self.fail(f"{value!r}: write auto, cpu, cuda or cuda:N", param, context)
+        return found
+
+
 class Finite(click.FloatRange):
     """A number in a range; `nan`, which compares with nothing, is in none."""
 
