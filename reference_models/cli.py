@@ -13,7 +13,7 @@ import click
 
 from srbench.base.errors import UsageError
 from srbench.cli.options import FOLDER, data_root_option, degradation_option, now_kept, srbench_command, threads_option
-from srbench.cli.values import Device, Finite
+from srbench.cli.values import Device, Finite, one_value_each
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
@@ -38,7 +38,14 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option("--val-split", type=Finite(0, 1, max_open=True), default=0.0, help="Or this share of --data.")
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
 @degradation_option
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=one_value_each,
+    metavar="KEY=VALUE",
+    help="Replace a field of the recipe.",
+)
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
 @click.option("--keep", type=click.IntRange(min=1), default=1, help="Keep the weights of the N best validations.")

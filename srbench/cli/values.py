@@ -82,6 +82,17 @@ class Names(CommaList):
         return [f"{registered_name('metrics', base)}@{convention}" for convention in fitting]
 
 
+def one_value_each(context: click.Context, param: click.Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Callback of an option that takes `KEY=VALUE`, as text or as a pair: a key with two values is refused."""
+    found: dict[str, Any] = {}
+    for one in given:
+        key, value = one.partition("=")[::2] if isinstance(one, str) else one
+        if (first := found.setdefault(plain(key.strip()), value)) != value:
+            told = f"{param.opts[-1]} {key} takes one value, and is given {first} and {value}"
+            raise click.UsageError(told, context)
+    return given
+
+
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """The completion of an option with one value of a kind."""
     return Names(kind).shell_complete
