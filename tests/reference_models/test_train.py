@@ -107,8 +107,8 @@ def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[E
 
 def test_tensorboard_says_what_to_install(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UnavailableError, match=r"srbench-sr\[tensorboard\]"):  # before the data are looked at
-        train(*words("srresnet-quick", tmp_path / "nowhere", tmp_path / "out", "--tensorboard"))
+    with pytest.raises(UnavailableError, match=r"srbench-sr\[tensorboard\]"):
+        train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard"))
 
 
 def test_tensorboard_gets_scalars_and_images(pictures: Path, tmp_path: Path) -> None:
