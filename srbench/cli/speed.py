@@ -74,7 +74,7 @@ SIZES = CommaList(lr_size, "WxH,…")
     "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
     "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32. "
-    "Of both nothing is kept. What is done by Ctrl-C is printed.",
+    "Both are only printed: --format json > FILE keeps them. What is done by Ctrl-C is printed.",
     kept="what was timed is printed, and not kept",
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
@@ -127,7 +127,8 @@ def _refuse_out(named: Sequence[str], *, audit: bool) -> None:
 
     if click.get_current_context().get_parameter_source("out") is not ParameterSource.DEFAULT:
         what = "an audit" if audit else "what models take against each other"
-        raise UsageError(f"--out keeps timings, and not {what}. Take some: srbench speed --models {','.join(named)}")
+        keep = "--format json > FILE in place of --out keeps it"
+        raise UsageError(f"--out keeps timings, and not {what}: {keep}. Timings: --models {','.join(named)}")
 
 
 def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tuple[tuple[tuple[str, ...], ...], Any]:
