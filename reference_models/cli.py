@@ -13,7 +13,7 @@ import click
 
 from srbench.base.errors import UsageError
 from srbench.cli.options import FOLDER, data_root_option, degradation_option, now_kept, srbench_command, threads_option
-from srbench.cli.values import Finite
+from srbench.cli.values import Device, Finite, one_value_each
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
 
@@ -38,13 +38,20 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
 @click.option("--val-split", type=Finite(0, 1, max_open=True), default=0.0, help="Or this share of --data.")
 @click.option("--val-limit", type=click.IntRange(min=0), default=0, help="Only the first N validation images.")
 @degradation_option
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=one_value_each,
+    metavar="KEY=VALUE",
+    help="Replace a field of the recipe.",
+)
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--force", is_flag=True, help="Begin anew in a folder that holds a training: its files go.")
 @click.option("--keep", type=click.IntRange(min=1), default=1, help="Keep the weights of the N best validations.")
 @click.option("--within", type=Finite(min=0, min_open=True), help="Be done in so many minutes from now.")
 @click.option("--out", type=FOLDER, help="[default: runs/RECIPE]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--device", type=Device(), default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, one a device.")
 @click.option("--cache", type=FOLDER, help="Where sets too large for memory are decoded to.  [default: user's cache]")
 @click.option("--prepare-only", is_flag=True, help="Decode the images of --data there, and stop.")
@@ -59,7 +66,8 @@ def command(
     within: float | None,
 ) -> None:  # fmt: skip
     deadline = time.time() + 60.0 * within if within else math.inf
-    from reference_models.settings import LENGTHS, find_recipe, override, recipe_as_toml
+    from reference_models.settings import LENGTHS, check, find_recipe, override, recipe_as_toml
+    from reference_models.sources import refuse_missing
 
     chosen = override(find_recipe(recipe), settings)
     if within and (lengths := [text for text in settings if text.partition("=")[0].strip() in LENGTHS]):
@@ -67,11 +75,13 @@ def command(
     if show:
         click.echo(recipe_as_toml(chosen))
         return
+    if not sources:
+        raise UsageError("nothing to train on: --data with a folder of images, a set's name, or a list")
+    check(chosen)
+    refuse_missing([*sources, *([val] if val else [])], chosen.scale, degradation, data_root)
     from reference_models.machine import within_memory
     from reference_models.train import Data, prepare, train
 
-    if not sources:
-        raise UsageError("nothing to train on: --data with a folder of images, a set's name, or a list")
     data = Data(sources, val, val_split, val_limit, degradation, data_root, cache)
     if prepare_only:
         now_kept("the images decoded so far are kept; the same command goes on with the others")

@@ -94,6 +94,16 @@ def open_sources(
     return named[: len(train)], named[len(train) :]
 
 
+def refuse_missing(refs: Iterable[str], scale: int, degradation: str, root: Path | None = None) -> None:
+    """Raise for a source that is not there, and for no degradation, before torch is imported, which takes seconds."""
+    check_degradation(degradation, scale)
+    for ref in refs:
+        if Path(ref).suffix.lower() in LISTS:
+            _rows(Path(ref))
+        else:
+            home_of(ref, root)
+
+
 def split_off(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
     """Set apart a share of the images, at least one, to validate on; copies of one picture stay on one side.
 

@@ -21,6 +21,7 @@ from reference_models.recipes import GanRecipe, Recipe
 from reference_models.settings import find_recipe, override
 from reference_models.start import first_network
 from reference_models.train import make_fabric
+from srbench.cli.values import one_value_each
 from srbench.models.inference import select_device, synchronise
 
 NEARLY = 0.93
@@ -81,7 +82,7 @@ def with_best_batch(recipe: Recipe, device: torch.device, budget: float = 10.0) 
 
 @click.command(help=__doc__)
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Replace a field of the recipe.")
+@click.option("--set", "settings", multiple=True, callback=one_value_each, metavar="KEY=VALUE")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--validate-within", type=float, default=30.0, show_default=True, help="Seconds between validations.")
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Fields to replace, as JSON.")

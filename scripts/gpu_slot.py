@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -164,23 +164,27 @@ def run(recipes: Sequence[str], data: Path, out: Path, seconds: float, device: s
             slot.say(f"{path.name}: {path.stat().st_size / 2**20:.2f} MiB")
 
 
+def sets(fields: Mapping[str, object]) -> list[str]:
+    """Fields of a recipe as options."""
+    return [word for key, value in fields.items() for word in ("--set", f"{key}={value}")]
+
+
 def train(slot: Slot, wanted: str, seconds: float) -> None:
     """One training within `seconds`, and its scores; one that diverges begins again at a third of the rate."""
     head, *settings = wanted.split(",")
     recipe, end = head.partition(":")[0], time.time() + seconds
-    words = [word for setting in settings for word in ("--set", setting)]
+    given = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
     probed = slot.work / f"{recipe}.json"
     slot.call(
-        "-m", "reference_models.throughput", recipe, *words, "--device", slot.device, "--validate-within",
+        "-m", "reference_models.throughput", recipe, *sets(given), "--device", slot.device, "--validate-within",
         str(BRING_EVERY), "--to", str(probed), limit=PROBE,
     )  # fmt: skip
     found = json.loads(probed.read_text()) if probed.is_file() else {}
     for attempt in range(3):
-        chosen = [word for key, value in found.items() for word in ("--set", f"{key}={value}")]
         run, left = slot.work / f"{recipe}-{attempt}", end - time.time() - SCORES
         courier = Courier(run / "best.safetensors", slot.out, recipe)
         status = slot.call(
-            "-m", "reference_models.cli", recipe, *chosen, *words, *sources(slot.data), "--out", str(run),
+            "-m", "reference_models.cli", recipe, *sets(found | given), *sources(slot.data), "--out", str(run),
             "--device", slot.device, "--within", f"{(left - START) / 60.0:.4f}", limit=left + START,
             meanwhile=courier.look,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from srbench.analysis.claims import Claim
 from srbench.analysis.mistakes import MISTAKES, Mistake, with_mistake, with_next
-from srbench.base.errors import InputError
+from srbench.base.errors import InputError, UsageError
 from srbench.base.text import counted
 from srbench.datasets import open_dataset
 from srbench.images.degrade import degradation_of, is_given, repeatable
@@ -282,13 +282,22 @@ def family_of(claim: Claim) -> str:
     return "ssim" if claim.number < 2.0 else "psnr"
 
 
+def metric_meant(typed: str) -> str:
+    """`psnr_y` of `PSNR-Y`, `psnr` of `PSNR`; nothing of nothing. Raises `UsageError` for what has no conventions."""
+    if not typed or typed.lower() in FAMILIES:
+        return typed.lower()
+    bound = resolve(typed)
+    if not any(bound.metric.name in family for family in FAMILIES.values()):
+        raise UsageError(f"metric {typed!r} is neither PSNR nor SSIM, the metrics that have conventions")
+    return bound.name
+
+
 def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) -> Explanation:
     """Look for the conventions that give a number. `degradations` is what LR may be made by; by default the claim's
     own, and all that draw no random numbers. Mistakes are looked for in the LR of the first.
     """
+    claim = replace(claim, metric=metric_meant(claim.metric))
     family = family_of(claim)
-    if family not in FAMILIES:
-        raise InputError(f"{claim.metric}: only PSNR and SSIM have conventions to choose from")
     default = dict.fromkeys([*filter(None, [claim.degradation]), *repeatable(subject.scale)])
     first, *others = degradations or default
     found = matrix(subject, [first], [family])

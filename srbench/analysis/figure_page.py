@@ -27,6 +27,12 @@ LINE = 0.16
 
 DPI = 300
 
+HEAD = r"""% needs \usepackage{graphicx}
+% Pictures are looked for beside this file, as \input{FOLDER/...} names it; LaTeX from before October 2020 looks beside
+% the paper, unless that says \newcommand{\srbenchpath}{FOLDER/} first.
+\providecommand{\srbenchpath}{\ifdefined\CurrentFilePath\ifx\CurrentFilePath\empty\else\CurrentFilePath/\fi\fi}
+"""
+
 
 def outputs(path: Path) -> list[Path]:
     """What `write_figure` writes: the file, and the folder of its pictures beside LaTeX.
@@ -133,7 +139,7 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
             picture = folder / f"{number}-{index}.png"
             write_image(picture, panel.crop)
             written.append(picture)
-            beside = f"{folder.name}/{picture.name}"
+            beside = rf"\srbenchpath {folder.name}/{picture.name}"
             cells.append((rf"\includegraphics[width={0.96 / len(strip.panels):.3f}\linewidth]{{{beside}}}", panel))
         lines = [
             [image for image, _ in cells],
@@ -150,7 +156,7 @@ def _tex(strips: Sequence[Strip], path: Path) -> list[Path]:
         )
     shown = ", ".join(_title(strip) for strip in strips)
     text = (
-        "% needs \\usepackage{graphicx}\n\\begin{figure*}\n  \\centering\n  \\footnotesize\n"
+        f"{HEAD}\\begin{{figure*}}\n  \\centering\n  \\footnotesize\n"
         "  \\setlength{\\tabcolsep}{1pt}\n" + "".join(blocks) + f"  \\caption{{{escape(shown)}.}}\n\\end{{figure*}}\n"
     )
     return [write_file(path, text), *written]

@@ -179,8 +179,13 @@ def refuse_unknown(what: str, names: Iterable[str], known: Collection[str], hint
 
 
 def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The known names that a typed one is like, as difflib has it; at most three, the nearest first."""
+    """The known names that a typed one is like, as difflib has it; at most three, the nearest first.
+
+    Those that go on from it (`psnr_y` and `psnr_rgb` of `PSNR`) are before any other.
+    """
     alike = {plain(one): one for one in sorted(known)}
+    if longer := [one for word, one in alike.items() if word.startswith(f"{plain(name)}-")]:
+        return sorted(longer, key=len)[:3]
     return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=cutoff)]
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from srbench.base.errors import InputError, UnavailableError, UsageError
 from srbench.base.outputs import refuse_overwriting
 from srbench.base.overlap import spare_workers
-from srbench.base.text import is_plain
 from srbench.benchmark.memory import refuse_what_does_not_fit
 from srbench.datasets import data_root, home_of, open_dataset, select
 from srbench.images.degrade import check_degradation
@@ -21,6 +20,7 @@ from srbench.models import select_models
 from srbench.models.backends import find_backend
 from srbench.models.inference import select_device
 from srbench.models.spec import PRECISIONS, weights_digest
+from srbench.models.tiles import check_tile
 from srbench.models.values import NO_HINTS, Hints
 from srbench.results.records import OWN, Identity, Row, refuse_differences, refuse_other_conventions
 from srbench.results.saved import refuse_strange_images
@@ -155,8 +155,7 @@ def _check(request: Request, datasets: Iterable[str], root: Path) -> None:
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision {request.precision!r} is none of {', '.join(PRECISIONS)}")
     find_backend(request.backend, request.precision)
-    if request.tile not in ("auto", "none") and not (is_plain(request.tile) and request.tile != "0"):
-        raise UsageError(f"--tile {request.tile!r} is neither auto, none, nor a number of LR pixels")
+    check_tile(request.tile)
     refuse_unknown_metrics(request.metrics)
     for ref in datasets:
         home_of(ref, root)

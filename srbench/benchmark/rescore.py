@@ -24,9 +24,9 @@ def rescore(folder: Path, metrics: Sequence[str], *, device: str = "auto", root:
     the one that was scored.
     """
     refuse_unknown_metrics(metrics)
+    results = load_results(folder)  # first, so that a slip is told before torch is imported
     scorer = Scorer(metrics, select_device(device))
     left_out = dict(scorer.unavailable)
-    results = load_results(folder)
     left_out |= {problem.partition(": ")[0]: f"left out: {problem.partition(': ')[2]}" for problem in results.damaged}
     for run in results.runs:
         if scorer.degradation != run.identity.degradation:

@@ -11,7 +11,7 @@ import click
 
 from srbench.cli.listing import tell
 from srbench.cli.options import FILE, FOLDER, OVER, data_root_option, force_option, read_results, srbench_command
-from srbench.cli.values import CommaList
+from srbench.cli.values import CommaList, one_value_each
 
 if TYPE_CHECKING:
     from srbench.analysis.check.baseline import Baseline
@@ -36,7 +36,11 @@ def _tolerance(text: str) -> tuple[str, float]:
 @click.option("--baseline", type=FILE, help="The baseline file.")
 @click.option("--update", is_flag=True, help="Put the results into the baseline; others stay.")
 @click.option(
-    "--tolerance", type=CommaList(_tolerance, "METRIC=NUMBER,…"), default=(), help="How far a score may move."
+    "--tolerance",
+    type=CommaList(_tolerance, "METRIC=NUMBER,…"),
+    default=(),
+    callback=one_value_each,
+    help="How far a score may move.",
 )
 @click.option("--config", type=FILE, help="A TOML file with tolerances.")
 @click.option("--calibrate", type=CommaList(Path, "FOLDER,…"), help="Reruns: print how far scores move by themselves.")
@@ -86,8 +90,6 @@ def command(
         _update(baseline, loaded)
         return 0
     expected = read_baseline(baseline)
-    if twice := [name for name, value in tolerance if dict(tolerance)[name] != value]:
-        raise UsageError(f"--tolerance {twice[0]} is given two values")
     verdict = check_results(loaded, expected, read_tolerances(config).updated(dict(tolerance)))
     if style == "json":
         click.echo(as_json(verdict, str(baseline)))

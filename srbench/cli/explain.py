@@ -51,23 +51,22 @@ def command(
     data_root: Path | None,
 ) -> int:
     from srbench.analysis.claims import Claim, parse_value
-    from srbench.analysis.explain import FAMILIES, Subject, explain, matrix
+    from srbench.analysis.explain import FAMILIES, Subject, explain, matrix, metric_meant
     from srbench.base.errors import UsageError
     from srbench.base.registry import meant
     from srbench.datasets import data_root as find_root
     from srbench.datasets import home_of
-    from srbench.metrics import usual_name
+    from srbench.models import find_model
 
-    metric = usual_name(metric.lower())
-    if metric and metric.partition("_")[0] not in FAMILIES:
-        raise UsageError(f"--metric {metric!r} is neither psnr nor ssim, the metrics that have conventions")
+    metric = metric_meant(metric)
     folder = results or (Path(value) if whole and value else None)
     if folder:
         loaded = read_results(folder)
         model = model_meant(loaded, model)
         dataset = meant(Path(dataset).name, {run.identity.dataset for run in loaded})
-    else:
-        home_of(dataset, find_root(data_root))  # refused before torch is imported
+    else:  # refused before torch is imported
+        home_of(dataset, find_root(data_root))
+        find_model(model)
     if whole:
         families = (metric.partition("_")[0],) if metric else tuple(FAMILIES)
         _print(matrix(Subject(model, dataset, scale, folder, device, data_root), degradations or ("matlab",), families))

@@ -45,7 +45,9 @@ def tell(text: str, *, under: int = 0, err: bool = False) -> None:
 
 
 def _wrapped(line: str, under: int) -> str:
-    lines = wrap(line, terminal_width(), subsequent_indent=" " * under, break_long_words=False, break_on_hyphens=False)
+    width = terminal_width()
+    indent = " " * min(under, width // 2)
+    lines = wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
 
 
@@ -95,17 +97,20 @@ def as_text(records: Sequence[Record], columns: Sequence[Column], about: Callabl
     ]
     prose = [about(record) for record in records]
     left = sum(widths) + len(GAP) * len(widths)
+    table = "\n".join(line.rstrip() for line in lines)
+    if left - len(GAP) > width:
+        table = grid(cells[0], cells[1:], right={column.heading for column in columns if column.right})
     if not any(prose):
-        return "\n".join(line.rstrip() for line in lines)
+        return table
     if width - left < LEAST:
         beneath = _beside([row[0] for row in cells[1:]], prose, widths[0] + len(GAP), width)
-        return "\n".join([*(line.rstrip() for line in lines), "", *beneath])
+        return "\n".join([table, "", *beneath])
     return "\n".join(_beside(lines, ["", *prose], left, width))
 
 
 def _beside(lines: Iterable[str], prose: Iterable[str], left: int, width: int) -> Iterator[str]:
     """Each line, padded to `left`, and its prose to the right of it, wrapped to the width."""
     for line, text in zip(lines, prose, strict=True):
-        first, *more = wrap(text, max(width - left, LEAST), break_on_hyphens=False) or [""]
+        first, *more = wrap(text, max(width - left, LEAST // 2), break_on_hyphens=False) or [""]
         yield (line.ljust(left) + first).rstrip()
         yield from (" " * left + part for part in more)

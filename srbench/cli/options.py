@@ -13,7 +13,7 @@ import click
 
 from srbench.base.errors import StoppedError, UsageError
 from srbench.cli.examples import examples_of
-from srbench.cli.values import CommaList, Names, Scale, complete
+from srbench.cli.values import CommaList, Device, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ OVER = "Write over files that are there already."
 
 
 def device_option(function: Function) -> Function:
-    return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
+    help = "auto, cpu, cuda or cuda:N."
+    return click.option("--device", type=Device(), default="auto", show_default=True, help=help)(function)
 
 
 def threads_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,7 +74,7 @@ SIZES = CommaList(lr_size, "WxH,…")
     "one of each LR megapixel. Timings are kept in OUT for srbench report and srbench choose.\n\n"
     "Two or more MODELs as arguments are timed against each other, turn by turn, and told apart only where the "
     "interval of their ratio leaves out 1. With --audit, every backend and precision is held against eager fp32. "
-    "Of both nothing is kept. What is done by Ctrl-C is printed.",
+    "Both are only printed: --format json > FILE keeps them. What is done by Ctrl-C is printed.",
     kept="what was timed is printed, and not kept",
 )
 @click.argument("refs", metavar="[MODEL]...", nargs=-1, type=MODELS)
@@ -102,21 +102,22 @@ def command(
     refs, options = _sorted_out(refs, options)
     named = named_models(refs, models)
     refuse_unknown("backend", (name.partition(":")[0] for name in options["backends"]), entries("backends"))
-    asked = Asked(**{**options, "device": select_device(options["device"])})
     versus = sum(map(len, refs)) > 1 and not audit
     if versus or audit:
         _refuse_out(named, audit=audit)
     every = select_models(named, hints, as_typed=versus)
-    specs = [spec for spec in every if asked.scale in spec.scales]
+    specs = [spec for spec in every if options["scale"] in spec.scales]
     for spec in specs:
         tell_remark(spec)
     if not specs:
-        raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
+        raise UsageError(f"none of {', '.join(named)} has scale {options['scale']}")
     for spec in every if "all" not in named else ():
         if spec not in specs:
-            click.echo(f"{spec.name} is not for x{asked.scale}: --scale {','.join(map(str, spec.scales))}", err=True)
+            more = ",".join(map(str, spec.scales))
+            click.echo(f"{spec.name} is not for x{options['scale']}: --scale {more}", err=True)
     if versus and len(specs) < 2:
-        raise UsageError(f"{specs[0].name} has none to be timed against at x{asked.scale}")
+        raise UsageError(f"{specs[0].name} has none to be timed against at x{options['scale']}")
+    asked = Asked(**{**options, "device": select_device(options["device"])})
     return (_audit if audit else _versus if versus else _time)(specs, asked)
 
 
@@ -126,7 +127,8 @@ def _refuse_out(named: Sequence[str], *, audit: bool) -> None:
 
     if click.get_current_context().get_parameter_source("out") is not ParameterSource.DEFAULT:
         what = "an audit" if audit else "what models take against each other"
-        raise UsageError(f"--out keeps timings, and not {what}. Take some: srbench speed --models {','.join(named)}")
+        keep = "--format json > FILE in place of --out keeps it"
+        raise UsageError(f"--out keeps timings, and not {what}: {keep}. Timings: --models {','.join(named)}")
 
 
 def _sorted_out(refs: Sequence[tuple[str, ...]], options: dict[str, Any]) -> tuple[tuple[tuple[str, ...], ...], Any]:

@@ -70,7 +70,9 @@ def command(
     from srbench.apps.upscale.pixels import Enlarger
     from srbench.models import find_model
     from srbench.models.inference import prepare, select_device
+    from srbench.models.tiles import check_tile
 
+    check_tile(tile)
     single = target / source.name if target.is_dir() else target
     if sheet:
         _check_sheet(source, sheet)

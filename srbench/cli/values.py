@@ -82,6 +82,17 @@ class Names(CommaList):
         return [f"{registered_name('metrics', base)}@{convention}" for convention in fitting]
 
 
+def one_value_each(context: click.Context, param: click.Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Callback of an option that takes `KEY=VALUE`, as text or as a pair: a key with two values is refused."""
+    found: dict[str, Any] = {}
+    for one in given:
+        key, value = one.partition("=")[::2] if isinstance(one, str) else one
+        if (first := found.setdefault(plain(key.strip()), value)) != value:
+            told = f"{param.opts[-1]} {key} takes one value, and is given {first} and {value}"
+            raise click.UsageError(told, context)
+    return given
+
+
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """The completion of an option with one value of a kind."""
     return Names(kind).shell_complete
@@ -118,6 +129,20 @@ class Scale(click.ParamType):  # type: ignore[type-arg]  # a generic only since 
             self.fail(f"{value!r}: {error}", param, context)
         if found < self.least:
             self.fail(f"{value!r} is below {self.least}", param, context)
+        return found
+
+
+class Device(click.ParamType):  # type: ignore[type-arg]  # a generic only since click 8.4
+    """A device's name as torch writes it: to ask torch whether it is one at all would take seconds."""
+
+    name = "DEVICE"
+    KINDS = ("cpu", "cuda", "xpu", "hpu", "mtia", "npu", "mps")
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        found = str(value).lower()
+        kind, colon, number = found.partition(":")
+        if found != "auto" and (kind not in self.KINDS or (colon and not is_whole(number))):
+            self.fail(f"{value!r}: write auto, cpu, cuda or cuda:N", param, context)
         return found
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from srbench.metrics.metric import Metric
 
 DEFAULT = ("psnr_y", "ssim_y", "lpips")
+ALEX = re.compile("lpips[@_-]alex(net)?", re.IGNORECASE)
+"""The trunk that LPIPS has where none is named."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,13 @@ def refuse_unknown_metrics(names: Iterable[str]) -> None:
 def usual_name(name: str) -> str:
     """`psnr_y@basicsr` of `PSNR-Y@BasicSR`, as columns are called; what is not known stays.
 
-    `lpips_vgg` of `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention.
+    `lpips_vgg` of `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention; and
+    `lpips` of `lpips@alex`.
     """
     base, at, wanted = name.partition("@")
     wanted = meant(wanted, CONVENTIONS)
+    if ALEX.fullmatch(name):
+        return "lpips"
     whole = registered_name("metrics", name.replace("@", "_"))
     if whole in entries("metrics") and wanted not in CONVENTIONS:
         return whole

@@ -85,10 +85,12 @@ def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor
     except Exception as error:
         if (cause := system_error(error, path.parent)) is not None:
             raise cause from error
-        reason = first_line(error)
+        first: BaseException = error
+        while first.__cause__ is not None:  # the exporter's own is a page of steps to take
+            first = first.__cause__
         raise InputError(
-            f"{name} cannot be written as {format} ({type(error).__name__}: {reason}). Every step of its forward pass "
-            f"must be a torch operation"
+            f"{name} cannot be written as {format} ({type(first).__name__}: {first_line(first)}). Every step of its "
+            f"forward pass must be a torch operation"
         ) from error
 
 

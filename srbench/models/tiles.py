@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from srbench.base.errors import UsageError
+from srbench.base.text import is_plain
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -22,6 +25,12 @@ SMALLEST_AUTO_TILE = 64
 PROBE_ROWS = 32
 
 T = TypeVar("T")
+
+
+def check_tile(tile: str) -> None:
+    """Raise `UsageError` for what `--tile` does not take."""
+    if tile not in ("auto", "none") and not (is_plain(tile) and tile != "0"):
+        raise UsageError(f"--tile {tile!r} is neither auto, none, nor a number of LR pixels")
 
 
 def overlap_of(upscale: Callable[[Tensor], Tensor], scale: int, device: torch.device) -> int:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,18 @@ def words(recipe: str, pictures: Path, out: Path, *more: str, settings: tuple[st
     return [recipe, "--data", str(pictures), "--device", "cpu", "--out", str(out), *sets, *more]
 
 
+def latest(*line: str) -> list[str]:
+    """A command that has each key of `--set` once, as it was given last: two values are refused."""
+    typed = [after for before, after in pairwise(line) if before == "--set"]
+    rest = [after for before, after in pairwise(("", *line)) if "--set" not in (before, after)]
+    return [
+        *rest,
+        *(word for setting in {one.partition("=")[0]: one for one in typed}.values() for word in ("--set", setting)),
+    ]
+
+
 def train(*arguments: str) -> None:
-    result = CliRunner().invoke(command, list(arguments), standalone_mode=False)
+    result = CliRunner().invoke(command, latest(*arguments), standalone_mode=False)
     if result.exception:
         raise result.exception
 
@@ -96,8 +107,8 @@ def test_refusals(pictures: Path, tmp_path: Path, more: list[str], error: type[E
 
 def test_tensorboard_says_what_to_install(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UnavailableError, match=r"srbench-sr\[tensorboard\]"):  # before the data are looked at
-        train(*words("srresnet-quick", tmp_path / "nowhere", tmp_path / "out", "--tensorboard"))
+    with pytest.raises(UnavailableError, match=r"srbench-sr\[tensorboard\]"):
+        train(*words("srresnet-quick", pictures, tmp_path / "out", "--tensorboard"))
 
 
 def test_tensorboard_gets_scalars_and_images(pictures: Path, tmp_path: Path) -> None:
@@ -330,7 +341,7 @@ def test_the_end_says_what_was_not_done(pictures: Path, tmp_path: Path, capsys: 
     line = words("srresnet-quick", pictures, tmp_path / "out")
     assert main(["train", *line]) == 0
     assert "nothing was validated, so the last weights count as the best; --val DIR" in capsys.readouterr().err
-    assert main(["train", *line, "--resume", "--set", "steps=3"]) == 0
+    assert main(["train", *latest(*line, "--resume", "--set", "steps=3")]) == 0
     assert "nothing is left to do after step 4, and nothing is written anew" in capsys.readouterr().err
     start = f"start={tmp_path / 'out' / 'best.safetensors'}"
     worse = words("srresnet-quick", pictures, tmp_path / "worse", "--val", str(pictures), "--set", start)

@@ -303,6 +303,21 @@ def test_an_option_given_again_adds_up_or_is_refused(
     assert srbench(*few("run", "bicubic", "--seed", "0", "--seed", "0", "--save-images", "--no-save-images")) == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("train", "srcnn-quick", "--show", "--set", "lr=1e-4", "--set", "lr=2e-4"), "--set lr"),
+        (("check", "none", "--tolerance", "psnr_y=1e-4,PSNR-Y=2e-4"), "--tolerance PSNR-Y"),
+        (("check", "none", "--tolerance", "psnr=1e-4", "--tolerance", "psnr=2e-4"), "--tolerance psnr"),
+    ],
+)
+def test_a_key_has_one_value(words: tuple[str, ...], told: str, srbench: Srbench) -> None:
+    assert srbench(*words) == 2
+    assert f"{told} takes one value, and is given " in srbench.err
+    srbench(*(word.partition(",")[0].replace("2e-4", "1e-4") for word in words))
+    assert "takes one value" not in srbench.err
+
+
 def test_names_that_hold_spaces_stay_whole(srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my net.py").write_text(FACTORY)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from srbench.analysis.claims import Claim, parse_value, read_claims
-from srbench.analysis.explain import Explanation, Reading, Subject, matrix
+from srbench.analysis.explain import Explanation, Reading, Subject, matrix, metric_meant
+from srbench.analysis.explain import explain as explain_claim
 from srbench.analysis.mistakes import MISTAKES, with_mistake, with_next
 from srbench.base.errors import InputError
 from srbench.cli import main
@@ -79,6 +80,19 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
         path.write_text(nothing)
         assert main(["claims", str(path), "--device", "cpu"]) == 2
         assert "could be checked" in capsys.readouterr().err
+
+
+def test_a_metric_is_meant_as_it_is_typed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A claim of PSNR-RGB was held against PSNR-Y where its name was written as tables print it."""
+    for typed in ("psnr_rgb", "PSNR-RGB", "psnr-rgb@RGB"):
+        claim = Claim("bicubic", str(folder), 4, "99.99", typed)
+        assert explain_claim(claim, Subject("bicubic", str(folder)), ["matlab"]).usual.metric == "psnr_rgb"
+    (tmp_path / "claims.toml").write_text(CLAIM.format(folder=folder, value="99.99") + 'metric = "PSNR-RGB"\n')
+    assert main(["claims", str(tmp_path / "claims.toml"), "--device", "cpu"]) == 1
+    assert ". PSNR-RGB under rgb is " in capsys.readouterr().out
+    assert [metric_meant(typed) for typed in ("", "PSNR", "ssim", "SSIM-Y")] == ["", "psnr", "ssim", "ssim_y"]
+    for typed in ("lpips-alex", "lr_psnr", "psnr_b", "psnr_y@basic"):
+        assert explain(capsys, 28, "--dataset", folder, "--metric", typed)[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_no_name_is_cut_and_none_overlap(results: Path, crop: tuple[int, int, in
 def test_tex_reads_its_pictures_whatever_the_file_is_called(srbench: Srbench, results: Path, tmp_path: Path) -> None:
     target = tmp_path / "50 % of #1_a.tex"
     assert srbench("figure", results, "--image", "0005", "--crop", "40,30,80,60", "-o", target) == 0, srbench.err
-    files = re.findall(r"\\includegraphics\[.*?\]\{(.*?)\}", target.read_text())
+    files = re.findall(r"\\includegraphics\[.*?\]\{\\srbenchpath (.*?)\}", target.read_text())
     assert len(files) == 3 and all((tmp_path / file).is_file() for file in files)
     assert not re.search(r"[^\w./+-]", "".join(files))
 
@@ -90,14 +90,20 @@ def test_tex(srbench: Srbench, results: Path, tmp_path: Path) -> None:
     target = tmp_path / "paper" / "figure.tex"
     assert srbench("figure", results, "--image", "0005,0006", "-o", target) == 0, srbench.err
     text = target.read_text()
-    for file in re.findall(r"\\includegraphics\[.*?\]\{(.*?)\}", text):
+    for file in re.findall(r"\\includegraphics\[.*?\]\{\\srbenchpath (.*?)\}", text):
         assert (target.parent / file).is_file()
     assert text.count(r"\includegraphics") == 6 and text.count(LONG) == 2
-    if shutil.which("pdflatex"):
-        page = "\\documentclass{article}\\usepackage{graphicx}\\begin{document}\\input{figure}\\end{document}"
-        (target.parent / "paper.tex").write_text(page)
-        subprocess.run(["pdflatex", "-halt-on-error", "paper.tex"], cwd=target.parent, check=True, capture_output=True)
-        assert r"Overfull \hbox" not in (target.parent / "paper.log").read_text("latin-1")
+    if not shutil.which("pdflatex"):
+        return
+    (tmp_path / "beside").mkdir()
+    for home, given in (("paper", "figure"), (".", "paper/figure.tex"), ("beside", "../paper/figure")):
+        page = (
+            f"\\documentclass{{article}}\\usepackage{{graphicx}}\\begin{{document}}\\input{{{given}}}\\end{{document}}"
+        )
+        (tmp_path / home / "paper.tex").write_text(page)
+        latex = ["pdflatex", "-halt-on-error", "paper.tex"]
+        subprocess.run(latex, cwd=tmp_path / home, check=True, capture_output=True)
+        assert r"Overfull \hbox" not in (tmp_path / home / "paper.log").read_text("latin-1")
 
 
 def test_without_a_crop_the_place_where_models_differ(results: Path) -> None:

@@ -79,6 +79,13 @@ def test_every_list_fits_80_columns_and_is_json(kind: str, srbench: Srbench, mon
     assert [line.split()[0] for line in lines[1 : len(names) + 1]][:1] == names[:1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_list_fits_half_a_terminal(kind: str, srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert srbench("list", kind) == 0
+    assert [line for line in srbench.out.splitlines() if len(line) > 40 and " " in line.strip()] == []
+
+
 def test_in_a_pipe_an_entry_is_one_line(srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert srbench("list", "conventions") == 0

@@ -212,6 +212,11 @@ def test_names_and_conventions() -> None:
     assert resolve("psnr_y@basicsr").label == "PSNR-Y@basicsr"
     with pytest.raises(UsageError, match="unknown metric 'psnr_z'. Did you mean psnr_y"):
         resolve("psnr_z")
+    for typed in ("PSNR", "psnr"):
+        with pytest.raises(UsageError, match=r"Did you mean psnr_y or psnr_rgb\?"):  # and not lr_psnr
+            resolve(typed)
+    for typed in ("LPIPS", "lpips-alex", "lpips_alex", "LPIPS@Alex"):
+        assert resolve(typed).name == "lpips"
     with pytest.raises(UsageError, match="unknown convention 'basicr'. Did you mean basicsr"):
         resolve("psnr_y@basicr")
     with pytest.raises(UsageError, match="convention 'rgb' has no channel 'y'"):

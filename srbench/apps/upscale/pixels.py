@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.base.errors import UsageError
-from srbench.base.text import is_whole
 from srbench.images.files import to_rgb
 from srbench.images.luma import FULL
 from srbench.images.resize import CUBIC, halves_up, matrix
 from srbench.models.inference import Inference, as_job_error, check_sr
-from srbench.models.tiles import tiles_of, until_it_fits
+from srbench.models.tiles import check_tile, tiles_of, until_it_fits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,8 +72,7 @@ def first_tile(tile: str, lr: Pixels) -> int:
         return AUTO_TILE
     if tile == "none":
         return int(max(lr.shape[:2]))
-    if not is_whole(tile) or int(tile) == 0:
-        raise UsageError(f"--tile {tile!r} is neither auto, none, nor a number of LR pixels")
+    check_tile(tile)
     return int(tile)
 
 
