@@ -295,7 +295,8 @@ def notes(scores: Sequence[MeanScore], ranks: Mapping[MeanScore, int], among: It
             lines.append(f"{where} {'failed' if score.status == 'failed' else 'is not complete'}: {score.reason}")
         if score.infinite:
             count = f"{score.infinite} of {score.interval.n}"
-            lines.append(f"{where}: {count} images equal HR, so their {heading(score.metric).label} is infinite")
+            why = "images equal HR, so" if score.metric.startswith("psnr") else "images are so scored that"
+            lines.append(f"{where}: {count} {why} their {heading(score.metric).label} is infinite")
     return _distinct(lines)
 
 

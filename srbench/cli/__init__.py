@@ -117,6 +117,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 fine, 1 a job failed or a score regressed, 2 bad input."""
     _make_printable()
+    for library in ("ONEDNN", "DNNL"):  # or fp32 could mean bf16 on some processors, under the signature of fp32
+        os.environ[f"{library}_DEFAULT_FPMATH_MODE"] = "STRICT"
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, in many lines; the error says it in one
     if "_SRBENCH_COMPLETE" in os.environ:
         importlib.import_module("srbench.cli.completion").mend()

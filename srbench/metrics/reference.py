@@ -57,7 +57,9 @@ def metric_by_reference(name: str) -> Metric:
         return replace(thing, variant=lambda: ",".join(filter(None, (thing.variant(), version))))
     if not callable(thing):
         raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
-    higher = bool(getattr(thing, "higher_is_better", not LESS_IS_BETTER.search(attribute)))
+    higher = getattr(thing, "higher_is_better", not LESS_IS_BETTER.search(attribute))
+    if not isinstance(higher, bool):
+        raise UsageError(f"metric {name!r} has higher_is_better = {higher!r}, expected True or False")
     return _metric(name, lambda device: _called(thing, device), module, higher)
 
 
@@ -90,7 +92,9 @@ def _one_number(score: Any) -> Tensor:
     import torch
 
     try:
-        return torch.as_tensor(score).double().reshape(())
+        if isinstance(score, complex) or (isinstance(score, torch.Tensor) and score.is_complex()):
+            raise TypeError
+        return torch.as_tensor(score, dtype=torch.float64).reshape(())
     except (TypeError, ValueError, RuntimeError):
         shape = f" of shape {tuple(score.shape)}" if hasattr(score, "shape") else ""
         raise TypeError(f"returned a {type(score).__name__}{shape}, expected one number") from None

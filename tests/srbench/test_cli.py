@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -474,3 +475,10 @@ def test_threads_are_kept_with_scores_and_timings(
         torch.set_num_threads(before)
     assert results.runs[0].environments[0]["threads"] == 1
     assert "threads" in srbench.out
+
+
+def test_fp32_is_fp32_whatever_the_libraries_were_told(srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN's own variable lets bf16 stand for fp32 on processors that have it; it is read once, by its first call."""
+    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
+    assert srbench("list", "models") == 0
+    assert os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] == "STRICT"

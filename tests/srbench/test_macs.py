@@ -233,3 +233,17 @@ def test_torchs_operators_that_multiply_are_known_by_their_names() -> None:
     )
     assert [name for name in heavy.split() if not _may_multiply(f"aten::{name}")] == []
     assert [name for name in light.split() if _may_multiply(f"aten::{name}")] == []
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_a_sparse_matrix_counts_what_it_holds() -> None:
+    """Here its diagonal, of 16 values, times 16 columns of 16 x 16 pixels."""
+    dense = torch.eye(16)
+    assert macs(nn.Identity(), lambda part, x: dense.to_sparse_csr() @ x[0].flatten(1)) == 16 * PIXELS
+    assert macs(nn.Identity(), lambda part, x: dense.to_sparse() @ x[0].flatten(1)) == 16 * PIXELS
+
+
+def test_an_own_attribute_of_that_name_is_no_count() -> None:
+    part = nn.Conv2d(16, 16, 1)
+    part.multiply_adds = 5  # type: ignore[assignment]
+    assert macs(part) == 16 * 16 * PIXELS

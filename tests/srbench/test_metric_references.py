@@ -225,6 +225,27 @@ class Learned(torch.nn.Module):
     assert first != scaled == still and second == same != other and last == [still, other]
 
 
+def test_a_number_is_taken_in_float64_and_nothing_else_is_made_one(tmp_path: Path) -> None:
+    (tmp_path / "numbers.py").write_text("""
+import torch
+def tenth(sr, hr): return 0.1
+def huge(sr, hr): return 1e300
+def complex_one(sr, hr): return torch.tensor(1 + 2j)
+def unsaid(sr, hr): return 1.0
+unsaid.higher_is_better = "False"
+""")
+    image = np.zeros((8, 8, 3), np.uint8)
+    tenth, huge, complex_one, unsaid = (f"{tmp_path / 'numbers.py'}:{name}" for name in NUMBERS)
+    assert measure(image, image, [tenth, huge]) == {tenth: 0.1, huge: 1e300}
+    with pytest.raises(InputError, match="returned a Tensor of shape"):
+        measure(image, image, [complex_one])
+    with pytest.raises(UsageError, match="has higher_is_better = 'False', expected True or False"):
+        measure(image, image, [unsaid])
+
+
+NUMBERS = ("tenth", "huge", "complex_one", "unsaid")
+
+
 def test_names_of_distances_are_known_as_such() -> None:
     names = {"my_loss": False, "MAE": False, "spectral_angle_mapper": False, "psnr": True, "my_metric": True}
     names |= {"SSIMLoss": False, "GMSDLoss": False, "gmsd": False, "VIFLoss": False, "vif_p": True, "ssim": True}

@@ -3,7 +3,7 @@
 Counted are products of matrices and convolutions, wherever they come from: fused operators (attention, whole encoder
 layers) are taken apart for the counting pass. Left out, as everywhere: additions, norms, activations, interpolation,
 products of single elements, even where they are summed afterwards (`torch.linalg.vecdot`).
-A module that computes its result in another way than it is defined, to be faster, may say so by an attribute
+A module that computes its result in another way than it is defined, to be faster, may say so by a method
 `multiply_adds(output)`; then that is counted, and nothing inside. An operator that may multiply and is not
 known is named.
 """
@@ -33,8 +33,10 @@ class Macs:
 
 
 def _matrices(a: Tensor, b: Tensor) -> int:
-    """`(…, m, k) @ (…, k, n)`, also where the second is a vector."""
-    return a.numel() * (b.shape[-1] if b.dim() > 1 else 1)
+    """`(…, m, k) @ (…, k, n)`, also where the second is a vector; of a sparse first one, what it holds."""
+    import torch
+
+    return (a.numel() if a.layout == torch.strided else a._nnz()) * (b.shape[-1] if b.dim() > 1 else 1)
 
 
 def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
@@ -116,7 +118,8 @@ def count_macs(inference: Inference, x: Tensor) -> Macs | None:
         if not hidden:
             total += module.multiply_adds(out)  # type: ignore[operator]
 
-    modules = [module for module in _modules(inference.plain or inference.upscaler) if hasattr(module, "multiply_adds")]
+    parts = _modules(inference.plain or inference.upscaler)
+    modules = [module for module in parts if callable(getattr(module, "multiply_adds", None))]
     hooks = [module.register_forward_pre_hook(enter) for module in modules]
     hooks += [module.register_forward_hook(leave) for module in modules]
     try:
