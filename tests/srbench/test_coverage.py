@@ -25,6 +25,10 @@ LOGNORMAL: Draw = lambda random, n: random.lognormal(0.0, 1.0, n) - math.exp(0.5
 EXPONENTIAL: Draw = lambda random, n: random.exponential(1.0, n) - 1.0  # noqa: E731
 """Mean zero, skewness 2."""
 
+HEAVY: Draw = lambda random, n: random.lognormal(0.0, 1.5, n) - math.exp(1.125)  # noqa: E731
+RARE: Draw = lambda random, n: (random.random(n) < 0.1) - 0.1  # noqa: E731
+"""Beyond what is promised, for what is said of it: a skewness of 33, and one image in ten that fails alike."""
+
 TIMES = 8000
 
 
@@ -126,6 +130,7 @@ def test_elo_covers_other_raters_and_other_images(raters: int, images: int) -> N
 def report() -> Iterator[str]:
     for n in (5, 14, 100):
         yield f"n = {n}: normal {coverage(NORMAL, n):.1%}, lognormal {coverage(LOGNORMAL, n):.1%}"
+        yield f"n = {n}: lognormal of sigma 1.5 {coverage(HEAVY, n):.1%}, rare failures {coverage(RARE, n):.1%}"
     for rounds in (3, 10):
         yield f"speed, {rounds} rounds: {false_alarms_of_speed(rounds):.1%} false alarms"
     for n in (5, 14, 30, 100):
