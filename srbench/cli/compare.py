@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 FOOTNOTE = (
-    "A − B is the mean of paired differences and its interval (Student's t with one more image on that side). p: "
-    "{test}, two-sided; p (Holm): p corrected over the {count} above. Told apart where p (Holm) < 0.05."
+    "A − B: the mean of paired differences, with its interval. p: two-sided, {test}. p (Holm): p corrected over the "
+    '{count} above. Told apart where p (Holm) < 0.05. How it is computed: docs/reports.md, "How sure".'
 )
 FEW = 30
 """Of fewer images skewed differences are taken for a gain more often than in 5 % of cases; see docs/reports.md."""
@@ -59,7 +59,7 @@ def command(results: Path, models: tuple[str, ...] | None, metric: str, style: s
     _print_overall(compare_overall(loaded, combinations(chosen, 2), metric))
     if len(chosen) > 2:
         _print_ranks(places)
-    test = "its test" if len(differences) == 1 else "its test with that image farther out, as several are tested"
+    test = "by the interval's test" if len(differences) == 1 else "by a stricter test, as several are compared"
     tell(FOOTNOTE.format(test=test, count=counted(len(differences), "comparison")))
     if few := dict.fromkeys(one.dataset for one in differences if one.better and one.interval.n < FEW):
         tell(CAUTION.format(names=", ".join(few), few=FEW))
