@@ -31,9 +31,7 @@ Contest = tuple[str, str, int]
 AXES = ("scale", "dataset", "metric", "model")
 ROWS = ("model",)
 COLUMNS = ("dataset", "metric")
-BEST = (
-    "the best, and all that neither its data set nor all data sets together tell from it (p ≥ 0.025 in each test, Holm)"
-)
+BEST = "the best, and those after it, to the first that its data set or all together tell from it (p < 0.025, Holm)"
 """What is bold in every format."""
 
 
