@@ -301,5 +301,6 @@ def explain(claim: Claim, subject: Subject, degradations: Sequence[str] = ()) ->
     default = dict.fromkeys([*filter(None, [claim.degradation]), *repeatable(subject.scale)])
     first, *others = degradations or default
     found = matrix(subject, [first], [family])
-    others = [] if subject.results else others
-    return Explanation(claim, found + matrix(subject, others, [family], mistakes=False))
+    if not subject.results:  # saved images are of one degradation
+        found += matrix(subject, others, [family], mistakes=False)
+    return Explanation(claim, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,22 @@ def _unsigned(sr: Tensor) -> Tensor:
     return (sr.double() / 255.0 + 1.0) / 2.0
 
 
+def _shifted(sr: Tensor, by: tuple[int, int]) -> Tensor:
+    return sr.roll(by, (-2, -1))
+
+
+SHIFTS = {
+    "to the right": (0, 1),
+    "to the left": (0, -1),
+    "down": (1, 0),
+    "up": (-1, 0),
+    "to the right and down": (1, 1),
+    "to the right and up": (-1, 1),
+    "to the left and down": (1, -1),
+    "to the left and up": (-1, -1),
+}
+"""Rows down and columns to the right."""
+
 MISTAKES = (
     Mistake("SR in -1..1 read as 0..1", _signed),
     Mistake("SR in -1..1 read as 0..1, with a peak of 2", _signed, peak=2.0),
@@ -64,12 +81,7 @@ MISTAKES = (
     Mistake("a peak of 1, as of values in 0..1, for values in -1..1", peak=0.5),
     Mistake("a peak of 255 for values in 0..1", peak=255.0),
     Mistake("BGR taken for RGB", lambda sr: sr.flip(1)),
-    Mistake("SR one pixel to the right", lambda sr: sr.roll(1, -1)),
-    Mistake("SR one pixel to the left", lambda sr: sr.roll(-1, -1)),
-    Mistake("SR one pixel down", lambda sr: sr.roll(1, -2)),
-    Mistake("SR one pixel up", lambda sr: sr.roll(-1, -2)),
-    Mistake("SR one pixel to the right and down", lambda sr: sr.roll((1, 1), (-2, -1))),
-    Mistake("SR one pixel to the left and up", lambda sr: sr.roll((-1, -1), (-2, -1))),
+    *(Mistake(f"SR one pixel {where}", partial(_shifted, by=by)) for where, by in SHIFTS.items()),
     Mistake("SR against the HR of the next image, both cut to one size", misplaced=True),
     Mistake("SR through JPEG of quality 95", lambda sr: image_tensor(jpeg(to_image(sr), 95), "cpu")),
     Mistake("SR through JPEG of quality 75", lambda sr: image_tensor(jpeg(to_image(sr), 75), "cpu")),

@@ -18,9 +18,9 @@ from srbench.models.values import NO_HINTS, Hints
 from srbench.results.statistics import mean_interval
 
 LINE = re.compile(
-    r"srbench:(?P<version>[^|]+)\|(?P<metric>[^|(]+)(\((?P<variant>[^|]*)\))?\|conv:(?P<convention>[^|]+)\|x(?P<scale>\d+)"
+    r"srbench:(?P<version>[^|]+)\|(?P<metric>[^|]+?)(\((?P<variant>[^|()]*)\))?\|conv:(?P<convention>[^|]+)\|x(?P<scale>\d+)"
     r"\|lr:(?P<degradation>[^|]+)\|set:(?P<dataset>[^|]+)@(?P<fingerprint>[0-9a-f]+)(?P<unverified>!unverified)?"
-    r"\|model:(?P<model>[^|(]+?)(@(?P<weights>[0-9a-f]{6}))?(\([^|]*\))?\|(?P<precision>[^|]+)\|(?P<backend>[^|]+)"
+    r"\|model:(?P<model>[^|]+?)(@(?P<weights>[0-9a-f]{6}))?(\([^|()]*\))?\|(?P<precision>[^|]+)\|(?P<backend>[^|]+)"
     r"(?P<rest>(\|[^|]+)*)"
 )
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from srbench.metrics.conventions import Convention
 
 LESS_IS_BETTER = re.compile(
-    "loss|error|distance|distortion|angle|ergas|mse|mae|learned_perceptual|lpips|dists|gmsd|mdsi|pieapp", re.IGNORECASE
+    "loss|error|distance|distortion|angle|ergas|mse|mae|learned_perceptual|structure_and_texture|lpips|dists|gmsd|mdsi|pieapp",
+    re.IGNORECASE,
 )
 """What names of distances contain, where the metric itself does not say; pyiqa's and torchmetrics' classes do."""
 
@@ -83,7 +84,7 @@ def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
     import torch
 
     with torch.inference_mode():
-        images = ((sr / 255.0).float(), (hr / 255.0).float())
+        images = ((image / 255.0).float().contiguous() for image in (sr, hr))  # some code of others asks for that
         pairs = zip(*(torch.split(image, 1) for image in images), strict=True)
         return torch.stack([_one_number(function(one, other)) for one, other in pairs])
 

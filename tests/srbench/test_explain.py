@@ -53,6 +53,9 @@ def test_saved_images_give_the_same_as_the_model(folder: Path, tmp_path: Path) -
     arguments = ["--models", "bicubic", "--datasets", str(folder), "--metrics", "psnr_y", "--no-speed"]
     assert main(["run", *arguments, "--save-images", "--out", str(tmp_path / "results")]) == 0
     computed = matrix(Subject("bicubic", str(folder)), ["matlab"])
+    subject = Subject("bicubic", "pictures", results=tmp_path / "results")
+    told = explain_claim(Claim("bicubic", "pictures", 4, "0"), subject)
+    assert len(told.readings) == len(set(told.readings))  # saved images are of one degradation, whatever is tried
     saved = matrix(Subject("bicubic", "pictures", results=tmp_path / "results"), [])
     assert [(one.name, one.text) for one in saved] == [(one.name, one.text) for one in computed]
     assert main(["run", *arguments, "--out", str(tmp_path / "unsaved")]) == 0
@@ -243,6 +246,8 @@ def test_mistakes_are_scored_as_they_are_made() -> None:
         "SR one pixel to the left": np.roll(x, -1, 1),
         "SR one pixel down": np.roll(x, 1, 0),
         "SR one pixel up": np.roll(x, -1, 0),
+        "SR one pixel to the right and up": np.roll(x, (-1, 1), (0, 1)),
+        "SR one pixel to the left and down": np.roll(x, (1, -1), (0, 1)),
         "SR one pixel to the left and up": np.roll(x, (-1, -1), (0, 1)),
         "SR one pixel to the right and down": np.roll(x, (1, 1), (0, 1)),
     }

@@ -24,6 +24,7 @@ from tests.conftest import Srbench
 SOURCE = """
 import torch
 def distance(sr, hr):
+    assert sr.is_contiguous() and hr.is_contiguous()  # or .view() fails, as in torchmetrics.functional
     assert sr.shape == hr.shape and sr.shape[:2] == (1, 3) and sr.dtype == torch.float32
     assert 0 <= sr.min() <= sr.max() <= 1
     return (sr - hr).abs().mean()

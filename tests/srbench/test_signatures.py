@@ -208,6 +208,9 @@ def test_a_signature_is_read_back_whole() -> None:
         .replace("@abcdef", "@abcdef!unverified")
         .replace("bicubic", "net@012345(0..255,bgr)")
     )
+    named = line.replace("psnr_y", "my(1)/m.py:f(source@0a1b2c)").replace("net@", "net(2)@")
+    request = request_of(named, dataset="here")
+    assert request.metrics == ("my(1)/m.py:f@matlab",) and request.models == ("net(2)",)
     request = request_of(line + "|tile64|ensemble:8|seed:3|batch4|n2of5", model="net.pth", dataset="here")
     assert request.batch == 4
     assert request.models == ("net=net.pth",) and request.datasets == ("here",) and request.unverified
