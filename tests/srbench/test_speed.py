@@ -139,7 +139,7 @@ def test_what_keeps_no_timings_takes_no_folder_for_them(
 ) -> None:
     assert srbench("speed", *words, "--sizes", "20x10", "--budget", 0, "--out", tmp_path / "kept") == 2
     assert srbench.err.startswith("srbench: --out keeps timings, and not ") and "--format json > FILE" in srbench.err
-    assert "Take some: srbench speed --models nearest" in srbench.err
+    assert "Timings: --models nearest" in srbench.err
     assert not (tmp_path / "kept").exists()
 
 
