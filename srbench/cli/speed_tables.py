@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.benchmark.speed.steadiness import MARK, doubts
+from srbench.benchmark.speed.steadiness import MARK, doubts, marked
 from srbench.cli.listing import grid, tell
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
     "batch": lambda row: row.batch,
     "threads": lambda row: row.threads or None,
     "cold ms": lambda row: row.first_ms,
-    "p50 ms": lambda row: _marked(row),
+    "p50 ms": lambda row: marked(row) if doubts(row) else row.p50_ms,
     "p95 ms": lambda row: row.p95_ms,
     "output MP/s": lambda row: row.output_mp_per_s,
     "peak MiB": lambda row: row.peak_memory_mib,
@@ -74,11 +74,6 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
 
 KEYS = {"timings": 3, "audits": 3, "ratios": 4}
 """How many columns say of what a row is: a terminal too narrow for all has them in each part of the table."""
-
-
-def _marked(row: SpeedRow) -> object:
-    """The median; as text, with a mark, where it is not steady."""
-    return f"{MARK}{row.p50_ms:.2f}" if doubts(row) else row.p50_ms
 
 
 def _interval(ratio: Ratio) -> str:

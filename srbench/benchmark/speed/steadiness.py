@@ -39,10 +39,17 @@ def doubts(row: SpeedRow) -> list[str]:
     return found
 
 
-def unsteady_note(rows: Iterable[SpeedRow]) -> str:
-    """On those of some timings that are not steady, with the reasons; empty where all are."""
+def marked(row: SpeedRow) -> str:
+    """The median in milliseconds, with a mark where it is not steady."""
+    return f"{MARK if doubts(row) else ''}{row.p50_ms:.2f}"
+
+
+def unsteady_note(
+    rows: Iterable[SpeedRow], so: str = "Nothing follows from these: time them again on an idle machine."
+) -> str:
+    """On those of some timings that are not steady, with the reasons, and what follows; empty where all are."""
     found = {f"{row.model} {row.width}×{row.height}": doubts(row) for row in rows if doubts(row)}
     if not found:
         return ""
     told = "; ".join(f"{which} ({', '.join(why)})" for which, why in found.items())
-    return f"{MARK} not steady: {told}. Nothing follows from these: time them again on an idle machine."
+    return f"{MARK} not steady: {told}. {so}"
