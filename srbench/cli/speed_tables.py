@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.base.text import counted
 from srbench.benchmark.speed.steadiness import MARK, doubts, marked
 from srbench.cli.listing import grid, tell
 
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turn:
-    """Two models timed turn by turn at one size: their ratio, and the median of each in milliseconds."""
+    """Two models timed turn by turn at one size: their ratio, and the median of each in milliseconds.
+
+    `not_steady` says what disturbed the machine meanwhile, as `steadiness.disturbances` has it.
+    """
 
     size: str
     batch: int
     backend: str
+    threads: int
+    processor: str
     ratio: Ratio
     a_ms: float
     b_ms: float
+    not_steady: tuple[str, ...]
 
 
 TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
@@ -64,8 +71,8 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
     "backend": lambda row: row.backend,
     "A": lambda row: row.ratio.a,
     "B": lambda row: row.ratio.b,
-    "A ms": lambda row: row.a_ms,
-    "B ms": lambda row: row.b_ms,
+    "A ms": lambda row: f"{MARK * bool(row.not_steady)}{row.a_ms:.2f}",
+    "B ms": lambda row: f"{MARK * bool(row.not_steady)}{row.b_ms:.2f}",
     "A / B": lambda row: _interval(row.ratio),
     "rounds": lambda row: row.ratio.n,
     "verdict": lambda row: row.ratio.verdict,
@@ -92,11 +99,27 @@ def print_timings(timed: Sequence[Timed], style: str) -> None:
     _print(columns, rows, style, "timings", notes)
 
 
-def print_ratios(turns: Sequence[Turn], style: str) -> None:
-    """A row a pair of models, size and batch."""
-    _print(RATIOS, turns, style, "ratios")
-    if style == "table":
-        tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
+def print_ratios(turns: Sequence[Turn], style: str, notes: Sequence[str]) -> None:
+    """A row a pair of models, size and batch; and what the machine told of itself meanwhile."""
+    columns = dict(RATIOS)
+    if style == "csv":  # for programs, as of timings
+        columns |= {"A ms": lambda row: row.a_ms, "B ms": lambda row: row.b_ms,
+                    "not steady": lambda row: ", ".join(row.not_steady), "threads": lambda row: row.threads, "processor": lambda row: row.processor}  # fmt: skip
+    _print(columns, turns, style, "ratios", notes)
+    if style != "table":
+        return
+    tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
+    if turns:
+        tell_machine(turns[0].processor, turns[0].threads, notes)
+    if why := ", ".join(dict.fromkeys(one for turn in turns for one in turn.not_steady)):
+        tell(f"{MARK} not steady: {why}. Taking turns disturbs both alike: a ratio suffers less than a time.")
+
+
+def tell_machine(processor: str, threads: int, notes: Sequence[str], more: str = "") -> None:
+    """What timings were taken on, and what it told of itself meanwhile."""
+    tell(f"on {processor}" + (f", {counted(threads, 'thread')}" if threads else "") + more)
+    for note in dict.fromkeys(notes):
+        tell(f"note: {note}")
 
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:

@@ -417,6 +417,30 @@ def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: 
     assert "Time again" not in srbench.err and srbench.out.count(" over 1 ms") == 3
 
 
+def test_pairs_tell_what_disturbed_them(register: Register, srbench: Srbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As timings do: load, threads and processor, in the table and in its JSON."""
+    for name in ("first", "second"):
+        register("models", name, ModelSpec(name, (2,), lambda scale, device: Net().eval()))
+    words = ["speed", "first", "second", "--scale", 2, "--sizes", "20x10", "--budget", 0]
+
+    def moments(busy_s: float) -> None:
+        states = iter([State(2000.0, busy_s=0.0), State(2000.0, busy_s=busy_s, clock_s=2.0)] * 2)
+        monkeypatch.setattr(machine, "look", lambda _: next(states))
+
+    moments(3.0)
+    assert srbench(*words, "--format", "json") == 0
+    found = json.loads(srbench.out)
+    assert found["notes"][1].startswith("other work took 1.5 of ")
+    assert found["ratios"][0]["not_steady"] == ["other work on 1.5 processors"]
+    assert found["ratios"][0]["threads"] == torch.get_num_threads() and found["ratios"][0]["processor"]
+    assert srbench(*words) == 0
+    assert re.search(r"first +second +~\d+\.\d\d +~\d", srbench.out) and "note: other work took 1.5 of" in srbench.out
+    assert re.search(r"^on .+, \d+ threads?$", srbench.out, re.MULTILINE)
+    assert "~ not steady: other work on 1.5 processors. Taking turns disturbs both alike" in srbench.out
+    moments(0.0)
+    assert srbench(*words) == 0 and "~" not in srbench.out and "\non " in srbench.out
+
+
 def test_what_had_too_few_repeats_is_timed_for_longer(srbench: Srbench, tmp_path: Path) -> None:
     """Else the advice would end where it began; and a model of the user's goes by what the run was given."""
     folder = timed_and_scored(tmp_path)

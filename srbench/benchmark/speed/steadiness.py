@@ -30,13 +30,17 @@ def doubts(row: SpeedRow) -> list[str]:
         found.append(f"spread {row.spread:.0%}")
     if 0 < row.repeats < FEW_REPEATS:
         found.append("1 repeat" if row.repeats == 1 else f"{row.repeats} repeats")
-    if row.other_work is not None and row.other_work > MUCH:
-        found.append(f"other work on {row.other_work:.1f} processors")
-    if row.clock_moved is not None and row.clock_moved > CLOCK:
-        found.append(f"clock moved by {row.clock_moved:.0%}")
-    if row.throttled:
-        found.append("throttled")
-    return found
+    return [*found, *disturbances(row.other_work, row.clock_moved, row.throttled)]
+
+
+def disturbances(other_work: float | None, clock_moved: float | None, throttled: bool) -> list[str]:
+    """What kept a machine from being the same all the while, in words; None is what it does not tell."""
+    found = []
+    if other_work is not None and other_work > MUCH:
+        found.append(f"other work on {other_work:.1f} processors")
+    if clock_moved is not None and clock_moved > CLOCK:
+        found.append(f"clock moved by {clock_moved:.0%}")
+    return [*found, "throttled"] if throttled else found
 
 
 def marked(row: SpeedRow) -> str:
