@@ -184,8 +184,12 @@ def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=cutoff)]
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean srgan or srresnet?` of the known names that a typed one is like; empty where there are none."""
+    return f"Did you mean {' or '.join(alike)}?" if (alike := near(name, known)) else ""
+
+
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
-    guess = f"Did you mean {' or '.join(alike)}?" if (alike := near(name, known)) else ""
-    guess = guess or f"Known: {', '.join(sorted(known)) or 'none'}."
+    guess = did_you_mean(name, known) or f"Known: {', '.join(sorted(known)) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

@@ -104,7 +104,8 @@ def print_ratios(turns: Sequence[Turn], style: str, notes: Sequence[str]) -> Non
     columns = dict(RATIOS)
     if style == "csv":  # for programs, as of timings
         columns |= {"A ms": lambda row: row.a_ms, "B ms": lambda row: row.b_ms,
-                    "not steady": lambda row: ", ".join(row.not_steady), "threads": lambda row: row.threads, "processor": lambda row: row.processor}  # fmt: skip
+                    "not steady": lambda row: ", ".join(row.not_steady),
+                    "threads": lambda row: row.threads, "processor": lambda row: row.processor}  # fmt: skip
     _print(columns, turns, style, "ratios", notes)
     if style != "table":
         return

@@ -17,8 +17,10 @@ import pytest
 import torch
 from click.shell_completion import ShellComplete
 
+from srbench.base.registry import entries
 from srbench.base.threads import VARIABLES
 from srbench.cli import BUILT_IN, cli
+from srbench.datasets import list_datasets
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image, write_image
 from srbench.results.store import load_results
@@ -409,6 +411,32 @@ def test_each_help_has_two_examples_that_parse() -> None:
                 command.make_context(path, shlex.split(line.removeprefix(path)), parent=context)
             except click.ClickException as error:
                 assert "does not exist" in error.format_message(), (line, error.format_message())
+
+
+def test_every_name_in_an_example_is_known() -> None:
+    """Sets, models, metrics, backends and recipes; what has a slash or an end is a file or folder of the user's."""
+    sets = list_datasets()
+    options = {
+        **dict.fromkeys(("--data", "--val", "--dataset", "--datasets", "--against"), sets),
+        **dict.fromkeys(("--model", "--models"), entries("models")),
+        **dict.fromkeys(("--metric", "--metrics"), entries("metrics")),
+        "--backend": entries("backends"),
+    }
+    arguments = {"run": entries("models"), "speed": entries("models"), "export": entries("models"),
+                 "train": entries("recipes"), "prepare": sets, "verify": sets}  # fmt: skip
+    with click.Context(cli, info_name="srbench") as context:
+        found = list(every_command(cli, context))
+    seen = 0
+    for path, command, inside in found:
+        for line in command.get_help(inside).partition("Examples:\n")[2].splitlines():
+            words = shlex.split(line.strip().removeprefix(path))
+            known = arguments.get(path.split()[-1], ()) if path != "srbench verify" else ()
+            for before, word in zip(["", *words], words, strict=False):
+                among = options.get(before, () if before.startswith("--") or word.startswith("-") else known)
+                names = [name for name in word.split(",") if among and not re.search(r"[/.]", name)]
+                assert not {name.partition("@")[0] for name in names} - set(among), line
+                seen += len(names)
+    assert seen > 30
 
 
 def test_the_page_has_every_variable_and_status() -> None:
