@@ -248,5 +248,7 @@ def _refuse_mixtures(planned: Plan) -> None:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
             elif run.rows and not planned.request.force:
                 remedy = "Give another --out, or --force to do it again"
+                if run.identity.weights != job.identity.weights:
+                    remedy = f"To keep both, name it: NAME=REF (from Python name=). {remedy}"
                 refuse_differences(run.identity, job.identity, remedy=remedy)
                 refuse_other_conventions(run, planned.scorer.conventions if job.scored else {}, remedy)
