@@ -114,7 +114,7 @@ def command(
         raise UsageError(f"none of {', '.join(named)} has scale {asked.scale}")
     for spec in every if "all" not in named else ():
         if spec not in specs:
-            click.echo(f"{spec.name} is not for x{asked.scale}: --scale {','.join(map(str, spec.scales))}", err=True)
+            click.echo(f"{spec.name} x{asked.scale}: left out: {spec.made_for}", err=True)
     if versus and len(specs) < 2:
         raise UsageError(f"{specs[0].name} has none to be timed against at x{asked.scale}")
     return (_audit if audit else _versus if versus else _time)(specs, asked)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import did_you_mean, entries, load, unknown
+from srbench.base.registry import beside, did_you_mean, entries, load, unknown
 from srbench.datasets.folder import open_folder
 from srbench.datasets.samples import open_samples
 from srbench.datasets.standard.table import STANDARD_SETS
@@ -94,11 +93,7 @@ def home_of(ref: str, root: Path) -> Path:
 
 def alike(ref: str, known: Iterable[str] = ()) -> str:
     """`Did you mean photos?` of known names and of folders beside the one that is not there; else empty."""
-    home = Path(ref).parent
-    folders: list[str] = []
-    with suppress(OSError):  # none such, or not to be read
-        folders = [str(home / path.name) for path in home.iterdir() if path.is_dir()]
-    return did_you_mean(ref, [*known, *folders])
+    return did_you_mean(ref, [*known, *beside(Path(ref), folders=True)])
 
 
 def _is_under(root: Path, name: str) -> bool:

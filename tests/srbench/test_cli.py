@@ -331,6 +331,33 @@ def test_a_file_with_several_factories_asks_which(
     assert srbench.err == "srbench: nowhere.py: no such file\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "./mynet"), "./mynet: no such model. Did you mean ./mynet.py?"),
+        (("run", "mynet"), "mynet: no such model. Did you mean mynet.py?"),
+        (("run", "mynett.py"), "mynett.py: no such file. Did you mean mynet.py?"),
+        (("run", "./weight.pth"), "weight.pth: no such weights file. Did you mean weights.pth?"),
+        (("run", "mynet.py:mke"), "mynet.py has no 'mke'. Did you mean make?"),
+        (("run", "mynet.py:other"), "mynet.py has no 'other'. It defines make."),
+        (("run", "bicubic", "set5"), "set5 is a data set and no model. srbench run takes it as --datasets set5"),
+        (("run", "bicubic", "."), "or, for images, --datasets ."),
+        (("run", "--data", "Set5"), "(Did you mean one of: '--data-root', '--datasets'?)"),
+        (("list", "modles"), "unknown list 'modles'. Did you mean models? See: srbench list"),
+        (("models",), "unknown command 'models'. Did you mean srbench list models?"),
+        (("speed", "srresnet", "--scale", 2), "none of srresnet has scale 2"),
+    ],
+)
+def test_near_misses_are_told_what_was_meant(
+    words: tuple[object, ...], told: str, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mynet.py").write_text("def make(): ...\n")
+    (tmp_path / "weights.pth").write_bytes(b"")
+    assert srbench(*words) == 2
+    assert told in srbench.err and len(srbench.err.splitlines()) == 1
+
+
 def test_a_model_left_out_says_the_scale_that_it_has(
     srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,7 +365,7 @@ def test_a_model_left_out_says_the_scale_that_it_has(
     (tmp_path / "twofold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=2)\n")
     (tmp_path / "fourfold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=4)\n")
     assert srbench(*few("run", "twofold.py", "bicubic")) == 1
-    assert "twofold.make x4: left out: is not for x4: --scale 2\n" in srbench.err
+    assert "twofold.make x4: left out: it is made for --scale 2\n" in srbench.err
     assert srbench(*few("run", "twofold.py", "fourfold.py", "--scale", "2,4"), "--out", "both") == 0, srbench.err
 
 

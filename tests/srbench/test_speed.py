@@ -127,7 +127,7 @@ def test_versus_on_the_command_line(srbench: Srbench) -> None:
     assert srbench("speed", "second=nearest", "bicubic", *words, "--format", "json") == 0
     assert {(row["a"], row["b"]) for row in json.loads(srbench.out)["ratios"]} == {("second", "bicubic")}
     assert srbench("speed", "nearest", "srresnet", *words) == 2
-    assert "srresnet is not for x2: --scale 4" in srbench.err
+    assert "srresnet x2: left out: it is made for --scale 4" in srbench.err
     assert "nearest has none to be timed against at x2" in srbench.err
     assert srbench("speed", "nearest", "--scale", 7) == 2
     assert "none of nearest has scale 7" in srbench.err
