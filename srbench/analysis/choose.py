@@ -90,14 +90,11 @@ def candidates(
     return sorted(found, key=lambda one: (bool(one.out), sign * one.score, bool(doubts(one.speed)), one.speed.p50_ms))
 
 
-def to_time_again(found: Sequence[Candidate], budget: Budget) -> list[Candidate]:
-    """Those that a steady timing could make, or could keep from being, the best: of a better score than any that is
-    within the budget by a steady timing, and within it, or maybe so, by one that is not."""
-    if budget.ms is None:
-        return []
-    steady = next((one for one in found if not one.out and not doubts(one.speed)), None)
-    unsteady = [one for one in found if doubts(one.speed) and (one.maybe or not one.out)]
-    return [one for one in unsteady if steady is None or heading(one.metric).better(one.score, steady.score)]
+def to_time_again(found: Sequence[Candidate]) -> list[Candidate]:
+    """Those that a timing on an idle machine could make the best: maybe within the budget, and of a better score than
+    any that is. What is within it by a timing that is not steady is so by a steady one, too."""
+    best = None if found[0].out else found[0]
+    return [one for one in found if one.maybe and (not best or heading(one.metric).better(one.score, best.score))]
 
 
 def timing_commands(found: Sequence[Candidate], refs: Mapping[str, str], folder: Path) -> list[str]:

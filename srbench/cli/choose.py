@@ -49,22 +49,20 @@ def command(
     budget = Budget(max_ms, max_mib, max_params)
     found = candidates(loaded, usual_name(metric), budget, scale=scale, size=size)
     best = None if found[0].out else found[0]
-    again = to_time_again(found, budget)
+    again = to_time_again(found)
     commands = timing_commands(again, {one.model: reference_of(loaded, one.model) for one in again}, results)
     if style == "json":
         told = {"best": best.model if best else None, "time_again": commands}
         click.echo(dumps({**told, "candidates": [asdict(one) for one in found]}))
     else:
         _print(found)
-    _tell_rest(best, [one for one in again if one.maybe], commands)
+    _tell_rest(best, again, commands)
     return int(not best)
 
 
 def _tell_rest(best: Candidate | None, maybe: list[Candidate], commands: list[str]) -> None:
-    """What may be better, or within the budget at all, if it is timed again, and how; or that nothing is."""
-    from srbench.results.summary import heading
-
-    told = ", ".join(_words(one) for one in maybe if not best or heading(one.metric).better(one.score, best.score))
+    """What may be better, or within the budget at all, and how to find out; or that nothing is."""
+    told = ", ".join(map(_words, maybe))
     if told and best:
         click.echo(f"Better, and maybe within the budget on an idle machine: {told}", err=True)
     elif told:
