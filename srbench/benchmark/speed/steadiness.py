@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from srbench.benchmark.speed.machine import MUCH
+from srbench.benchmark.speed.machine import MUCH, State, clock_moved, other_work, was_throttled
 
 if TYPE_CHECKING:
+    import torch
+
     from srbench.results.records import SpeedRow
 
 WIDE = 0.1
@@ -41,6 +43,12 @@ def disturbances(other_work: float | None, clock_moved: float | None, throttled:
     if clock_moved is not None and clock_moved > CLOCK:
         found.append(f"clock moved by {clock_moved:.0%}")
     return [*found, "throttled"] if throttled else found
+
+
+def disturbed(device: torch.device, before: State, after: State) -> list[str]:
+    """The disturbances between two moments of a machine."""
+    throttled = was_throttled(device, before, after)
+    return disturbances(other_work(before, after), clock_moved(before, after), throttled)
 
 
 def marked(row: SpeedRow) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from srbench.benchmark.speed.timing import Size, noise, seconds
@@ -44,12 +44,19 @@ class Ratio:
 
 
 def take_turns(
-    inferences: Sequence[Inference], size: Size, *, batch: int = 1, budget_s: float = 2.0, patience: int = PATIENCE
+    inferences: Sequence[Inference],
+    size: Size,
+    *,
+    batch: int = 1,
+    budget_s: float = 2.0,
+    patience: int = PATIENCE,
+    warm: Callable[[], None] = lambda: None,
 ) -> list[list[float]]:
     """Seconds of each inference in each round, rounds first: all of them once a round, in an order drawn anew.
 
     At least 10 rounds and at most 200, until the budget for all together is spent; what is so slow that 10 would take
-    `patience` times the budget gets fewer, at least 3. Raises `JobError` where one fails.
+    `patience` times the budget gets fewer, at least 3. `warm` is called between the warm-ups, which may compile, and
+    the rounds. Raises `JobError` where one fails.
     """
     rounds: list[list[float]] = []
     order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
@@ -57,6 +64,7 @@ def take_turns(
         inputs = [noise(batch, size, inference.device) for inference in inferences]
         for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
             seconds(inference, x)
+        warm()
         while not _enough(len(rounds), spent, budget_s, patience):
             draw.shuffle(order)
             taken = {place: seconds(inferences[place], inputs[place]) for place in order}
