@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 from statistics import median
@@ -33,7 +32,6 @@ from srbench.cli.values import CommaList, Names, Scale, lr_size
 if TYPE_CHECKING:
     import torch
 
-    from srbench.benchmark.speed.machine import State
     from srbench.benchmark.speed.timing import Timed
     from srbench.models.inference import Inference
     from srbench.models.spec import ModelSpec
@@ -218,9 +216,7 @@ def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
 
 
 def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
-    from srbench.benchmark.speed import machine
-    from srbench.benchmark.speed.steadiness import disturbed
-    from srbench.benchmark.speed.versus import ratio, take_turns
+    from srbench.benchmark.speed.versus import ratio, watched_turns
     from srbench.results.environment import device_name, threads
 
     found: list[Turn] = []
@@ -232,26 +228,16 @@ def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
             for size, batch in product(asked.sizes, asked.batches):
                 where = f"{size[0]}x{size[1]}"
                 click.echo(f"{' and '.join(spec.name for spec in specs)} {backend}, {where}: in turns", err=True)
-                states: list[machine.State] = []
-                look = partial(_look, states, asked.device)
-                rounds = take_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs), warm=look)
-                look()
-                notes += machine.notes(asked.device, *states)
-                why = tuple(disturbed(asked.device, *states))
-                times = list(zip(*rounds, strict=True))
+                turns = watched_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs))
+                notes += turns.notes
+                times = list(zip(*turns.rounds, strict=True))
                 ms = [median(one) * 1e3 for one in times]
                 for a, b in combinations(range(len(specs)), 2):
                     pair = ratio(specs[a].name, specs[b].name, times[a], times[b])
-                    found.append(Turn(where, batch, backend, *on, pair, ms[a], ms[b], why))
+                    found.append(Turn(where, batch, backend, *on, pair, ms[a], ms[b], turns.not_steady))
     finally:  # after Ctrl-C too
         print_ratios(found, asked.style, list(dict.fromkeys(notes)))
     return 0
-
-
-def _look(states: list[State], device: torch.device) -> None:
-    from srbench.benchmark.speed.machine import look
-
-    states.append(look(device))
 
 
 def _audit(specs: Sequence[ModelSpec], asked: Asked) -> int:

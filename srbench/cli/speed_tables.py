@@ -64,7 +64,7 @@ AUDITS: dict[str, Callable[[Audit], object]] = {
     "largest Δ": lambda row: f"{row.largest:.1e}",
     "uint8 levels": lambda row: row.levels,
     "changed": lambda row: f"{row.changed:.3%}",
-    "speed-up": lambda row: _interval(row.speed_up),
+    "speed-up": lambda row: MARK * bool(row.not_steady) + _interval(row.speed_up),
 }
 RATIOS: dict[str, Callable[[Turn], object]] = {
     "LR size": lambda row: row.size + (f", batch {row.batch}" if row.batch > 1 else ""),
@@ -112,7 +112,11 @@ def print_ratios(turns: Sequence[Turn], style: str, notes: Sequence[str]) -> Non
     tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
     if turns:
         tell_machine(turns[0].processor, turns[0].threads, notes)
-    if why := ", ".join(dict.fromkeys(one for turn in turns for one in turn.not_steady)):
+    _tell_disturbed(turns)
+
+
+def _tell_disturbed(rows: Sequence[Turn | Audit]) -> None:
+    if why := ", ".join(dict.fromkeys(one for row in rows for one in row.not_steady)):
         tell(f"{MARK} not steady: {why}. Taking turns disturbs both alike: a ratio suffers less than a time.")
 
 
@@ -125,7 +129,15 @@ def tell_machine(processor: str, threads: int, notes: Sequence[str], more: str =
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:
     """A row a backend and precision of a model."""
-    _print(AUDITS, audits, style, "audits")
+    columns = dict(AUDITS)
+    if style == "csv":
+        columns |= {
+            "speed-up": lambda row: _interval(row.speed_up),
+            "not steady": lambda row: ", ".join(row.not_steady),
+        }
+    _print(columns, audits, style, "audits")
+    if style == "table":
+        _tell_disturbed(audits)
 
 
 def document(kind: str, rows: Iterable[Any], notes: Sequence[str] = ()) -> dict[str, Any]:

@@ -437,6 +437,9 @@ def test_pairs_tell_what_disturbed_them(register: Register, srbench: Srbench, mo
     assert re.search(r"first +second +~\d+\.\d\d +~\d", srbench.out) and "note: other work took 1.5 of" in srbench.out
     assert re.search(r"^on .+, \d+ threads?$", srbench.out, re.MULTILINE)
     assert "~ not steady: other work on 1.5 processors. Taking turns disturbs both alike" in srbench.out
+    moments(3.0)
+    assert srbench("speed", "first", "--audit", "--backend", "channels-last", *words[3:]) == 0
+    assert re.search(r" ~\d+\.\d\d \[", srbench.out) and "~ not steady: other work on 1.5 processors." in srbench.out
     moments(0.0)
     assert srbench(*words) == 0 and "~" not in srbench.out and "\non " in srbench.out
 

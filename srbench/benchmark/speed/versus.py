@@ -6,7 +6,10 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from srbench.benchmark.speed import machine
+from srbench.benchmark.speed.steadiness import disturbed
 from srbench.benchmark.speed.timing import Size, noise, seconds
 from srbench.models.inference import Inference, as_job_error
 from srbench.results.statistics import mean_interval
@@ -71,6 +74,23 @@ def take_turns(
             rounds.append([taken[place] for place in range(len(inferences))])
             spent += sum(rounds[-1])
     return rounds
+
+
+class Turns(NamedTuple):
+    """Seconds as `take_turns` has them, what the machine told of itself meanwhile, and what disturbed it."""
+
+    rounds: list[list[float]]
+    notes: list[str]
+    not_steady: tuple[str, ...]
+
+
+def watched_turns(inferences: Sequence[Inference], size: Size, **options: Any) -> Turns:
+    """`take_turns`, the machine watched from the first round to the last; `options` are its own."""
+    device = inferences[0].device
+    states: list[machine.State] = []
+    rounds = take_turns(inferences, size, warm=lambda: states.append(machine.look(device)), **options)
+    states.append(machine.look(device))
+    return Turns(rounds, machine.notes(device, *states), tuple(disturbed(device, *states)))
 
 
 def _enough(rounds: int, spent: float, budget_s: float, patience: int) -> bool:
