@@ -27,7 +27,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
     kept="nothing was trained yet, or since OUT/last.ckpt, if that is there: --resume goes on from it",
     examples=(
         "srbench train srcnn-quick --data my/training/images",
-        "srbench train srresnet-quick --data DIV2K --val Kodak24 --out runs/mine",
+        "srbench train srresnet-quick --data DIV2K-train --val Kodak24 --out runs/mine",
     ),
 )
 @click.argument("recipe")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from srbench.base.documents import read_bytes
 from srbench.base.errors import InputError
-from srbench.datasets import data_root, usual_name
+from srbench.datasets import alike, data_root, usual_name
 from srbench.datasets.digests import FileDigest, file_digests
 from srbench.datasets.folder import open_folder
 from srbench.datasets.standard.pixels import published
@@ -162,7 +162,8 @@ def home_of(ref: str, root: Path | None = None) -> Path:
         return named
     if ref in STANDARD_SETS:
         raise InputError(f"{ref} is not here: no images in {named / 'HR'}. Get it: srbench data prepare {ref}")
-    raise InputError(f"{ref}: no such folder, and no such set in {data_root(root)}")
+    guess = alike(ref, STANDARD_SETS)
+    raise InputError(f"{ref}: no such folder, and no such set in {data_root(root)}. {guess}".rstrip())
 
 
 def _list(path: Path, degradation: str) -> list[tuple[Source, Split]]:

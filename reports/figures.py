@@ -1,7 +1,8 @@
 """Figures of a report, as matplotlib draws them: what is on the axes, which models are on the Pareto front.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; each model also has its own marker
-and its name beside it. A figure that the results hold nothing for is left out.
+Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart, and five more that lie far from these
+as such readers see them; each model also has its own marker and its name beside it. A figure that the results hold
+nothing for is left out.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from reports.curves import TrainingCurve, curves_of
+from reports.labels import PLACES, Point, Side, sides
 from srbench.base.text import one_line
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import SpeedRow
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT = "#1a1a19", "#c9c8c2"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a")
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#4d4dff", "#a50026", "#8c564b",
+    "#17becf", "#999933",
+)  # fmt: skip
 MARKERS = "osD^vPX*<>hpd"
 PANEL = (3.9, 3.3)
 """Width and height of one data set's panel, in inches."""
@@ -43,28 +48,7 @@ class Plot:
     figure: Figure
 
 
-@dataclass(frozen=True)
-class Point:
-    """A model at a place of a scatter plot; x is None where the model has no such cost, as an interpolation.
-
-    `steady` is False where x was timed and should not be believed: then the marker is hollow.
-    """
-
-    model: str
-    x: float | None
-    y: float
-    steady: bool = True
-
-
 HOLLOW = "Hollow markers: timings that are not steady, see the table."
-
-Side = Literal["over", "under", "right"]
-PLACES: dict[Side, tuple[tuple[int, int], str, str]] = {
-    "over": ((0, 7), "center", "bottom"),
-    "under": ((0, -7), "center", "top"),
-    "right": ((7, 0), "left", "center"),
-}
-"""Of a name beside its marker: points right and up, horizontal and vertical alignment."""
 
 
 class Palette:
@@ -260,31 +244,6 @@ def pareto(points: Iterable[Point], *, more_x: bool, more_y: bool) -> list[Point
 
     front = [point for point in placed if not any(beats(other, point) for other in placed)]
     return sorted(front, key=lambda point: (point.x or 0.0, point.y))
-
-
-def sides(points: list[Point], *, log: bool = False) -> list[tuple[Point, Side]]:
-    """The points by x, and on which side of its marker each name stands, so that neighbours' names keep apart.
-
-    Right of it where the nearest point lies well above or below, else over or under it, as that of the nearest to the
-    left does not.
-    """
-    where = {point: (math.log(point.x) if log else point.x, point.y) for point in points if point.x}
-    spans = [max(values) - min(values) or 1.0 for values in zip(*where.values(), strict=True)]
-
-    def apart(one: Point, other: Point) -> tuple[float, float]:
-        x, y = (abs(a - b) / span for a, b, span in zip(where[one], where[other], spans, strict=True))
-        return x, y
-
-    def nearest(point: Point, others: Iterable[Point]) -> Point | None:
-        return min(others, key=lambda other: math.hypot(*apart(point, other)), default=None)
-
-    named: dict[Point, Side] = {}
-    for point in sorted(where, key=where.__getitem__):
-        neighbour = nearest(point, [other for other in where if other != point])
-        left = nearest(point, [other for other in named if named[other] != "right"])
-        x, y = apart(point, neighbour) if neighbour else (1.0, 0.0)
-        named[point] = "right" if y > 2 * x else "under" if left and named[left] == "over" else "over"
-    return [(point, named.get(point, "over")) for point in sorted(points, key=lambda point: point.x or 0.0)]
 
 
 def _scatter(

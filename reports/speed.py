@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from srbench.benchmark.speed.steadiness import MARK, doubts
+from srbench.benchmark.speed.steadiness import marked
 
 if TYPE_CHECKING:
     from srbench.results.records import SpeedRow
@@ -41,7 +41,7 @@ def _row(row: SpeedRow) -> list[str]:
         f"{row.width}×{row.height}",
         str(row.batch),
         str(row.repeats or "–"),
-        f"{MARK if doubts(row) else ''}{row.p50_ms:.2f}",
+        marked(row),
         "–" if row.p95_ms is None else f"{row.p95_ms:.2f}",
         f"{row.output_mp_per_s:.2f}",
         "–" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.0f}",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from shlex import quote
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import entries, refuse_unknown
-from srbench.benchmark.speed.steadiness import doubts
+from srbench.base.registry import refuse_unknown
+from srbench.benchmark.speed.steadiness import FEW_REPEATS, MARK, doubts
+from srbench.benchmark.speed.timing import PATIENCE
 from srbench.results.summary import heading, summarise
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from srbench.results.results import Results
 
 
-NOT_STEADY = "ms not steady"
+DISTURBED = 10.0
+"""How many times as long as on an idle machine a timing that is not steady may be: nine other programs on every
+processor leave a tenth of it. Other work makes times longer, never shorter."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,19 @@ class Budget:
     mib: float | None = None
     params: float | None = None
 
-    def exceeded(self, row: SpeedRow, *, believed: bool = False) -> str:
-        """The first bound that a timing breaks, in words; what was not measured breaks its bound, and so does, unless
-        it is `believed`, what was not measured steadily.
+    def exceeded(self, row: SpeedRow) -> str:
+        """The first bound that a timing breaks, in words; what was not measured breaks its bound.
+
+        With a mark before it where a timing that is not steady may keep to its bound on an idle machine.
         """
         for name, most, value in (
             ("MiB", self.mib, row.peak_memory_mib),
             ("parameters", self.params, row.params),
             ("ms", self.ms, row.p50_ms),
         ):
-            if name == "ms" and most is not None and not believed and (why := doubts(row)):
-                return f"{NOT_STEADY}: {', '.join(why)}"
             if most is not None and (value is None or value > most):
-                return f"{name} not measured" if value is None else f"over {most:g} {name}"
+                maybe = name == "ms" and doubts(row) and row.p50_ms <= DISTURBED * most
+                return f"{name} not measured" if value is None else f"{MARK * bool(maybe)}over {most:g} {name}"
         return ""
 
 
@@ -59,6 +63,11 @@ class Candidate:
     speed: SpeedRow
     out: str = ""
     images: str = ""
+
+    @property
+    def maybe(self) -> bool:
+        """Whether it is out for its milliseconds alone, and may be within the budget on an idle machine."""
+        return self.out.startswith(MARK)
 
 
 def candidates(
@@ -78,27 +87,40 @@ def candidates(
     if not found:
         raise InputError(f"no model was both scored and timed at x{scale}. Do it: srbench run --scale {scale} --speed")
     sign = -1.0 if heading(metric).higher_is_better else 1.0
-    return sorted(found, key=lambda one: (bool(one.out), sign * one.score, one.speed.p50_ms))
+    return sorted(found, key=lambda one: (bool(one.out), sign * one.score, bool(doubts(one.speed)), one.speed.p50_ms))
 
 
-def doubtful(found: Sequence[Candidate], budget: Budget) -> list[Candidate]:
-    """Those that are out for their timing alone, which is not steady: within the budget if it is believed."""
-    return [one for one in found if one.out.startswith(NOT_STEADY) and not budget.exceeded(one.speed, believed=True)]
+def to_time_again(found: Sequence[Candidate]) -> list[Candidate]:
+    """Those that a timing on an idle machine could make the best: maybe within the budget, and of a better score than
+    any that is. What is within it by a timing that is not steady is so by a steady one, too."""
+    best = None if found[0].out else found[0]
+    return [one for one in found if one.maybe and (not best or heading(one.metric).better(one.score, best.score))]
 
 
-def timing_command(found: Sequence[Candidate], folder: Path) -> str:
-    """The command that times these anew, as they were: what is kept of them in the folder is replaced."""
-    rows = [one.speed for one in found]
-    known = entries("models")
-    refs = dict.fromkeys(row.model if row.model in known else f"{row.model}=REF" for row in rows)
-    backends, row = dict.fromkeys(row.backend for row in rows), rows[0]
+def timing_commands(found: Sequence[Candidate], refs: Mapping[str, str], folder: Path) -> list[str]:
+    """The commands that time these anew, each as it was: what is kept of them in the folder is replaced.
+
+    `refs` says by which reference a model is found. What had few repeats gets the seconds for more.
+    """
+    alike: dict[tuple[object, ...], list[SpeedRow]] = {}
+    for row in (one.speed for one in found):
+        alike.setdefault((row.backend, row.device, row.precision, row.threads, row.width, row.height), []).append(row)
+    return [_timing_command(rows, refs, folder) for rows in alike.values()]
+
+
+def _timing_command(rows: Sequence[SpeedRow], refs: Mapping[str, str], folder: Path) -> str:
+    row = rows[0]
+    slow = max((row.p50_ms for row in rows if row.repeats < FEW_REPEATS and doubts(row)), default=0.0)
+    seconds = ceil(slow / 1e3 * FEW_REPEATS / PATIENCE)
     options = {
-        "models": ",".join(refs),
+        "models": ",".join(refs[row.model] for row in rows),
         "scale": row.scale,
         "sizes": f"{row.width}x{row.height}",
-        "backend": "" if [*backends] == ["eager"] else ",".join(backends),
+        "backend": "" if row.backend == "eager" else row.backend,
         "precision": "" if row.precision == "fp32" else row.precision,
+        "device": row.device,
         "threads": row.threads,
+        "budget": seconds if seconds > 2 else 0,
         "out": folder,
     }
     return "srbench speed " + " ".join(f"--{name} {quote(str(value))}" for name, value in options.items() if value)

@@ -241,6 +241,8 @@ class Explanation:
             found += [f"But a mistake does: {self._listed(self.mistaken)}"] if self.mistaken else []
         if self.usual not in self.agreeing:
             found.append(f"{self.usual.name} is {self.usual.text}")
+        if family_of(self.claim) == "ssim" and self.claim.number > 1.0:
+            found.append(f"SSIM is at most 1 here: try {self.claim.number / 100:.{self.claim.digits + 2}f}")
         return ". ".join(found) + "."
 
     def _listed(self, readings: Sequence[Reading], most: int = MOST) -> str:

@@ -11,12 +11,13 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module, invalidate_caches
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
@@ -124,7 +125,7 @@ def import_file(path: Path) -> ModuleType:
     import.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file. {did_you_mean(str(path), beside(path))}".rstrip(". "))
     path = path.resolve()
     digest = hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()[:12]
     name = f"{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
@@ -189,8 +190,39 @@ def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     return [alike[one] for one in difflib.get_close_matches(plain(name), alike, n=3, cutoff=cutoff)]
 
 
+def attribute_of(module: ModuleType, home: str, name: str) -> Any:
+    """What a module, told as `home`, has under a name, which may have dots; raises `UsageError` with the nearest."""
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
+        guess = did_you_mean(name, [one for one in vars(module) if not one.startswith("_")])
+        guess = guess or f"It defines {', '.join(own_callables(module)) or 'no function or class'}."
+        raise UsageError(f"{home} has no {name!r}. {guess}") from None
+
+
+def own_callables(module: ModuleType) -> list[str]:
+    """The public functions and classes that a module defines itself."""
+    return [
+        name
+        for name, thing in vars(module).items()
+        if callable(thing) and getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
+    ]
+
+
+def beside(path: Path, *, folders: bool = False) -> list[str]:
+    """The files, or the folders, that lie where a path leads, to guess what was meant; none where that is not to be
+    read."""
+    with suppress(OSError):
+        return [str(path.parent / one.name) for one in path.parent.iterdir() if one.is_dir() == folders]
+    return []
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean srgan or srresnet?` of the known names that a typed one is like; empty where there are none."""
+    return f"Did you mean {' or '.join(alike)}?" if (alike := near(name, known)) else ""
+
+
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
     """The error for a name that is not among `known`: "did you mean", and where to look."""
-    guess = f"Did you mean {' or '.join(alike)}?" if (alike := near(name, known)) else ""
-    guess = guess or f"Known: {', '.join(sorted(known)) or 'none'}."
+    guess = did_you_mean(name, known) or f"Known: {', '.join(sorted(known)) or 'none'}."
     return UsageError(f"unknown {what} {name!r}. {guess}" + (f" See: {hint}" if hint else ""))

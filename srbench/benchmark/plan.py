@@ -141,7 +141,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
         if not set(request.scales) & set(spec.scales):
             planned.without_jobs.append(spec.name)
     if planned.skipped and not planned.jobs:
-        reasons = [f"{name} {reason}" for name, reason in planned.skipped.items()]
+        reasons = [f"{name}: {reason}" for name, reason in planned.skipped.items()]
         raise UsageError(f"no model is left: {'; '.join(reasons[:3])}")
     _refuse_mixtures(planned)
     planned.images = sum(len(job.missing) for job in planned.jobs)
@@ -173,7 +173,7 @@ def _one_of_each_name(datasets: Mapping[str, Dataset]) -> dict[str, Dataset]:
 
 def _plan_model(planned: Plan, spec: ModelSpec, scale: int, datasets: Mapping[str, Dataset]) -> None:
     if scale not in spec.scales:
-        planned.skipped[f"{spec.name} x{scale}"] = f"is not for x{scale}: --scale {','.join(map(str, spec.scales))}"
+        planned.skipped[f"{spec.name} x{scale}"] = spec.made_for
         return
     try:
         weights = weights_digest(spec, scale)
@@ -247,5 +247,7 @@ def _refuse_mixtures(planned: Plan) -> None:
                 refuse_differences(run.identity, job.identity, OWN, remedy="Give another --out")
             elif run.rows and not planned.request.force:
                 remedy = "Give another --out, or --force to do it again"
+                if run.identity.weights != job.identity.weights:
+                    remedy = f"To keep both, name it: NAME=REF (from Python name=). {remedy}"
                 refuse_differences(run.identity, job.identity, remedy=remedy)
                 refuse_other_conventions(run, planned.scorer.conventions if job.scored else {}, remedy)

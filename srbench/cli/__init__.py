@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 import click
 
 from srbench import __version__
-from srbench.base.errors import SrbenchError
+from srbench.base.errors import SrbenchError, UsageError
 from srbench.base.registry import entries, load_as, package_of, unknown
 
 SECTIONS = {
@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
-            raise unknown("command", args[0], self.list_commands(context), hint="srbench --help")
+            raise _unknown_command(args[0], self.list_commands(context))
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -103,6 +103,15 @@ class LazyGroup(click.Group):
         section = getattr(command, "section", "")
         told = command.get_short_help_str(LINE) or f"From {package_of(entries('commands')[name])}."
         return section if section in SECTIONS else OTHER, told
+
+
+def _unknown_command(name: str, known: Sequence[str]) -> UsageError:
+    """Of what can be listed, the command that lists it."""
+    from srbench.cli.kinds import KINDS
+
+    if kind := next((kind for kind in KINDS if name in (kind, kind.removesuffix("s"))), None):
+        return UsageError(f"unknown command {name!r}. Did you mean srbench list {kind}?")
+    return unknown("command", name, known, hint="srbench --help")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli.listing import grid, tell
+from srbench.cli.names import reference_of
 from srbench.cli.options import FOLDER, srbench_command
 from srbench.cli.values import Scale, complete, lr_size
 
@@ -39,7 +40,7 @@ def command(
     results: Path, metric: str, max_ms: float | None, max_mib: float | None, max_params: float | None, scale: int,
     size: tuple[int, int] | None, style: str,
 ) -> int:  # fmt: skip
-    from srbench.analysis.choose import Budget, candidates, doubtful
+    from srbench.analysis.choose import Budget, candidates, timing_commands, to_time_again
     from srbench.base.documents import dumps
     from srbench.metrics import usual_name
     from srbench.results.store import load_results
@@ -47,52 +48,60 @@ def command(
     loaded = load_results(results)
     budget = Budget(max_ms, max_mib, max_params)
     found = candidates(loaded, usual_name(metric), budget, scale=scale, size=size)
-    within = [one for one in found if not one.out]
+    best = None if found[0].out else found[0]
+    again = to_time_again(found)
+    commands = timing_commands(again, {one.model: reference_of(loaded, one.model) for one in again}, results)
     if style == "json":
-        click.echo(dumps({"best": within[0].model if within else None, "candidates": [asdict(one) for one in found]}))
+        told = {"best": best.model if best else None, "time_again": commands}
+        click.echo(dumps({**told, "candidates": [asdict(one) for one in found]}))
     else:
         _print(found)
-    if maybe := doubtful(found, budget):
-        _tell_doubtful(maybe, within[:1], results)
-    elif not within:
+    _tell_rest(best, again, commands)
+    return int(not best)
+
+
+def _tell_rest(best: Candidate | None, maybe: list[Candidate], commands: list[str]) -> None:
+    """What may be better, or within the budget at all, and how to find out; or that nothing is."""
+    told = ", ".join(map(_words, maybe))
+    if told and best:
+        click.echo(f"Better, and maybe within the budget on an idle machine: {told}", err=True)
+    elif told:
+        click.echo(f"srbench: no model is within this budget here; maybe on an idle machine: {told}", err=True)
+    elif not best:
         click.echo(
             "srbench: no model is within this budget; the table says what each exceeds. Give a larger one", err=True
         )
-    return int(not within)
+    if commands:
+        click.echo("Time again, on an idle machine:\n" + "\n".join(commands), err=True)
 
 
-def _tell_doubtful(maybe: list[Candidate], chosen: list[Candidate], results: Path) -> None:
-    """What the choice would be if timings that are not steady were believed, and how to take them again."""
-    from srbench.analysis.choose import timing_command
+def _words(one: Candidate) -> str:
+    from srbench.benchmark.speed.steadiness import marked
     from srbench.results.summary import heading
 
-    best, metric = maybe[0], heading(maybe[0].metric)
-    if chosen and not metric.better(best.score, chosen[0].score):
-        return
-    told = f"{best.model} ({metric.label} {metric.format(best.score)}, {best.speed.p50_ms:.2f} ms)"
-    if chosen:
-        click.echo(f"Better, if its timing is believed, which is not steady: {told}", err=True)
-    else:
-        click.echo(f"srbench: no timing within this budget is steady; if they are believed, {told} is best", err=True)
-    click.echo(f"Time again, on an idle machine: {timing_command(maybe, results)}", err=True)
+    metric = heading(one.metric)
+    return f"{one.model} ({metric.label} {metric.format(one.score)}, {marked(one.speed)} ms)"
 
 
 def _print(found: list[Candidate]) -> None:
+    from srbench.benchmark.speed.steadiness import marked, unsteady_note
     from srbench.results.summary import heading
 
     metric = heading(found[0].metric)
     memory = ["–" if one.speed.peak_memory_mib is None else f"{one.speed.peak_memory_mib:.0f}" for one in found]
     rows = [
-        [one.model, one.speed.backend, metric.format(one.score), f"{one.speed.p50_ms:.2f}", mib,
+        [one.model, one.speed.backend, metric.format(one.score), marked(one.speed), mib,
          f"{one.speed.params:,}", one.out or "within"]
         for one, mib in zip(found, memory, strict=True)
     ]  # fmt: skip
     headings = ["model", "backend", metric.text, "p50 ms", "peak MiB", "params", "budget"]
-    click.echo(grid(headings, rows, keys=2, right=("peak MiB",)))
+    click.echo(grid(headings, rows, keys=2, right=("peak MiB", "p50 ms")))
+    if note := unsteady_note((one.speed for one in found), "On an idle machine they may take less."):
+        tell(note)
     best, speed = found[0], found[0].speed
     if best.images:
         tell(f"Scores are of {best.images}")
     if not best.out:
         way = best.model if speed.backend == "eager" else f"{best.model} ({speed.backend})"
-        cost = f"{speed.p50_ms:.2f} ms at {speed.width}x{speed.height} on {speed.device}"
+        cost = f"{marked(speed)} ms at {speed.width}x{speed.height} on {speed.device}"
         tell(f"Best within the budget: {way}, {metric.label} {metric.format(best.score)}, {cost}")

@@ -13,7 +13,7 @@ from srbench.cli.options import FILE, FOLDER, data_root_option, device_option, r
 @srbench_command(
     help="Check the published numbers in FILE against our own outputs: which convention, or mistake, gives each?\n\n"
     "FILE is TOML with [[claim]] tables: model, dataset, scale, value, and if known metric and source. "
-    "Exit status 1 where a number stays unexplained."
+    "Exit status 1 where a number stays unexplained, or cannot be checked."
 )
 @click.argument("file", type=FILE)
 @click.option("--results", type=FOLDER, help="Use the SR images saved in this folder.")
@@ -41,5 +41,7 @@ def command(file: Path, results: Path | None, device: str, data_root: Path | Non
         unexplained += not found.explained
     if not checked:
         raise InputError(f"{file}: none of its {counted(len(claims), 'claim')} could be checked")
-    click.echo(f"{unexplained} unexplained" if unexplained else "every claim that could be checked is explained")
-    return int(unexplained > 0)
+    left = {"unexplained": unexplained, "not checked": len(claims) - checked}
+    told = ", ".join(f"{count} {what}" for what, count in left.items() if count)
+    click.echo(told or "every claim is explained")
+    return int(bool(told))

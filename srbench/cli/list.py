@@ -8,6 +8,7 @@ from textwrap import fill
 
 import click
 
+from srbench.base.registry import refuse_unknown
 from srbench.cli.kinds import KINDS
 from srbench.cli.listing import as_text, terminal_width
 from srbench.cli.options import data_root_option, srbench_command
@@ -18,7 +19,9 @@ class _What(click.Choice):  # type: ignore[type-arg]  # a generic only since cli
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         name = value.casefold()
-        return str(super().convert(name + "s" if f"{name}s" in self.choices else name, param, ctx))
+        name = name + "s" if f"{name}s" in self.choices else name
+        refuse_unknown("list", [name], self.choices, hint="srbench list")
+        return name
 
 
 @srbench_command(help="List models, data sets, metrics, conventions, recipes and more, with what one chooses by.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srbench.base.registry import meant, plain, refuse_unknown
+from srbench.base.registry import entries, meant, plain, refuse_unknown
 
 if TYPE_CHECKING:
     from srbench.results.results import Results
@@ -30,6 +31,27 @@ def model_meant(results: Results, ref: str) -> str:
     pattern = r"\+".join(map(_pattern, ref.split("+"))) if "=" not in ref else re.escape(plain(ref.partition("=")[0]))
     alike = [model for model in results.models if re.fullmatch(pattern, plain(model))]
     return alike[0] if len(alike) == 1 else ref
+
+
+def reference_of(results: Results, model: str) -> str:
+    """By what reference a model of the results is found: a registered name, else as the command of its run has it;
+    `name=REF` where that does not tell, as of one that was scored from Python.
+    """
+    if model in entries("models"):
+        return model
+    commands = (made.get("command", "") for run in results for made in run.environments if run.identity.model == model)
+    words = [
+        word for command in commands for whole in _split(command) for word in re.sub("^--[a-z]+=", "", whole).split(",")
+    ]
+    known = [word for word in words if word.startswith(f"{model}=") or re.fullmatch(_pattern(word), plain(model))]
+    return known[0] if known else f"{model}=REF"
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # of an earlier srbench, or by hand
+        return []
 
 
 def _pattern(ref: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from srbench.base.errors import StoppedError, UsageError
+from srbench.base.registry import entries
 from srbench.cli.examples import examples_of
 from srbench.cli.values import CommaList, Device, Names, Scale, complete
 from srbench.models.spec import PRECISIONS
@@ -63,7 +64,11 @@ class Command(click.Command):
         """
         args = [f" {word}" if re.fullmatch(r"-(\d+\.?\d*|\.\d+)", word) else word for word in args]
         known = {name for param in self.params for name in param.opts if isinstance(param, click.Option)}
-        return super().parse_args(context, [_as_known(word, known) for word in args])
+        try:
+            return super().parse_args(context, [_as_known(word, known) for word in args])
+        except click.NoSuchOption as error:  # click guesses by likeness alone: --batch for --data, before --datasets
+            begun = [name for name in known if name.startswith(error.option_name)] or error.possibilities
+            raise click.NoSuchOption(error.option_name, possibilities=begun, ctx=context) from None
 
     def make_parser(self, ctx: click.Context) -> Any:
         """That of click, which of an option given again keeps the last value: here lists add up, others are refused."""
@@ -157,9 +162,15 @@ EXISTING = click.Path(path_type=Path, exists=True)
 
 def named_models(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None) -> tuple[str, ...]:
     """The models typed as arguments, or by `--models`; all where neither is there. Raises `UsageError` for both."""
+    from srbench.datasets import list_datasets, usual_name
+
     if refs and models:
         raise UsageError(f"models are named twice: {' '.join(map(','.join, refs))}, and --models {','.join(models)}")
-    return tuple(name for names in refs for name in names) or models or ("all",)
+    named = tuple(name for names in refs for name in names)
+    sets = [name for name in named if usual_name(name) in list_datasets() and name not in entries("models")]
+    if sets and not any(Path(name).exists() for name in sets):
+        raise UsageError(f"{sets[0]} is a data set and no model. srbench run takes it as --datasets {','.join(sets)}")
+    return named or models or ("all",)
 
 
 def tell_remark(spec: ModelSpec) -> None:

@@ -26,7 +26,7 @@ from srbench.cli.options import (
     tell_remark,
     threads_option,
 )
-from srbench.cli.speed_tables import Turn, print_audits, print_ratios, print_timings
+from srbench.cli.speed_tables import Turn, print_audits, print_ratios, print_timings, tell_machine
 from srbench.cli.values import CommaList, Names, Scale, lr_size
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ def command(
         raise UsageError(f"none of {', '.join(named)} has scale {options['scale']}")
     for spec in every if "all" not in named else ():
         if spec not in specs:
-            more = ",".join(map(str, spec.scales))
-            click.echo(f"{spec.name} is not for x{options['scale']}: --scale {more}", err=True)
+            click.echo(f"{spec.name} x{options['scale']}: left out: {spec.made_for}", err=True)
     if versus and len(specs) < 2:
         raise UsageError(f"{specs[0].name} has none to be timed against at x{options['scale']}")
     asked = Asked(**{**options, "device": select_device(options["device"])})
@@ -190,7 +189,6 @@ def _one_backend(spec: ModelSpec, backend: str, asked: Asked) -> Iterable[Timed]
 
 def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     """The fitted lines, what the machine told, and what `peak MiB` means here."""
-    from srbench.base.text import counted
     from srbench.benchmark.speed.curve import fit_line
     from srbench.benchmark.speed.steadiness import unsteady_note
 
@@ -210,34 +208,36 @@ def _print_notes(timed: Sequence[Timed], device: torch.device) -> None:
     tell(f"peak MiB: {peak} in one call, input and weights left out")
     first = timed[0].row if timed else None
     if first is not None:
-        threads = f", {counted(first.threads, 'thread')}" if first.threads else ""
-        tell(f"on {first.processor}{threads}; p95 of 20 repeats or more")
+        notes = [note for one in timed for note in one.notes]
+        tell_machine(first.processor, first.threads, notes, "; p95 of 20 repeats or more")
     for name in dict.fromkeys(name for one in timed for name in one.row.uncounted):
         tell(f"GMACs lack what {name} multiplies, which srbench cannot count")
-    for note in dict.fromkeys(note for one in timed for note in one.notes):
-        tell(f"note: {note}")
     if note := unsteady_note(one.row for one in timed):
         tell(note)
 
 
 def _versus(specs: Sequence[ModelSpec], asked: Asked) -> int:
-    from srbench.benchmark.speed.versus import ratio, take_turns
+    from srbench.benchmark.speed.versus import ratio, watched_turns
+    from srbench.results.environment import device_name, threads
 
     found: list[Turn] = []
+    notes: list[str] = []
+    on = 0 if asked.device.type == "cuda" else threads(), device_name(str(asked.device))
     try:
         for backend in asked.backends:
             inferences = [asked.prepared(spec, backend) for spec in specs]
             for size, batch in product(asked.sizes, asked.batches):
                 where = f"{size[0]}x{size[1]}"
                 click.echo(f"{' and '.join(spec.name for spec in specs)} {backend}, {where}: in turns", err=True)
-                rounds = take_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs))
-                times = list(zip(*rounds, strict=True))
+                turns = watched_turns(inferences, size, batch=batch, budget_s=asked.budget * len(specs))
+                notes += turns.notes
+                times = list(zip(*turns.rounds, strict=True))
                 ms = [median(one) * 1e3 for one in times]
                 for a, b in combinations(range(len(specs)), 2):
                     pair = ratio(specs[a].name, specs[b].name, times[a], times[b])
-                    found.append(Turn(where, batch, backend, pair, ms[a], ms[b]))
+                    found.append(Turn(where, batch, backend, *on, pair, ms[a], ms[b], turns.not_steady))
     finally:  # after Ctrl-C too
-        print_ratios(found, asked.style)
+        print_ratios(found, asked.style, list(dict.fromkeys(notes)))
     return 0
 
 

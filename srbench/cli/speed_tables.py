@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.benchmark.speed.steadiness import MARK, doubts
+from srbench.base.text import counted
+from srbench.benchmark.speed.steadiness import MARK, doubts, marked
 from srbench.cli.listing import grid, tell
 
 if TYPE_CHECKING:
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turn:
-    """Two models timed turn by turn at one size: their ratio, and the median of each in milliseconds."""
+    """Two models timed turn by turn at one size: their ratio, and the median of each in milliseconds.
+
+    `not_steady` says what disturbed the machine meanwhile, as `steadiness.disturbances` has it.
+    """
 
     size: str
     batch: int
     backend: str
+    threads: int
+    processor: str
     ratio: Ratio
     a_ms: float
     b_ms: float
+    not_steady: tuple[str, ...]
 
 
 TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
@@ -39,7 +46,7 @@ TIMINGS: dict[str, Callable[[SpeedRow], object]] = {
     "batch": lambda row: row.batch,
     "threads": lambda row: row.threads or None,
     "cold ms": lambda row: row.first_ms,
-    "p50 ms": lambda row: _marked(row),
+    "p50 ms": lambda row: marked(row) if doubts(row) else row.p50_ms,
     "p95 ms": lambda row: row.p95_ms,
     "output MP/s": lambda row: row.output_mp_per_s,
     "peak MiB": lambda row: row.peak_memory_mib,
@@ -57,15 +64,15 @@ AUDITS: dict[str, Callable[[Audit], object]] = {
     "largest Δ": lambda row: f"{row.largest:.1e}",
     "uint8 levels": lambda row: row.levels,
     "changed": lambda row: f"{row.changed:.3%}",
-    "speed-up": lambda row: _interval(row.speed_up),
+    "speed-up": lambda row: MARK * bool(row.not_steady) + _interval(row.speed_up),
 }
 RATIOS: dict[str, Callable[[Turn], object]] = {
     "LR size": lambda row: row.size + (f", batch {row.batch}" if row.batch > 1 else ""),
     "backend": lambda row: row.backend,
     "A": lambda row: row.ratio.a,
     "B": lambda row: row.ratio.b,
-    "A ms": lambda row: row.a_ms,
-    "B ms": lambda row: row.b_ms,
+    "A ms": lambda row: f"{MARK * bool(row.not_steady)}{row.a_ms:.2f}",
+    "B ms": lambda row: f"{MARK * bool(row.not_steady)}{row.b_ms:.2f}",
     "A / B": lambda row: _interval(row.ratio),
     "rounds": lambda row: row.ratio.n,
     "verdict": lambda row: row.ratio.verdict,
@@ -74,11 +81,6 @@ RATIOS: dict[str, Callable[[Turn], object]] = {
 
 KEYS = {"timings": 3, "audits": 3, "ratios": 4}
 """How many columns say of what a row is: a terminal too narrow for all has them in each part of the table."""
-
-
-def _marked(row: SpeedRow) -> object:
-    """The median; as text, with a mark, where it is not steady."""
-    return f"{MARK}{row.p50_ms:.2f}" if doubts(row) else row.p50_ms
 
 
 def _interval(ratio: Ratio) -> str:
@@ -97,16 +99,45 @@ def print_timings(timed: Sequence[Timed], style: str) -> None:
     _print(columns, rows, style, "timings", notes)
 
 
-def print_ratios(turns: Sequence[Turn], style: str) -> None:
-    """A row a pair of models, size and batch."""
-    _print(RATIOS, turns, style, "ratios")
-    if style == "table":
-        tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
+def print_ratios(turns: Sequence[Turn], style: str, notes: Sequence[str]) -> None:
+    """A row a pair of models, size and batch; and what the machine told of itself meanwhile."""
+    columns = dict(RATIOS)
+    if style == "csv":  # for programs, as of timings
+        columns |= {"A ms": lambda row: row.a_ms, "B ms": lambda row: row.b_ms,
+                    "not steady": lambda row: ", ".join(row.not_steady),
+                    "threads": lambda row: row.threads, "processor": lambda row: row.processor}  # fmt: skip
+    _print(columns, turns, style, "ratios", notes)
+    if style != "table":
+        return
+    tell("A / B: how many times as long A takes; geometric mean over rounds, 95 % interval. Nothing is kept.")
+    if turns:
+        tell_machine(turns[0].processor, turns[0].threads, notes)
+    _tell_disturbed(turns)
+
+
+def _tell_disturbed(rows: Sequence[Turn | Audit]) -> None:
+    if why := ", ".join(dict.fromkeys(one for row in rows for one in row.not_steady)):
+        tell(f"{MARK} not steady: {why}. Taking turns disturbs both alike: a ratio suffers less than a time.")
+
+
+def tell_machine(processor: str, threads: int, notes: Sequence[str], more: str = "") -> None:
+    """What timings were taken on, and what it told of itself meanwhile."""
+    tell(f"on {processor}" + (f", {counted(threads, 'thread')}" if threads else "") + more)
+    for note in dict.fromkeys(notes):
+        tell(f"note: {note}")
 
 
 def print_audits(audits: Sequence[Audit], style: str) -> None:
     """A row a backend and precision of a model."""
-    _print(AUDITS, audits, style, "audits")
+    columns = dict(AUDITS)
+    if style == "csv":
+        columns |= {
+            "speed-up": lambda row: _interval(row.speed_up),
+            "not steady": lambda row: ", ".join(row.not_steady),
+        }
+    _print(columns, audits, style, "audits")
+    if style == "table":
+        _tell_disturbed(audits)
 
 
 def document(kind: str, rows: Iterable[Any], notes: Sequence[str] = ()) -> dict[str, Any]:

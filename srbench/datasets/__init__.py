@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import entries, load, unknown
+from srbench.base.registry import beside, did_you_mean, entries, load, unknown
 from srbench.datasets.folder import open_folder
 from srbench.datasets.samples import open_samples
 from srbench.datasets.standard.table import STANDARD_SETS
@@ -90,6 +91,11 @@ def home_of(ref: str, root: Path) -> Path:
     return Path(ref)
 
 
+def alike(ref: str, known: Iterable[str] = ()) -> str:
+    """`Did you mean photos?` of known names and of folders beside the one that is not there; else empty."""
+    return did_you_mean(ref, [*known, *beside(Path(ref), folders=True)])
+
+
 def _is_under(root: Path, name: str) -> bool:
     return os.sep not in name and (root / name / "HR").is_dir()
 
@@ -113,5 +119,7 @@ def _not_found(ref: str, home: Path) -> UsageError | InputError:
         remedy = _too_deep(home.parent) or f"Get it: srbench data prepare {ref}; or give --data-root"
         return InputError(f"{ref} is not here: no images in {home / 'HR'}. {remedy}")
     if os.sep in ref:
-        return InputError(f"{ref}: no such folder")
+        return InputError(f"{ref}: no such folder. {alike(ref)}".rstrip())
+    if guess := alike(ref, list_datasets()):
+        return UsageError(f"unknown data set {ref!r}. {guess} See: srbench list datasets")
     return unknown("data set", ref, list_datasets(), hint="srbench list datasets")

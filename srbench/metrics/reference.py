@@ -20,13 +20,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import packages_distributions, version
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.callables import state_digest
 from srbench.base.errors import UnavailableError, UsageError, first_line
-from srbench.base.registry import import_file, import_from_here
+from srbench.base.registry import attribute_of, import_file, import_from_here
 from srbench.metrics.metric import Metric, ScoreFunction
 
 if TYPE_CHECKING:
@@ -49,10 +48,7 @@ def metric_by_reference(name: str) -> Metric:
     if module_name == "pyiqa":
         make = partial(module.create_metric, attribute)
         return _metric(name, lambda device: make(device=device), module, _better_in_pyiqa(module, attribute))
-    try:
-        thing = attrgetter(attribute)(module)
-    except AttributeError as error:
-        raise UsageError(f"metric {name!r}: {error}") from None
+    thing = attribute_of(module, module_name, attribute)
     if isinstance(thing, Metric):
         version = _version_of(module, thing)
         return replace(thing, variant=lambda: ",".join(filter(None, (thing.variant(), version))))

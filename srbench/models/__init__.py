@@ -60,8 +60,11 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
         from srbench.models.loaders.factory import open_factory
 
         return open_factory(ref, hints)
+    if files := [ref + suffix for suffix in (".py", *SUFFIXES) if Path(ref + suffix).is_file()]:
+        raise UsageError(f"{ref}: no such model. Did you mean {' or '.join(files)}?")
     if "/" in ref or Path(ref).exists():
-        raise InputError(f"{ref}: not a model. Expected a weights file: {', '.join(SUFFIXES)}")
+        images = f"; or, for images, --datasets {ref}" if Path(ref).is_dir() else ""
+        raise InputError(f"{ref}: not a model. Expected a weights file: {', '.join(SUFFIXES)}{images}")
     return load_as("models", ref, ModelSpec)
 
 

@@ -59,6 +59,11 @@ class ModelSpec:
     values: str = ""
     remark: str = ""
 
+    @property
+    def made_for(self) -> str:
+        """Why it is left out at a scale that is not among its own."""
+        return f"it is made for --scale {','.join(map(str, self.scales))}"
+
 
 @dataclass(frozen=True)
 class Backend:

@@ -108,10 +108,10 @@ def refuse_differences(one: Identity, other: Identity, ignoring: Iterable[str] =
     for field_ in fields(Identity):
         a, b = getattr(one, field_.name), getattr(other, field_.name)
         if field_.name not in ignoring and a != b:
-            raise IncomparableError(
-                f"{one.dataset} x{one.scale}: {field_.name} is {_short(a)} in the results of {one.model}, but "
-                f"{_short(b)} for {other.model} now; these do not compare. {remedy}".rstrip()
-            )
+            told = f"{field_.name} is {_short(a)} in the results of {one.model}, but {_short(b)} for {other.model} now"
+            if field_.name == "weights" and a and b:
+                told = f"weights or code of {one.model} have changed: {_short(a)} in the results, {_short(b)} now"
+            raise IncomparableError(f"{one.dataset} x{one.scale}: {told}; these do not compare. {remedy}".rstrip())
 
 
 def refuse_other_conventions(before: Run, metrics: Mapping[str, str], remedy: str) -> None:

@@ -47,7 +47,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SRBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)  # LPIPS is n/a then, and the run goes on
-    monkeypatch.setattr("srbench.analysis.choose.doubts", lambda row: [])  # however busy the machine is
     network = small()
     torch.nn.init.dirac_(network.conv_last.weight)  # nearest neighbour: what is random upscales nothing
     torch.save(network.state_dict(), "RRDB_ESRGAN_x4.pth")

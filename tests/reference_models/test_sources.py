@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from reference_models.train import Data, open_validation
 from srbench.base.errors import InputError, UsageError
 from srbench.datasets.standard.pixels import Index, describe
 from srbench.images.files import read_image, write_image
+from tests.conftest import Srbench
 
 Photograph = Callable[..., np.ndarray]
 
@@ -122,6 +124,17 @@ def test_a_standard_set_by_name(tmp_path: Path, photograph: Photograph) -> None:
     assert counts("kodak24", root=tmp_path / "root") == {"Kodak24": 2}  # as `srbench run` takes it
     with pytest.raises(InputError, match="no such folder, and no such set"):
         open_sources(["nowhere"], 4, root=tmp_path / "root")
+
+
+def test_near_names_of_sets_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, srbench: Srbench) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for typed, meant in (("photo", "photos"), ("./photo", "photos"), ("DIV2K", "DIV2K-valid or DIV2K-train")):
+        with pytest.raises(InputError, match=rf"Did you mean .*\b{meant}\?"):
+            open_sources([typed], 4, root=tmp_path / "root")
+    for typed in ("photo", f"{tmp_path}/photo"):
+        assert srbench("run", "bicubic", "--datasets", typed) == 2
+        assert re.search(r"Did you mean (/\S+/)?photos\?", srbench.err)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])

@@ -4,22 +4,26 @@ import json
 import math
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from safetensors.numpy import save_file
 
 from reports import curves, plots
-from reports.figures import MARKERS, Palette, Point, _usual, draw_all, pareto, reference_speeds, sides
+from reports.figures import COLOURS, MARKERS, Palette, _scatter, _usual, draw_all, pareto, reference_speeds
+from reports.labels import Point, sides
 from scripts.readme_table import PACKAGES, README, measured, written
 from srbench.base.assets import Asset, digest
 from srbench.cli import main
 from srbench.models.spec import ModelSpec
 from srbench.results.results import Results
 from srbench.results.store import load_results
+from srbench.results.summary import heading
 from tests.made_results import failed_run, made_run, made_speed
 
 STORED = Path(__file__).parent / "stored"
@@ -129,26 +133,43 @@ def test_a_model_without_that_cost_is_not_on_the_front() -> None:
     assert pareto([free, costly], more_x=False, more_y=True) == [costly]
 
 
-def test_names_of_neighbours_stand_on_different_sides_though_others_lie_between_them_by_x() -> None:
-    points = [Point(*point) for point in [("srgan", 25.99, 0.21), ("esrgan", 25.87, 0.21), ("free", None, 0.3)]]
-    points += [Point("bicubic", 25.96, 0.52), Point("lanczos", 26.12, 0.53)]
-    for log in (False, True):
-        side = {point.model: side for point, side in sides(points, log=log)}
-        assert {side["srgan"], side["esrgan"]} == {side["bicubic"], side["lanczos"]} == {"over", "under"}
-        assert len(side) == 5
+SHIPPED = [
+    ("bicubic", 60.0, 28.416), ("bilinear", 66.0, 27.546), ("lanczos", 41.0, 28.796), ("srcnn", 0.61, 30.2),
+    ("srresnet", 0.33, 31.1), ("srgan", 0.34, 29.3), ("esrgan-6b", 0.12, 29.49), ("esrnet-6b", 0.12, 31.076),
+    ("nearest", 300.0, 26.5),
+]  # fmt: skip
+STACK = [("bicubic", 29.0, 28.4), ("lanczos", 30.0, 28.8), ("far", 0.1, 31.0), ("free", None, 29.0)]
+PAIRS = [("srgan", 25.99, 0.21), ("esrgan", 25.87, 0.21), ("bicubic", 25.96, 0.52), ("lanczos", 26.12, 0.53)]
+SLOW = [("srresnet", 0.33, 31.1), ("srcnn", 0.6, 31.05), ("srgan", 0.3, 29.3), ("bicubic", 60.0, 28.4)]
 
 
-def test_names_of_a_stack_stand_right_of_it() -> None:
-    points = [Point("bicubic", 29.0, 28.4), Point("lanczos", 30.0, 28.8), Point("far", 0.1, 31.0)]
-    side = {point.model: side for point, side in sides(points, log=True)}
-    assert (side["bicubic"], side["lanczos"]) == ("right", "right")
-    assert [found for _, found in sides([Point("alone", 1.0, 1.0), Point("free", None, 2.0)])] == ["over", "over"]
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("places", [SHIPPED, STACK, PAIRS, SLOW])
+def test_names_in_a_plot_cover_neither_each_other_nor_a_marker(
+    places: list[tuple[str, float | None, float]], log: bool
+) -> None:
+    """As matplotlib draws them."""
+    points = [Point(*place) for place in places]
+    assert {point for point, _ in sides(points, log=log)} == set(points)
+    figure = _scatter({"B100": points, "Set5": points}, Palette([point.model for point in points]), "output megapixels "
+                      "per second", heading("psnr_y"), more_is_better=True, log=log)  # fmt: skip
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    axes = figure.axes[0]
+    drawn = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in axes.texts]
+    for (one, box), (other, beside) in combinations(drawn, 2):
+        assert not box.overlaps(beside), (one, other)
+    for point in points:
+        if point.x is not None:
+            x, y = axes.transData.transform((point.x, point.y))
+            assert not [name for name, box in drawn if box.contains(x, y)], point.model
 
 
-def test_models_keep_their_colour_and_nine_have_markers_of_their_own() -> None:
-    models = [f"model{place}" for place in range(9)]
+def test_models_keep_their_colour_and_twelve_have_colours_and_markers_of_their_own() -> None:
+    models = [f"model{place}" for place in range(12)]
     palette = Palette(models)
-    assert len({palette.marker(model) for model in models}) == 9 <= len(MARKERS)
+    assert len({palette.marker(model) for model in models}) == 12 <= len(MARKERS)
+    assert len({palette.colour(model) for model in models}) == 12 == len(set(COLOURS))
     assert palette.colour("model3") == Palette([*models, "later"]).colour("model3")
 
 

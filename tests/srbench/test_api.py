@@ -94,7 +94,7 @@ def test_an_evaluation_that_scored_nothing_raises(folder: Path) -> None:
 
     with pytest.raises(JobError, match="broken scored nothing on tiny: a: RuntimeError: no such layer"):
         srbench.evaluate(broken, str(folder))
-    with pytest.raises(UsageError, match="bicubic x5 is not for x5: --scale 2,3,4,8"):
+    with pytest.raises(UsageError, match="bicubic x5: it is made for --scale 2,3,4,8"):
         srbench.evaluate("bicubic", str(folder), scale=5)
 
 

@@ -138,7 +138,7 @@ def test_new_images_models_and_weights_pass_but_are_told() -> None:
         Results((now, made_run("other", {"psnr_y": [1.0]}))), Baseline({BEFORE.identity.key: BEFORE})
     )
     assert verdict.passed
-    assert sorted(kinds(verdict)) == ["new", "new", "weights"]
+    assert sorted(kinds(verdict)) == ["network", "new", "new"]
 
 
 @pytest.mark.parametrize("field", ["fingerprint", "degradation", "precision", "version"])

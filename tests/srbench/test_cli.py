@@ -18,8 +18,10 @@ import pytest
 import torch
 from click.shell_completion import ShellComplete
 
+from srbench.base.registry import entries
 from srbench.base.threads import VARIABLES
 from srbench.cli import BUILT_IN, cli
+from srbench.datasets import list_datasets
 from srbench.images.degrade import degrade
 from srbench.images.files import read_image, write_image
 from srbench.results.store import load_results
@@ -345,6 +347,33 @@ def test_a_file_with_several_factories_asks_which(
     assert srbench.err == "srbench: nowhere.py: no such file\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "./mynet"), "./mynet: no such model. Did you mean ./mynet.py?"),
+        (("run", "mynet"), "mynet: no such model. Did you mean mynet.py?"),
+        (("run", "mynett.py"), "mynett.py: no such file. Did you mean mynet.py?"),
+        (("run", "./weight.pth"), "weight.pth: no such weights file. Did you mean weights.pth?"),
+        (("run", "mynet.py:mke"), "mynet.py has no 'mke'. Did you mean make?"),
+        (("run", "mynet.py:other"), "mynet.py has no 'other'. It defines make."),
+        (("run", "bicubic", "set5"), "set5 is a data set and no model. srbench run takes it as --datasets set5"),
+        (("run", "bicubic", "."), "or, for images, --datasets ."),
+        (("run", "--data", "Set5"), "(Did you mean one of: '--data-root', '--datasets'?)"),
+        (("list", "modles"), "unknown list 'modles'. Did you mean models? See: srbench list"),
+        (("models",), "unknown command 'models'. Did you mean srbench list models?"),
+        (("speed", "srresnet", "--scale", 2), "none of srresnet has scale 2"),
+    ],
+)
+def test_near_misses_are_told_what_was_meant(
+    words: tuple[object, ...], told: str, srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mynet.py").write_text("def make(): ...\n")
+    (tmp_path / "weights.pth").write_bytes(b"")
+    assert srbench(*words) == 2
+    assert told in srbench.err and len(srbench.err.splitlines()) == 1
+
+
 def test_a_model_left_out_says_the_scale_that_it_has(
     srbench: Srbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,7 +381,7 @@ def test_a_model_left_out_says_the_scale_that_it_has(
     (tmp_path / "twofold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=2)\n")
     (tmp_path / "fourfold.py").write_text("import torch\ndef make():\n    return torch.nn.Upsample(scale_factor=4)\n")
     assert srbench(*few("run", "twofold.py", "bicubic")) == 1
-    assert "twofold.make x4: left out: is not for x4: --scale 2\n" in srbench.err
+    assert "twofold.make x4: left out: it is made for --scale 2\n" in srbench.err
     assert srbench(*few("run", "twofold.py", "fourfold.py", "--scale", "2,4"), "--out", "both") == 0, srbench.err
 
 
@@ -425,6 +454,32 @@ def test_each_help_has_two_examples_that_parse() -> None:
                 command.make_context(path, shlex.split(line.removeprefix(path)), parent=context)
             except click.ClickException as error:
                 assert "does not exist" in error.format_message(), (line, error.format_message())
+
+
+def test_every_name_in_an_example_is_known() -> None:
+    """Sets, models, metrics, backends and recipes; what has a slash or an end is a file or folder of the user's."""
+    sets = list_datasets()
+    options = {
+        **dict.fromkeys(("--data", "--val", "--dataset", "--datasets", "--against"), sets),
+        **dict.fromkeys(("--model", "--models"), entries("models")),
+        **dict.fromkeys(("--metric", "--metrics"), entries("metrics")),
+        "--backend": entries("backends"),
+    }
+    arguments = {"run": entries("models"), "speed": entries("models"), "export": entries("models"),
+                 "train": entries("recipes"), "prepare": sets, "verify": sets}  # fmt: skip
+    with click.Context(cli, info_name="srbench") as context:
+        found = list(every_command(cli, context))
+    seen = 0
+    for path, command, inside in found:
+        for line in command.get_help(inside).partition("Examples:\n")[2].splitlines():
+            words = shlex.split(line.strip().removeprefix(path))
+            known = arguments.get(path.split()[-1], ()) if path != "srbench verify" else ()
+            for before, word in zip(["", *words], words, strict=False):
+                among = options.get(before, () if before.startswith("--") or word.startswith("-") else known)
+                names = [name for name in word.split(",") if among and not re.search(r"[/.]", name)]
+                assert not {name.partition("@")[0] for name in names} - set(among), line
+                seen += len(names)
+    assert seen > 30
 
 
 def test_the_page_has_every_variable_and_status() -> None:

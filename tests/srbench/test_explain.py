@@ -77,8 +77,13 @@ def test_claims_are_explained_or_not(folder: Path, tmp_path: Path, capsys: pytes
     path.write_text(CLAIM.format(folder=folder, value="99.99") + CLAIM.format(folder="nowhere", value="28.42"))
     assert main(["claims", str(path), "--device", "cpu"]) == 1
     out = capsys.readouterr().out
-    assert "1 unexplained" in out and "every claim" not in out
+    assert "1 unexplained, 1 not checked" in out and "every claim" not in out
     assert "No convention gives 99.99. Nearest: PSNR-" in out and "cannot be checked: unknown data set" in out
+    path.write_text(
+        CLAIM.format(folder=folder, value=f"{reading.value:.2f}") + CLAIM.format(folder="no", value="28.42")
+    )
+    assert main(["claims", str(path), "--device", "cpu"]) == 1
+    assert capsys.readouterr().out.endswith("\n1 not checked\n")
     for nothing in (CLAIM.format(folder="nowhere", value="28.42"), "claim = []\n"):
         path.write_text(nothing)
         assert main(["claims", str(path), "--device", "cpu"]) == 2
@@ -96,6 +101,11 @@ def test_a_metric_is_meant_as_it_is_typed(folder: Path, tmp_path: Path, capsys: 
     assert [metric_meant(typed) for typed in ("", "PSNR", "ssim", "SSIM-Y")] == ["", "psnr", "ssim", "ssim_y"]
     for typed in ("lpips-alex", "lr_psnr", "psnr_b", "psnr_y@basic"):
         assert explain(capsys, 28, "--dataset", folder, "--metric", typed)[0] == 2
+
+
+def test_an_ssim_in_percent_is_told_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, told = explain(capsys, "81.01", "--metric", "ssim_y", "--dataset", folder, "--degradation", "matlab")
+    assert status == 1 and told.endswith("SSIM is at most 1 here: try 0.8101.\n")
 
 
 @pytest.mark.parametrize(

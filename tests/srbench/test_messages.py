@@ -114,7 +114,7 @@ def test_out_of_memory_says_what_helps(srbench: Srbench, monkeypatch: pytest.Mon
 def test_models_that_lack_the_scale_say_which_they_have(register: Any, srbench: Srbench, folder: Path) -> None:
     register("models", "double", ModelSpec("double", (2,), lambda scale, device: pytest.fail("built")))
     assert srbench(*RUN, "--models", "double", "--datasets", folder, "--out", folder / "out") == 2
-    assert "no model is left: double x4 is not for x4: --scale 2" in srbench.err
+    assert "no model is left: double x4: it is made for --scale 2" in srbench.err
 
 
 @pytest.mark.parametrize("inside", ["Set5", "Set5/HR"])

@@ -105,7 +105,7 @@ def test_piq_by_its_name(photograph: Callable[..., np.ndarray]) -> None:
 def test_what_is_none_is_refused(mine: str) -> None:
     with pytest.raises(UnavailableError, match="pip install no_such_package"):
         resolve("no_such_package:metric")
-    with pytest.raises(UsageError, match="has no attribute 'nothing'"):
+    with pytest.raises(UsageError, match="has no 'nothing'"):
         resolve(f"{mine}:nothing")
     with pytest.raises(UsageError, match="is a int, expected a Metric"):
         resolve(f"{mine}:number")

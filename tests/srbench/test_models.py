@@ -483,7 +483,7 @@ def test_factories(factories: str) -> None:
     [
         ("needy", "needs depth; a factory is given scale and device"),
         ("NUMBER", "is a int; expected a ModelSpec or a function"),
-        ("missing", "has no attribute 'missing'"),
+        ("missing", "has no 'missing'"),
     ],
 )
 def test_what_is_no_factory(factories: str, ref: str, message: str) -> None:

@@ -268,7 +268,7 @@ def test_an_image_that_the_data_set_lacks_is_refused(folder: Path, srbench: Srbe
 def test_all_models_left_out_says_why(folder: Path, srbench: Srbench) -> None:
     out = folder.parent / "results"
     assert srbench("run", "--models", "srcnn", "--scale", "8", "--datasets", folder, "--out", out) == 2
-    assert "no model is left: srcnn x8 is not for x8" in srbench.err
+    assert "no model is left: srcnn x8: it is made for --scale" in srbench.err
 
 
 @pytest.mark.parametrize("name", ["<images>", "<environments>"])

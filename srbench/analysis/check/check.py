@@ -29,7 +29,7 @@ STAGES = {
     "metric": "HR and SR are the same pixels: the metric has changed",
 }
 
-Kind = Literal["regression", "improvement", "missing", "failed", "changed", "new", "weights", "slower"]
+Kind = Literal["regression", "improvement", "missing", "failed", "changed", "new", "network", "slower"]
 FAILING: tuple[Kind, ...] = ("regression", "missing", "failed", "changed")
 
 
@@ -144,7 +144,7 @@ def _run_findings(was: Run, now: Run, tolerances: Tolerances) -> Iterator[Findin
     key = was.identity.key
     if was.identity.weights != now.identity.weights:
         digests = f"{was.identity.weights[:12]} -> {now.identity.weights[:12]}"
-        yield Finding("weights", key, detail=f"another network: weights or code have changed, {digests}")
+        yield Finding("network", key, detail=f"another network: weights or code have changed, {digests}")
     if now.error:
         yield Finding("failed", key, detail=now.error)
     rows = {row.image: row for row in now.rows}

@@ -28,7 +28,7 @@ WORDS: dict[Kind, tuple[str, str]] = {
     "regression": ("worse", "Worse than the baseline"),
     "improvement": ("better", "Better than the baseline"),
     "new": ("new", "Not in the baseline"),
-    "weights": ("with another network", "Another network under the same name"),
+    "network": ("with another network", "Another network under the same name"),
     "slower": ("slower", "Slower (advisory)"),
 }
 """What is said of findings of a kind behind their number, and above their list."""
@@ -49,7 +49,7 @@ def summary(verdict: Verdict, baseline: str, accept: str = ACCEPT) -> str:
     """`FAILED: 3 worse, 1 missing; 120 scores held against tests/baseline.json`, and what to do next."""
     word = "ok" if verdict.passed else "FAILED"
     line = f"{word}: {_counted(verdict)}; {verdict.compared} scores held against {baseline}"
-    if verdict.of("improvement", "new", "weights") and verdict.passed:
+    if verdict.of("improvement", "new", "network") and verdict.passed:
         line += f". To keep the new state as the baseline: {accept}"
     elif not verdict.passed and not verdict.of("failed"):
         line += f". If this is meant, make it the baseline: {accept}"

@@ -6,12 +6,12 @@ The reference is always the model as it is: eager, fp32, on the same device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from srbench.base.errors import SrbenchError
 from srbench.base.registry import entries
-from srbench.benchmark.speed.versus import Ratio, ratio, take_turns
+from srbench.benchmark.speed.versus import Ratio, ratio, watched_turns
 from srbench.datasets.samples import open_samples
 from srbench.metrics.conventions import quantise
 from srbench.metrics.scorer import Scorer
@@ -42,6 +42,7 @@ class Audit:
     levels          largest difference of a pixel after rounding to uint8
     changed         part of the uint8 values that differ
     speed_up        the reference's time over this one's
+    not_steady      what disturbed the machine meanwhile, as `steadiness.disturbances` has it
     """
 
     model: str
@@ -53,6 +54,7 @@ class Audit:
     levels: int
     changed: float
     speed_up: Ratio
+    not_steady: tuple[str, ...] = ()
 
 
 Variant = tuple[str, str]
@@ -100,12 +102,14 @@ def audit_backends(
         try:
             inference = prepare(spec, scale, device, precision=precision, backend=backend, tile="none")
             made = [_outcome(inference, sample, scale) for sample in samples]
-            rounds = take_turns([reference, inference], size, budget_s=budget_s, patience=1)
+            turns = watched_turns([reference, inference], size, budget_s=budget_s, patience=1)
         except SrbenchError as error:
             yield (backend, precision), error
             continue
-        times = [list(column) for column in zip(*rounds, strict=True)]
-        yield _compared(spec.name, backend, precision, expected, made, ratio("reference", backend, times[0], times[1]))
+        times = [list(column) for column in zip(*turns.rounds, strict=True)]
+        speed_up = ratio("reference", backend, times[0], times[1])
+        audit = _compared(spec.name, backend, precision, expected, made, speed_up)
+        yield replace(audit, not_steady=turns.not_steady)
 
 
 Outcome = tuple["torch.Tensor", "torch.Tensor", float]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from srbench.benchmark.speed import machine
+from srbench.benchmark.speed.steadiness import disturbed
 from srbench.benchmark.speed.timing import Size, noise, seconds
 from srbench.models.inference import Inference, as_job_error
 from srbench.results.statistics import mean_interval
@@ -44,12 +47,19 @@ class Ratio:
 
 
 def take_turns(
-    inferences: Sequence[Inference], size: Size, *, batch: int = 1, budget_s: float = 2.0, patience: int = PATIENCE
+    inferences: Sequence[Inference],
+    size: Size,
+    *,
+    batch: int = 1,
+    budget_s: float = 2.0,
+    patience: int = PATIENCE,
+    warm: Callable[[], None] = lambda: None,
 ) -> list[list[float]]:
     """Seconds of each inference in each round, rounds first: all of them once a round, in an order drawn anew.
 
     At least 10 rounds and at most 200, until the budget for all together is spent; what is so slow that 10 would take
-    `patience` times the budget gets fewer, at least 3. Raises `JobError` where one fails.
+    `patience` times the budget gets fewer, at least 3. `warm` is called between the warm-ups, which may compile, and
+    the rounds. Raises `JobError` where one fails.
     """
     rounds: list[list[float]] = []
     order, draw, spent = list(range(len(inferences))), random.Random(0), 0.0
@@ -57,12 +67,30 @@ def take_turns(
         inputs = [noise(batch, size, inference.device) for inference in inferences]
         for inference, x in list(zip(inferences, inputs, strict=True)) * WARM_UPS:
             seconds(inference, x)
+        warm()
         while not _enough(len(rounds), spent, budget_s, patience):
             draw.shuffle(order)
             taken = {place: seconds(inferences[place], inputs[place]) for place in order}
             rounds.append([taken[place] for place in range(len(inferences))])
             spent += sum(rounds[-1])
     return rounds
+
+
+class Turns(NamedTuple):
+    """Seconds as `take_turns` has them, what the machine told of itself meanwhile, and what disturbed it."""
+
+    rounds: list[list[float]]
+    notes: list[str]
+    not_steady: tuple[str, ...]
+
+
+def watched_turns(inferences: Sequence[Inference], size: Size, **options: Any) -> Turns:
+    """`take_turns`, the machine watched from the first round to the last; `options` are its own."""
+    device = inferences[0].device
+    states: list[machine.State] = []
+    rounds = take_turns(inferences, size, warm=lambda: states.append(machine.look(device)), **options)
+    states.append(machine.look(device))
+    return Turns(rounds, machine.notes(device, *states), tuple(disturbed(device, *states)))
 
 
 def _enough(rounds: int, spent: float, budget_s: float, patience: int) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.base.errors import InputError, first_line
+from srbench.base.registry import beside, did_you_mean
 from srbench.models.loaders.wrappers import State, generator_of, other_readings, unwrapped, without_prefixes
 from srbench.models.values import NO_HINTS, Hints
 
@@ -112,7 +113,9 @@ def refuse_no_file(path: Path) -> None:
     """Raise `InputError` where there is nothing, or a folder, a pipe or a device."""
     if not path.is_file():
         there = os.path.lexists(path)
-        raise InputError(f"{path}: not a regular file" if there else f"{path}: no such weights file")
+        guess = did_you_mean(str(path), beside(path))
+        told = "not a regular file" if there else f"no such weights file. {guess}".rstrip(". ")
+        raise InputError(f"{path}: {told}")
 
 
 def refuse_placeholders(path: Path) -> None:

@@ -12,7 +12,6 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from srbench.base import assets
 from srbench.base.callables import state_digest
 from srbench.base.errors import InputError, UsageError
-from srbench.base.registry import import_file, import_from_here
+from srbench.base.registry import attribute_of, import_file, import_from_here, own_callables
 from srbench.models.probe import with_values
 from srbench.models.spec import ModelSpec
 from srbench.models.values import Hints
@@ -50,10 +49,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
     module = import_file(Path(home)) if home.endswith(".py") else import_from_here(home)
     attribute = attribute or _only_factory(module, ref)
     ref = f"{Path(home).stem if home.endswith('.py') else module.__name__}:{attribute}"
-    try:
-        thing = attrgetter(attribute)(module)
-    except AttributeError as error:
-        raise UsageError(f"{ref}: {error}") from None
+    thing = attribute_of(module, home, attribute)
     if isinstance(thing, ModelSpec):
         return thing
     make = _maker(thing, ref)
@@ -82,11 +78,7 @@ def open_factory(ref: str, hints: Hints) -> ModelSpec:
 
 def _only_factory(module: ModuleType, ref: str) -> str:
     """`make`, or the one public function or class that a module defines itself."""
-    own = [
-        name
-        for name, thing in vars(module).items()
-        if callable(thing) and getattr(thing, "__module__", "") == module.__name__ and not name.startswith("_")
-    ]
+    own = own_callables(module)
     if "make" in own:
         return "make"
     if len(own) != 1:
