@@ -11,6 +11,7 @@ import inspect
 import sys
 import sysconfig
 import warnings
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -18,7 +19,10 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
+PLAIN = (bool, int, float, complex, str, bytes, bytearray, type(None))
+VALUES = ("array", "datetime", "decimal", "fractions", "pathlib", "re", "uuid")
+"""Libraries whose objects are values, told by how they are printed."""
+
 NO_STATE = ("_io", "_thread", "contextlib", "io", "logging", "threading", "weakref")
 """Libraries whose objects change by being used, and change no output."""
 
@@ -103,7 +107,7 @@ def parts_of(thing: object) -> list[tuple[str, Any]]:
         return sorted(_variables(thing).items())
     if isinstance(thing, Mapping):
         return [(str(key), value) for key, value in thing.items()]
-    if isinstance(thing, (list, tuple)):
+    if isinstance(thing, (list, tuple, deque)):
         return [(str(index), value) for index, value in enumerate(thing)]
     if isinstance(thing, type):
         return [] if _is_installed(thing.__module__) else _of_class(thing)
@@ -218,7 +222,9 @@ def _described(thing: Any, path: str, depth: int, seen: dict[int, Any]) -> Itera
         yield from _tensor(thing, path)
     elif isinstance(thing, np.ndarray):
         yield f"{path}: {thing.dtype} {thing.shape}\n".encode() + thing.tobytes()
-    elif isinstance(thing, (*PLAIN, np.generic, torch.dtype, torch.device, range, slice)):
+    elif isinstance(thing, (*PLAIN, np.generic, torch.dtype, torch.device, range, slice)) or _is_of(
+        type(thing), VALUES
+    ):
         yield f"{path}: {thing!r}\n".encode()
     elif isinstance(thing, (set, frozenset)):
         yield f"{path}: {sorted(map(repr, thing))}\n".encode()
@@ -226,6 +232,8 @@ def _described(thing: Any, path: str, depth: int, seen: dict[int, Any]) -> Itera
         yield f"{path}: {type(thing).__qualname__}\n".encode()
         if isinstance(thing, FunctionType):
             yield _code(thing.__code__)
+        elif isinstance(thing, (torch.jit.ScriptFunction, torch.jit.ScriptModule)):
+            yield str(thing.code).encode()
         if id(thing) in seen:
             return
         seen[id(thing)] = thing

@@ -14,6 +14,7 @@ every signature.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 from collections.abc import Callable
@@ -121,7 +122,9 @@ def _import(name: str) -> Any:
 
 
 def _version_of(module: Any, thing: object) -> str:
-    """`piq-0.8.0` for what a package brought, else a digest of the code and the weights: of a helper's, too."""
+    """`piq-0.8.0` for what a package brought, else a digest of the source file, and of the code and weights that
+    are reached from there: helpers in other files, too."""
     for distribution in packages_distributions().get(module.__name__.partition(".")[0], ()):
         return f"{distribution}-{version(distribution)}"
-    return f"source@{state_digest(thing)[:6]}"
+    source = Path(module.__file__).read_bytes() if getattr(module, "__file__", None) else b""
+    return f"source@{hashlib.sha256(source + state_digest(thing).encode()).hexdigest()[:6]}"

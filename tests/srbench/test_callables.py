@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
+from array import array
+from collections import deque
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -191,6 +196,17 @@ def test_another_network_under_the_same_name_is_not_taken_for_the_one_before(fol
     assert score(1.0, force=True) > first + 5
 
 
+class Doubled(nn.Module):
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return lr * 2.0
+
+
+class Tripled(nn.Module):
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return lr * 3.0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_digests_tell_callables_apart() -> None:
     def scaled(factor: float) -> Callable[[torch.Tensor], torch.Tensor]:
         return lambda lr: lr * factor
@@ -207,6 +223,10 @@ def test_digests_tell_callables_apart() -> None:
         Holder(1), Holder(2), Holder(torch.ones(2)), Holder(np.ones(2)), nn.Upsample(scale_factor=4),
         nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=4, mode="bicubic"), partial(max, 1), partial(max, 2),
     ]  # fmt: skip
+    values = [deque([1]), deque([2]), Decimal(1), Decimal(2), bytearray(b"1"), bytearray(b"2"), array("d", [1.0])]
+    values += [array("d", [2.0]), date(2020, 1, 1), date(2020, 1, 2), re.compile("1"), re.compile("2"), Path("1")]
+    scripts = [torch.jit.script(kind()) for kind in (Doubled, Tripled)]
+    different += [*map(Holder, values), *scripts]
     assert len({state_digest(thing) for thing in different}) == len(different)
     assert state_digest(scaled(2.0)) == state_digest(scaled(2.0))
     assert state_digest(Holder(1)) == state_digest(Holder(1))

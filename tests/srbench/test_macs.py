@@ -235,12 +235,15 @@ def test_torchs_operators_that_multiply_are_known_by_their_names() -> None:
     assert [name for name in light.split() if _may_multiply(f"aten::{name}")] == []
 
 
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.filterwarnings("ignore:Sparse (CSR|BSR) tensor support")
 def test_a_sparse_matrix_counts_what_it_holds() -> None:
-    """Here its diagonal, of 16 values, times 16 columns of 16 x 16 pixels."""
-    dense = torch.eye(16)
-    assert macs(nn.Identity(), lambda part, x: dense.to_sparse_csr() @ x[0].flatten(1)) == 16 * PIXELS
-    assert macs(nn.Identity(), lambda part, x: dense.to_sparse() @ x[0].flatten(1)) == 16 * PIXELS
+    """Here its diagonal, of 16 values or blocks of 4 x 4, times 16 columns of 16 x 16 pixels, from either side."""
+    dense, identity = torch.eye(16), nn.Identity()
+    for sparse, held in ((dense.to_sparse(), 16), (dense.to_sparse_csr(), 16), (dense.to_sparse_bsr((4, 4)), 64)):
+        assert macs(identity, lambda part, x, sparse=sparse: sparse @ x[0].flatten(1)) == held * PIXELS
+    csr = dense.to_sparse_csr()
+    assert macs(identity, lambda part, x: x[0].flatten(1).mT @ csr) == 16 * PIXELS
+    assert macs(identity, lambda part, x: nn.functional.linear(x[0].flatten(1).mT, csr)) == 16 * PIXELS
 
 
 def test_an_own_attribute_of_that_name_is_no_count() -> None:

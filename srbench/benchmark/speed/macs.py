@@ -33,10 +33,22 @@ class Macs:
 
 
 def _matrices(a: Tensor, b: Tensor) -> int:
-    """`(…, m, k) @ (…, k, n)`, also where the second is a vector; of a sparse first one, what it holds."""
+    """`(…, m, k) @ (…, k, n)`, also where the second is a vector; of a sparse one, the values that it holds."""
+    if _is_sparse(b):
+        return a.numel() // a.shape[-1] * _held(b)
+    return _held(a) * (b.shape[-1] if b.dim() > 1 else 1)
+
+
+def _held(x: Tensor) -> int:
+    if not _is_sparse(x):
+        return x.numel()
+    return (x._values() if x.is_sparse else x.values()).numel()
+
+
+def _is_sparse(x: Tensor) -> bool:
     import torch
 
-    return (a.numel() if a.layout == torch.strided else a._nnz()) * (b.shape[-1] if b.dim() > 1 else 1)
+    return x.layout != torch.strided and x.layout != torch._mkldnn  # type: ignore[attr-defined]
 
 
 def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
