@@ -77,7 +77,7 @@ def _published(results: Results, scores: Sequence[MeanScore]) -> list[dict[str, 
             **pair.score.key._asdict(),
             "metric": pair.score.metric,
             "value": pair.claim.number,
-            "gap": pair.score.mean - pair.claim.number,
+            "gap": pair.gap,
             "source": pair.claim.source,
         }
         for pair in published.pairs(results, scores)

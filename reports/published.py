@@ -27,6 +27,11 @@ class Pair:
     score: MeanScore
 
     @property
+    def gap(self) -> float | None:
+        """Ours minus theirs; None where the two are not trainings of one model."""
+        return None if self.claim.note else self.score.mean - self.claim.number
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """A row of text under `HEADINGS`."""
         return (
@@ -36,8 +41,8 @@ class Pair:
             heading(self.score.metric).label,
             self.claim.text,
             f"{self.score.mean:.{self.claim.digits + 1}f}",
-            f"{self.score.mean - self.claim.number:+.{self.claim.digits + 1}f}",
-            self.claim.source,
+            f"{self.gap:+.{self.claim.digits + 1}f}" if self.gap is not None else "–",
+            self.claim.source + f" ({self.claim.note})" * bool(self.claim.note),
         )
 
 

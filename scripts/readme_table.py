@@ -35,7 +35,7 @@ PAPERS = {
     "bicubic": ("bicubic", "published"),
     "srcnn": ("srcnn", "its paper"),
     "srresnet": ("srresnet", "its paper"),
-    "srgan": ("srgan", "its paper"),
+    "srgan": ("srgan", "its paper, another loss"),
     "esrnet-6b": ("esrnet", "its paper, 23 blocks"),
 }
 """Whose published numbers stand beneath a model's, and under which words."""

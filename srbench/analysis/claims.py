@@ -24,7 +24,10 @@ from srbench.base.text import is_whole
 
 @dataclass(frozen=True)
 class Claim:
-    """One published number, as it stands in a file; a value that is written as text keeps its trailing zero."""
+    """One published number, as it stands in a file; a value that is written as text keeps its trailing zero.
+
+    `note` says why a model of ours by that name is another one, so that no gap is between the two.
+    """
 
     model: str
     dataset: str
@@ -33,6 +36,7 @@ class Claim:
     metric: str = ""
     source: str = ""
     degradation: str = ""
+    note: str = ""
 
     @property
     def number(self) -> float:

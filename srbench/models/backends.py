@@ -159,6 +159,8 @@ def _openvino(network: nn.Module, example: Tensor, precision: str, option: str) 
     device = option.upper() or "CPU"
     if device not in core.available_devices:
         raise UnavailableError(f"OpenVINO has no device {device}; it has {', '.join(core.available_devices)}")
+    if precision == "bf16" and "BF16" not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+        raise UsageError("OpenVINO has no bf16 on this processor, and would run fp32 under its name: --precision fp32")
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]}
     if device == "CPU":
         settings["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())

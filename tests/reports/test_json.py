@@ -42,6 +42,12 @@ def test_a_document_has_means_signatures_images_and_times(tmp_path: Path) -> Non
     assert beside["value"] == 28.42 and math.isclose(float(str(beside["gap"])), -0.17, abs_tol=1e-9)
 
 
+def test_there_is_no_gap_to_a_network_of_another_loss(tmp_path: Path) -> None:
+    found = document(Results((made_run("srgan", {"psnr_y": [29.0]}),)), tmp_path)
+    (beside,) = found["published"]
+    assert (beside["value"], beside["gap"]) == (29.4, None)
+
+
 def test_infinity_is_a_word(tmp_path: Path) -> None:
     found = document(Results((made_run("same", {"psnr_y": [math.inf, 30.0]}),)), tmp_path)
     assert found["images"][0]["scores"] == {"psnr_y": "inf"}

@@ -58,6 +58,12 @@ CASES = [
 ]
 
 
+def openvino_has_bf16() -> bool:
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 @pytest.mark.filterwarnings("ignore")  # compilers and exporters warn of their own workings
 @pytest.mark.parametrize(("name", "precision"), CASES)
 @pytest.mark.parametrize("make", [Net, OnLuma, pytest.param(lambda: Scaled(Net(), 2), id="Scaled")])
@@ -65,6 +71,10 @@ def test_every_backend_does_what_the_model_does(name: str, precision: str, make:
     for package in NEEDS.get(name, ()):
         pytest.importorskip(package, reason=f"needs {package}: pip install 'srbench-sr[{name}]'")
     model = make()
+    if (name, precision) == ("openvino", "bf16") and not openvino_has_bf16():
+        with pytest.raises(UsageError, match="OpenVINO has no bf16 on this processor"):
+            accelerated(model, name, CPU, precision)
+        return
     fast = Inference(accelerated(model, name, CPU, precision), CPU, precision, name)
     plain = Inference(model, CPU)
     for shape in ((1, 3, 24, 20), (2, 3, 17, 31)):
