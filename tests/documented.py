@@ -23,7 +23,6 @@ NOT_RUN = {
     r"docs/benchmarks.md: srbench speed .*": "minutes of timing; tests/srbench/test_speed.py calls all of it",
     r"docs/benchmarks.md: srbench run .*": "what is timed; tests/srbench/test_run.py runs the like",
     r"docs/benchmarks.md: pytest .*": "minutes of timing, on a machine that should do nothing else",
-    r"docs/leaderboard/README.md: srbench run .*": "all models on four sets: hours; its results are committed",
     r"docs/study.md: srbench study serve .*": "serves until interrupted; tests/srbench/test_study.py drives the page",
 }
 """`PAGE: COMMAND` as a pattern, and why a test cannot run it. These are parsed instead, down to the last option."""

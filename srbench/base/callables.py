@@ -6,6 +6,7 @@ networks in all of these have to be in evaluation mode, and two with different w
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import inspect
 import sys
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -171,7 +173,22 @@ def _variables(function: FunctionType) -> dict[str, Any]:
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with suppress(ValueError):  # a variable that is not set yet
             cells[name] = cell.cell_contents
-    return {**_named(names, function.__globals__), **cells, **own}
+    return {**_named(names, function.__globals__), **_imported(function), **cells, **own}
+
+
+def _imported(function: FunctionType) -> dict[str, bytes]:
+    """The files of the user's own modules that are imported inside a function, where they are found."""
+    found = {}
+    for code in _codes(function.__code__):
+        steps = list(dis.get_instructions(code))
+        for index, step in enumerate(steps):
+            if step.opname == "IMPORT_NAME":
+                name = "." * steps[index - 2].argval + step.argval  # its level was put on the stack two steps before
+                with suppress(ImportError, ValueError, OSError):
+                    spec = find_spec(name, function.__globals__.get("__package__"))
+                    if spec and spec.origin and spec.has_location and not _is_of_environment(Path(spec.origin)):
+                        found[f"import {name}"] = Path(spec.origin).read_bytes()
+    return found
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -199,8 +216,12 @@ def _is_installed(module: str) -> bool:
     if home in (*LIBRARIES, *sys.stdlib_module_names):
         return True
     file = getattr(sys.modules.get(home), "__file__", None)
+    return file is not None and _is_of_environment(Path(file))
+
+
+def _is_of_environment(file: Path) -> bool:
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")}
-    return file is not None and not installed.isdisjoint(Path(file).resolve().parents)
+    return not installed.isdisjoint(file.resolve().parents)
 
 
 def state_digest(thing: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from srbench.base.errors import UsageError
 from srbench.base.registry import entries, load, meant, registered_name
-from srbench.metrics.conventions import CONVENTIONS, Convention, convention
+from srbench.metrics.conventions import CONVENTIONS, Convention, convention, parted
 
 if TYPE_CHECKING:
     from srbench.metrics.metric import Metric
@@ -33,8 +33,8 @@ class BoundMetric:
     @property
     def label(self) -> str:
         """The heading of its column: `PSNR-Y`, `PSNR-Y@basicsr`."""
-        base, at, rest = self.name.partition("@")
-        return (self.metric.label or base) + at + rest
+        base, _ = parted(self.name)
+        return (self.metric.label or base) + self.name[len(base) :]
 
 
 def resolve(name: str) -> BoundMetric:
@@ -43,7 +43,7 @@ def resolve(name: str) -> BoundMetric:
     Raises `UsageError` for unknown names and undefined combinations, `UnavailableError` without a reference's package.
     """
     name = usual_name(name)
-    base, _, wanted = name.partition("@")
+    base, wanted = parted(name)
     if ":" in base:
         from srbench.metrics.reference import metric_by_reference
 
@@ -71,7 +71,8 @@ def usual_name(name: str) -> str:
     `lpips_vgg` of `lpips@vgg`, as people write it: a variant that is a metric of its own, and no convention; and
     `lpips` of `lpips@alex`.
     """
-    base, at, wanted = name.partition("@")
+    base, wanted = parted(name)
+    at = name[len(base) :][:1]
     wanted = meant(wanted, CONVENTIONS)
     if ALEX.fullmatch(name):
         return "lpips"

@@ -6,6 +6,7 @@ This is the one place that rounds, clamps, crops, treats grey and converts to Y,
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -168,6 +169,12 @@ CONVENTIONS = {
         Convention("full-swing", "as matlab, Y in 0..255 as JPEG and PIL have it (-1.3 dB)", luma="full"),
     )
 }
+
+
+def parted(metric: str) -> tuple[str, str]:
+    """`psnr_y` and `basicsr` of `psnr_y@basicsr`; a path may have an `@` of its own, a convention no `/` or `:`."""
+    found = re.fullmatch(r"(.+?)(?:@([^@/:]*))?", metric, re.DOTALL)
+    return (found[1], found[2] or "") if found else (metric, "")
 
 
 def convention(name: str) -> Convention:

@@ -14,6 +14,7 @@ every signature.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import re
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from srbench.metrics.conventions import Convention
 
 LESS_IS_BETTER = re.compile(
-    "loss|error|distance|distortion|angle|ergas|mse|mae|learned_perceptual|structure_and_texture|lpips|dists|gmsd|mdsi|pieapp",
+    "loss|error|divergence|(^|_)dist(_|$)|distance|distortion|angle|ergas|mse|mae|learned_perceptual|structure_and_texture|lpips|dists|gmsd|mdsi|pieapp",
     re.IGNORECASE,
 )
 """What names of distances contain, where the metric itself does not say; pyiqa's and torchmetrics' classes do."""
@@ -56,12 +57,12 @@ def metric_by_reference(name: str) -> Metric:
     if not callable(thing):
         raise UsageError(f"metric {name!r} is a {type(thing).__name__}, expected a Metric or a function of SR and HR")
     higher = getattr(thing, "higher_is_better", not LESS_IS_BETTER.search(attribute))
-    if not isinstance(higher, bool):
-        raise UsageError(f"metric {name!r} has higher_is_better = {higher!r}, expected True or False")
+    if not isinstance(higher, bool | None):
+        raise UsageError(f"metric {name!r} has higher_is_better = {higher!r}, expected True, False or None")
     return _metric(name, lambda device: _called(thing, device), module, higher)
 
 
-def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], module: Any, higher: bool) -> Metric:
+def _metric(name: str, make: Callable[[torch.device], Callable[..., Any]], module: Any, higher: bool | None) -> Metric:
     loaded = ""
 
     def load(convention: Convention, device: torch.device) -> ScoreFunction:
@@ -83,7 +84,16 @@ def _scores(function: Callable[..., Any], sr: Tensor, hr: Tensor) -> Tensor:
     with torch.inference_mode():
         images = ((image / 255.0).float().contiguous() for image in (sr, hr))  # some code of others asks for that
         pairs = zip(*(torch.split(image, 1) for image in images), strict=True)
-        return torch.stack([_one_number(function(one, other)) for one, other in pairs])
+        return torch.stack([_one_number(_as_made(function)(one, other)) for one, other in pairs])
+
+
+def _as_made(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy, so that what a metric keeps of one image is not part of the next one's score; weights are shared."""
+    weights = {id(one): one for one in function.parameters()} if hasattr(function, "parameters") else {}
+    try:
+        return copy.deepcopy(function, weights)
+    except Exception:  # of what cannot be copied, such as an open file, nobody knows
+        return function
 
 
 def _one_number(score: Any) -> Tensor:

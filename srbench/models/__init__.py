@@ -48,7 +48,7 @@ def find_model(ref: str, hints: Hints = NO_HINTS) -> ModelSpec:
         from srbench.models.loaders.files import open_file
 
         return open_file(Path(ref), hints)
-    if alias := re.fullmatch(r"([\w.-]+)=(.+)", ref):
+    if alias := re.fullmatch(r"([\w.+-]+)=(.+)", ref):
         return replace(find_model(alias[2], hints), name=alias[1])
     if between := re.fullmatch(r"([\w.-]+)@(\d*\.?\d+)", ref):
         return _interpolated(between[1], float(between[2]))

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from srbench.base.documents import Amount, Count, Name, Number, Positive, Scale, Side
 from srbench.base.errors import IncomparableError
-from srbench.metrics.conventions import VERSION
+from srbench.metrics.conventions import VERSION, parted
 
 
 class Setting(NamedTuple):
@@ -80,7 +80,7 @@ class Identity:
         weights += f"({self.values.replace(' ', ',')})" if self.values else ""
         line = [
             f"srbench:{self.version}",
-            metric.partition("@")[0] + (f"({variant})" if variant else ""),
+            parted(metric)[0] + (f"({variant})" if variant else ""),
             f"conv:{convention}",
             f"x{self.scale}",
             f"lr:{self.degradation}",

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from srbench.base.errors import InputError, UnavailableError, UsageError
+from srbench.images.tensors import image_tensor
 from srbench.metrics import resolve
 from srbench.metrics.reference import LESS_IS_BETTER
 from srbench.metrics.scorer import Scorer, measure
@@ -207,6 +208,9 @@ import torch
 import inner_of_metric
 def distance(sr, hr):
     return inner_of_metric.scaled((sr - hr).abs().mean())
+def later(sr, hr):
+    from inner_of_metric import scaled
+    return scaled((sr - hr).abs().mean())
 class Learned(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -214,7 +218,7 @@ class Learned(torch.nn.Module):
     def forward(self, sr, hr):
         return (sr - hr).abs().mean() * self.weight
 """)
-    names = [f"{tmp_path / 'outer_of_metric.py'}:{name}" for name in ("distance", "Learned")]
+    names = [f"{tmp_path / 'outer_of_metric.py'}:{name}" for name in ("distance", "later", "Learned")]
     taken = []
     for factor, weight in ((1, 1), (2, 1), (2, 3), (2, 3)):
         for name in [name for name in sys.modules if name.startswith(("inner_of_metric", "outer_of_metric"))]:
@@ -222,8 +226,34 @@ class Learned(torch.nn.Module):
         (tmp_path / "inner_of_metric.py").write_text(f"def scaled(x):\n    return x * {factor}  # {weight}\n")
         (tmp_path / "weight").write_text(str(weight))
         taken.append(list(Scorer(names).conventions.values()))
-    (first, second), (scaled, same), (still, other), last = taken
-    assert first != scaled == still and second == same != other and last == [still, other]
+    first, scaled, weighted, last = (dict(zip(names, each, strict=True)) for each in taken)
+    distance, later, learned = names
+    assert first[distance] != scaled[distance] == weighted[distance] and first[later] != scaled[later]
+    assert first[learned] == scaled[learned] != weighted[learned] and last == weighted
+
+
+def test_a_metric_meets_each_image_as_it_was_made(tmp_path: Path, photograph: Callable[..., np.ndarray]) -> None:
+    """One that keeps a running mean gave a model's score by the models before it; a folder's @ was a convention."""
+    (tmp_path / "mo@d").mkdir()
+    file = tmp_path / "mo@d" / "running.py"
+    file.write_text("""
+import torch
+class Running(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.register_buffer("total", torch.zeros(()))
+        self.count = 0
+    def forward(self, sr, hr):
+        self.count += 1
+        self.total += (sr - hr).abs().mean()
+        return self.weight * self.total / self.count
+Running.higher_is_better = None
+""")
+    scorer = Scorer([f"{file}:Running"])
+    hr = photograph(16, 16)
+    scores = [scorer(image_tensor(sr, "cpu"), hr, 1) for sr in (hr, 255 - hr, hr)]
+    assert scores[0] == scores[2] != scores[1] and heading(f"{file}:Running").higher_is_better is None
 
 
 def test_a_number_is_taken_in_float64_and_nothing_else_is_made_one(tmp_path: Path) -> None:
@@ -240,7 +270,7 @@ unsaid.higher_is_better = "False"
     assert measure(image, image, [tenth, huge]) == {tenth: 0.1, huge: 1e300}
     with pytest.raises(InputError, match="returned a Tensor of shape"):
         measure(image, image, [complex_one])
-    with pytest.raises(UsageError, match="has higher_is_better = 'False', expected True or False"):
+    with pytest.raises(UsageError, match="has higher_is_better = 'False', expected True, False or None"):
         measure(image, image, [unsaid])
 
 

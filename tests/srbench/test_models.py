@@ -503,6 +503,7 @@ def test_an_ensemble_is_the_mean_of_its_members() -> None:
     spec = find_model("nearest+bicubic")
     assert spec.name == "nearest+bicubic"
     assert weights_digest(spec, 4) not in ("", weights_digest(find_model("bicubic+nearest"), 4))
+    assert find_model("a+b=bicubic+nearest").name == "a+b"  # as `verify` calls one whose parts it is told anew
 
 
 def test_every_kind_of_reference_runs(

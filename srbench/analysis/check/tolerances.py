@@ -20,7 +20,7 @@ from srbench.base.errors import InputError
 from srbench.base.registry import entries, meant, near, refuse_unknown
 from srbench.datasets import list_datasets
 from srbench.metrics import usual_name
-from srbench.metrics.conventions import convention
+from srbench.metrics.conventions import convention, parted
 from srbench.results.results import Results
 
 DEFAULTS = {"psnr": 0.01, "ssim": 1e-4, "lpips": 1e-3}
@@ -44,7 +44,7 @@ class Tolerances:
 
     def of(self, metric: str, dataset: str = "") -> float:
         """The absolute tolerance of a metric on a data set, in the metric's unit."""
-        base = metric.partition("@")[0]
+        base = parted(metric)[0]
         names = (metric, base, base.partition("_")[0])
         tables = (self.by_dataset.get(dataset, {}), self.by_metric, DEFAULTS)
         return next((table[name] for table in tables for name in names if name in table), OTHER_METRICS)
@@ -76,11 +76,11 @@ def _metric(name: str, metrics: Collection[str]) -> str:
     """A metric, with a convention or without, or a family, as results call it; one by reference is anybody's."""
     families = {metric.partition("_")[0] for metric in metrics}
     name = meant(usual_name(name), {*metrics, *families})
-    base, at, wanted = name.partition("@")
+    base, wanted = parted(name)
     if name in metrics or ":" in base:
         return name
-    refuse_unknown("metric", [base], metrics if at else {*metrics, *families}, hint="srbench list metrics")
-    return base + at + (convention(wanted).name if at else "")
+    refuse_unknown("metric", [base], metrics if wanted else {*metrics, *families}, hint="srbench list metrics")
+    return base + (f"@{convention(wanted).name}" if wanted else "")
 
 
 @dataclass(frozen=True)
