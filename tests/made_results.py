@@ -58,6 +58,6 @@ def saved(folder: Path, results: Results) -> Path:
                 writer.append(row)
             writer.finish([row.image for row in run.rows], run.error)
     for model in {row.model for row in results.speeds}:
-        rows = [row for row in results.speeds if row.model == model]
-        write_speeds(folder, "", rows)
+        weights = [run.identity.weights for run in results.runs if run.identity.model == model]
+        write_speeds(folder, weights[0] if weights else "", [row for row in results.speeds if row.model == model])
     return folder

@@ -10,7 +10,7 @@ import click
 
 from srbench.cli.listing import grid, tell
 from srbench.cli.names import reference_of
-from srbench.cli.options import FOLDER, srbench_command
+from srbench.cli.options import FOLDER, read_results, srbench_command
 from srbench.cli.values import Scale, complete, lr_size
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ def command(
     from srbench.analysis.choose import Budget, candidates, timing_commands, to_time_again
     from srbench.base.documents import dumps
     from srbench.metrics import usual_name
-    from srbench.results.store import load_results
 
-    loaded = load_results(results)
+    loaded = read_results(results)
     budget = Budget(max_ms, max_mib, max_params)
     found = candidates(loaded, usual_name(metric), budget, scale=scale, size=size)
     best = None if found[0].out else found[0]

@@ -290,9 +290,21 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
         raise InputError(f"{damaged[0]}{more}")
     if not runs and not speeds:
         raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
-    timings = tuple(row for document in speeds for row in document.speeds)
+    timings = tuple(row for document in speeds for row in _of_what_was_scored(document, runs, damaged))
     scores = tuple(row.row for document in studies for row in document.scores)
     return Results(tuple(runs), timings, folder, scores, tuple(damaged), data_root)
+
+
+def _of_what_was_scored(document: SpeedDocument, runs: Sequence[Run], damaged: list[str]) -> tuple[SpeedRow, ...]:
+    """The timings of a document; none, and a note, where other weights of that name were scored than were timed."""
+    model, scale = document.speeds[0].model, document.speeds[0].scale
+    scored = {run.identity.weights for run in runs if (run.identity.model, run.identity.scale) == (model, scale)}
+    if not scored or document.weights in scored:
+        return document.speeds
+    damaged.append(
+        f"{model} x{scale}: timed with other weights or code than scored. Time it again: srbench speed --out"
+    )
+    return ()
 
 
 def _homes(folder: Path, damaged: list[str]) -> list[Path]:

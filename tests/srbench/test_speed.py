@@ -255,6 +255,7 @@ def test_rounds_of_an_audit_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) 
     assert len(take_turns(both, (8, 6), budget_s=6.0)) == MIN_ROUNDS
 
 
+WEIGHTS = "a" * 64
 UNSTEADY: dict[str, dict[str, Any]] = {
     "spread 34%": {"spread": 0.34},
     "3 repeats": {"repeats": 3},
@@ -271,9 +272,9 @@ def test_unsteady_timings_are_marked_and_nothing_is_called_worse_by_them(
 ) -> None:
     folder = timed_and_scored(tmp_path)
     assert doubts(made_speed("fine", repeats=20, spread=0.02, other_work=0.1, clock_moved=0.01)) == []
-    write_speeds(folder, "", [made_speed("fine", 40.0, **UNSTEADY[why])])
+    write_speeds(folder, WEIGHTS, [made_speed("fine", 40.0, **UNSTEADY[why])])
     for budget in (["--max-ms", 50], ["--max-params", 1000], ["--max-mib", 5000]):
-        write_speeds(folder, "", [made_speed("fine", 40.0, peak_memory_mib=9.0, params=900, **UNSTEADY[why])])
+        write_speeds(folder, WEIGHTS, [made_speed("fine", 40.0, peak_memory_mib=9.0, params=900, **UNSTEADY[why])])
         assert srbench("choose", folder, *budget) == 0
         assert f"~ not steady: fine 120×80 ({why}). On an idle machine they may take less." in srbench.out
         assert "budget: fine, PSNR-Y 30.000, ~40.00 ms" in srbench.out
@@ -281,7 +282,7 @@ def test_unsteady_timings_are_marked_and_nothing_is_called_worse_by_them(
     told = (tmp_path / "report" / "report.md").read_text()
     assert "~40.00" in told and f"~ not steady: fine 120×80 ({why}). Nothing follows" in told
     assert srbench("check", folder, "--baseline", tmp_path / "b.json", "--update") == 0
-    write_speeds(folder, "", [made_speed("fine", 400.0, **UNSTEADY[why])])
+    write_speeds(folder, WEIGHTS, [made_speed("fine", 400.0, **UNSTEADY[why])])
     assert srbench("check", folder, "--baseline", tmp_path / "b.json") == 0
     assert f"which says nothing: {why}. Time it again" in srbench.out
 
@@ -356,7 +357,7 @@ def test_several_backends_and_sizes_in_one_call(register: Register, srbench: Srb
 
 def timed_and_scored(tmp_path: Path) -> Path:
     runs = [
-        made_run(model, {"psnr_y": [psnr] * 6}, weights="a" * 64)
+        made_run(model, {"psnr_y": [psnr] * 6}, weights=WEIGHTS)
         for model, psnr in (("quick", 28.0), ("fine", 30.0), ("slow", 31.0))
     ]
     speeds = [made_speed("quick", 5.0), made_speed("fine", 40.0, params=900), made_speed("slow", 400.0, params=9000)]
@@ -397,7 +398,7 @@ def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: 
     """Load only makes times longer: what is within the budget under load is so without, and what is above may be.
     No better model is passed over in silence, what is far above is over, and the advice can be pasted."""
     folder = timed_and_scored(tmp_path)
-    write_speeds(folder, "", [made_speed("fine", 300.0, spread=0.4)])
+    write_speeds(folder, WEIGHTS, [made_speed("fine", 300.0, spread=0.4)])
     again = f"srbench speed --models fine=REF --scale 4 --sizes 120x80 --device cpu --out {folder}"
     assert srbench("choose", folder, "--max-ms", 50) == 0
     assert re.search(r"fine .*~300.00 .*~over 50 ms", srbench.out) and "budget: quick," in srbench.out
@@ -407,7 +408,7 @@ def test_choosing_among_timings_that_are_not_steady(srbench: Srbench, tmp_path: 
     ]  # fmt: skip
     assert srbench("choose", folder, "--max-ms", 50, "--format", "json") == 0
     assert json.loads(srbench.out)["time_again"] == [again]
-    write_speeds(folder, "", [made_speed("quick", 60.0, spread=0.4)])
+    write_speeds(folder, WEIGHTS, [made_speed("quick", 60.0, spread=0.4)])
     assert srbench("choose", folder, "--max-ms", 50) == 1
     told = "fine (PSNR-Y 30.000, ~300.00 ms), quick (PSNR-Y 28.000, ~60.00 ms)"
     assert srbench.err.startswith(
@@ -449,9 +450,9 @@ def test_what_had_too_few_repeats_is_timed_for_longer(srbench: Srbench, tmp_path
     folder = timed_and_scored(tmp_path)
     file = tmp_path / "a net.py"
     command = f"srbench run bicubic '{file}' --datasets Set5"
-    run = made_run("a-net.make", {"psnr_y": [40.0] * 6}, weights="a" * 64)
+    run = made_run("a-net.make", {"psnr_y": [40.0] * 6}, weights=WEIGHTS)
     saved(folder, Results((replace(run, environments=({"command": command},)),), ()))
-    write_speeds(folder, "", [made_speed("a-net.make", 30_000.0, repeats=1, threads=2)])
+    write_speeds(folder, WEIGHTS, [made_speed("a-net.make", 30_000.0, repeats=1, threads=2)])
     assert srbench("choose", folder, "--max-ms", 40_000) == 0 and "Time again" not in srbench.err
     assert "budget: a-net.make, PSNR-Y 40.000, ~30000.00 ms" in srbench.out
     assert srbench("choose", folder, "--max-ms", 20_000) == 0
@@ -470,7 +471,7 @@ def test_choosing_by_a_part_of_the_images() -> None:
 
 def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
     folder = timed_and_scored(tmp_path)
-    write_speeds(folder, "", [made_speed("fine"), made_speed("fine", 90.0, width=240)])
+    write_speeds(folder, WEIGHTS, [made_speed("fine"), made_speed("fine", 90.0, width=240)])
     assert srbench("choose", folder, "--max-ms", 50) == 2
     assert "say which: --size 120x80 or 240x80" in srbench.err
     assert srbench("choose", folder, "--max-ms", 50, "--size", "240x80") == 1
@@ -481,14 +482,14 @@ def test_choosing_asks_which_size(srbench: Srbench, tmp_path: Path) -> None:
 def test_timings_of_another_setting_are_kept_and_not_taken_for_the_scores(srbench: Srbench, tmp_path: Path) -> None:
     """A second `srbench speed`, in bf16, drops nothing, and its time does not stand beside the score in fp32."""
     folder = timed_and_scored(tmp_path)
-    write_speeds(folder, "", [made_speed("fine", 115.0, precision="bf16")])
-    write_speeds(folder, "", [made_speed("fine", 41.0)])
+    write_speeds(folder, WEIGHTS, [made_speed("fine", 115.0, precision="bf16")])
+    write_speeds(folder, WEIGHTS, [made_speed("fine", 41.0)])
     kept = {(row.precision, row.p50_ms) for row in load_results(folder).speeds if row.model == "fine"}
     assert kept == {("fp32", 41.0), ("bf16", 115.0)}
     assert srbench("choose", folder, "--max-ms", 50) == 0
     assert "41.00 ms" in srbench.out and "115" not in srbench.out
     write_speeds(folder, "0" * 64, [made_speed("fine", 42.0)])
-    assert [row.p50_ms for row in load_results(folder).speeds if row.model == "fine"] == [42.0]
+    assert [row.p50_ms for row in load_results(folder).speeds if row.model == "fine"] == []  # nor beside those scores
 
 
 def test_a_csv_of_timings_has_numbers_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -532,3 +533,14 @@ def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.Mo
     assert graph_memory(torch.device("cpu")) == 0
     assert peak_memory_mib(run, torch.zeros(1)) == 4 + 96
     assert peak_memory_mib(run, torch.zeros(1), graphs_before=90 * MIB) == 4 + 6
+
+
+def test_timings_of_other_weights_do_not_stand_beside_scores(srbench: Srbench, tmp_path: Path) -> None:
+    """An edited network of the same name was chosen by its own time and its forerunner's score."""
+    for weights in ("a" * 64, "b" * 64):
+        folder = saved(tmp_path / weights[0], Results((made_run("mine", {"psnr_y": [30.0]}, weights="b" * 64),)))
+        write_speeds(folder, weights, [made_speed("mine")])
+        kept = load_results(folder)
+        assert len(kept.speeds) == len(kept.runs) * (weights[0] == "b") and len(kept.damaged) == (weights[0] == "a")
+    assert srbench("choose", tmp_path / "a", "--max-ms", 50) != 0
+    assert "mine x4: timed with other weights or code than scored. Time it again" in srbench.err
