@@ -161,8 +161,11 @@ def _mean(rows: Sequence[dict[str, float]], name: str) -> float:
 
 def _computed(subject: Subject, degradation: str) -> Iterator[tuple[Tensor, Image]]:
     """SR and HR of every image, by running the model."""
+    spec = find_model(subject.model)
+    if subject.scale not in spec.scales:
+        raise UsageError(f"{spec.name} has no x{subject.scale}: {spec.made_for}")
     dataset = open_dataset(subject.dataset, subject.scale, degradation, subject.root)
-    inference = prepare(find_model(subject.model), subject.scale, select_device(subject.device))
+    inference = prepare(spec, subject.scale, select_device(subject.device))
     for index in range(len(dataset)):
         sample = dataset[index]
         sr = inference.upscale(sample.lr).sr

@@ -103,6 +103,11 @@ def test_a_metric_is_meant_as_it_is_typed(folder: Path, tmp_path: Path, capsys: 
         assert explain(capsys, 28, "--dataset", folder, "--metric", typed)[0] == 2
 
 
+def test_a_scale_that_a_model_lacks_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "30", "--model", "srresnet", "--scale", "3", "--dataset", str(folder)]) == 2
+    assert "srresnet has no x3: it is made for --scale 4" in capsys.readouterr().err
+
+
 def test_an_ssim_in_percent_is_told_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, told = explain(capsys, "81.01", "--metric", "ssim_y", "--dataset", folder, "--degradation", "matlab")
     assert status == 1 and told.endswith("SSIM is at most 1 here: try 0.8101.\n")
