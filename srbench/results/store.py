@@ -35,7 +35,7 @@ from srbench.results.records import (
     StudyRow,
     refuse_differences,
     refuse_other_conventions,
-)  # fmt: skip
+)
 from srbench.results.results import Results
 
 SPEED_FOLDER = "_speed"
@@ -285,11 +285,10 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
     runs = [run for home in homes for run in read_folder(home, damaged)]
     speeds = _readable(sorted((folder / SPEED_FOLDER).glob("x*/*.json")), _read_speeds, damaged)
     studies = _readable(sorted((folder / STUDY_FOLDER).glob("*.json")), _read_study, damaged)
-    if not runs and not speeds and damaged:
-        more = f" (and {len(damaged) - 1} more such files)" if len(damaged) > 1 else ""
-        raise InputError(f"{damaged[0]}{more}")
     if not runs and not speeds:
-        raise InputError(f"{folder}: no results in it. Make some: srbench run --out {folder}")
+        more = f" (and {len(damaged) - 1} more such files)" if len(damaged) > 1 else ""
+        none = f"{folder}: no results in it. Make some: srbench run --out {folder}"
+        raise InputError(f"{damaged[0]}{more}" if damaged else none)
     timings = tuple(row for document in speeds for row in _of_what_was_scored(document, runs, damaged))
     scores = tuple(row.row for document in studies for row in document.scores)
     return Results(tuple(runs), timings, folder, scores, tuple(damaged), data_root)
@@ -297,8 +296,8 @@ def load_results(folder: Path | str, data_root: Path | None = None) -> Results:
 
 def _of_what_was_scored(document: SpeedDocument, runs: Sequence[Run], damaged: list[str]) -> tuple[SpeedRow, ...]:
     """The timings of a document; none, and a note, where other weights of that name were scored than were timed."""
-    model, scale = document.speeds[0].model, document.speeds[0].scale
-    scored = {run.identity.weights for run in runs if (run.identity.model, run.identity.scale) == (model, scale)}
+    model, scale = timed = (document.speeds[0].model, document.speeds[0].scale)
+    scored = {run.identity.weights for run in runs if (run.identity.model, run.identity.scale) == timed}
     if not scored or document.weights in scored:
         return document.speeds
     damaged.append(

@@ -161,7 +161,7 @@ def test_timing_counts_neither_warm_up_nor_first_call() -> None:
     (timed,) = time_sizes(Inference(Counting(), CPU), "net", [(30, 20)], batch=2, budget_s=0)
     row = timed.row
     assert row.repeats == 5
-    assert len(calls) == 1 + 1 + 5 + 1  # first, warm-up that counts GMACs, repeats, the one that memory is taken of
+    assert len(calls) == 1 + 1 + 5 + 2  # first, warm-up that counts GMACs, repeats, the two that memory is taken of
     assert set(calls) == {(2, 3, 20, 30)}
     assert row.first_ms > 0
 
