@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srbench.base.temporary import write_file
+from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.summary import in_order, summarise
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from srbench.results.results import Results
 
 SUMMARY = ("dataset", "scale", "model", "metric", "mean", "ci_low", "ci_high", "n")
-SPEED = (
-    "model", "scale", "device", "precision", "backend", "width", "height", "batch",
-    "p50_ms", "p95_ms", "output_mp_per_s", "peak_memory_mib", "gmacs", "params",
-)  # fmt: skip
 
 
 def write(results: Results, out: Path) -> list[Path]:
@@ -30,7 +27,7 @@ def write(results: Results, out: Path) -> list[Path]:
     frames = {
         "summary": _summary(results),
         "images": replace(results, runs=tuple(in_order(results))).frame(),
-        "speed": results.speed_frame()[list(SPEED)],
+        "speed": _speeds(results),
         "signatures": _signatures(results),
     }
     texts = {name: frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
@@ -46,6 +43,13 @@ def _summary(results: Results) -> pd.DataFrame:
         if score.interval.n
     ]
     return pd.DataFrame(rows, columns=list(SUMMARY)).round(9)  # so many that rounding once more is rounding once
+
+
+def _speeds(results: Results) -> pd.DataFrame:
+    """Every field of a timing, and in words why it is not steady; empty where it is."""
+    frame = results.speed_frame()
+    words = [" ".join(row.uncounted) for row in results.speeds], [", ".join(doubts(row)) for row in results.speeds]
+    return frame.assign(uncounted=words[0], not_steady=words[1])
 
 
 def _signatures(results: Results) -> pd.DataFrame:

@@ -8,13 +8,15 @@ nothing for is left out.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from reports.curves import TrainingCurve, curves_of
 from reports.labels import PLACES, Point, Side, sides
-from srbench.base.text import one_line
+from srbench.base.text import counted, one_line
 from srbench.benchmark.speed.steadiness import doubts
 from srbench.results.records import SpeedRow
 from srbench.results.results import Results
@@ -86,20 +88,28 @@ def draw_all(results: Results) -> Iterator[Plot]:
 
 
 def _usual(speeds: Iterable[SpeedRow], scale: int) -> list[SpeedRow]:
-    """One timing, of batch 1, of each model, device and size: in fp32 and eager where there is one, else the last."""
+    """One timing, of batch 1, of each model and size, on the device and by the threads that most were timed with: in
+    fp32 and eager where there is one, else the last."""
     rows = [row for row in speeds if row.scale == scale and row.batch == 1]
+    usual, _ = max(Counter((row.device, row.threads) for row in rows).items(), key=itemgetter(1), default=(None, 0))
+    rows = [row for row in rows if (row.device, row.threads) == usual]
     rows.sort(key=lambda row: (row.precision, row.backend) == ("fp32", "eager"))
-    return list({(row.model, row.device, row.width, row.height): row for row in rows}.values())
+    return list({(row.model, row.width, row.height): row for row in rows}.values())
 
 
 def reference_speeds(speeds: Iterable[SpeedRow], scale: int) -> dict[str, SpeedRow]:
     """The timing of each model at the size at which most were timed, batch 1; of several such sizes the largest."""
     rows = _usual(speeds, scale)
-    sizes = [(row.device, row.width, row.height) for row in rows]
+    sizes = [(row.width, row.height) for row in rows]
     if not sizes:
         return {}
-    chosen = max(sizes, key=lambda size: (sizes.count(size), size[1] * size[2]))
-    return {row.model: row for row in rows if (row.device, row.width, row.height) == chosen}
+    chosen = max(sizes, key=lambda size: (sizes.count(size), size[0] * size[1]))
+    return {row.model: row for row in rows if (row.width, row.height) == chosen}
+
+
+def setting(row: SpeedRow) -> str:
+    """What a timing was of, which those beside it share: `120×80 on cpu, 2 threads`."""
+    return f"{row.width}×{row.height} on {row.device}" + (f", {counted(row.threads, 'thread')}" if row.threads else "")
 
 
 def _against_costs(
@@ -109,11 +119,11 @@ def _against_costs(
     if not speeds:
         return
     row = next(iter(speeds.values()))
-    at = f"input {row.width}×{row.height}, {row.device}"
+    at = f"input {setting(row)}"
     costs: list[tuple[str, str, Callable[[SpeedRow], float | None], bool]] = [
         ("speed", f"output megapixels per second ({at})", lambda row: row.output_mp_per_s, True),
         ("params", "parameters", lambda row: row.params or None, False),
-        ("gmacs", f"GMACs ({at})", lambda row: row.gmacs, False),
+        ("gmacs", f"GMACs (input {row.width}×{row.height})", lambda row: row.gmacs, False),
     ]
     for name, label, cost, more_is_better in costs:
         points = {
@@ -200,7 +210,12 @@ def _latency(speeds: Sequence[SpeedRow], scale: int, palette: Palette) -> Iterat
                 *place, color=palette.colour(model), marker=palette.marker(model), markersize=5, markerfacecolor="white"
             )
         axes.annotate(named(model), (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set(xscale="log", yscale="log", xlabel="input megapixels", ylabel="median latency, ms")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="input megapixels",
+        ylabel=f"median latency, ms ({setting(rows[0]).partition(' on ')[2]})",
+    )
     axes.margins(x=0.15)
     title = f"Latency against input size, ×{scale}"
     what = "A line a model, both axes logarithmic." + (f" {HOLLOW}" if any(map(doubts, rows)) else "")
@@ -261,6 +276,9 @@ def _scatter(
         axes.plot([point.x or 0.0 for point in front], [point.y for point in front], color=FAINT, linewidth=5, zorder=1)
         for point, side in sides(points, log=log):
             _place(axes, point, palette, bold=point in front, side=side)
+        lines = sorted((point for point in points if point.x is None), key=lambda point: point.y)
+        for index, point in enumerate(lines):
+            _draw_line(axes, point, palette, across=0.01 + 0.2 * (index % 2))
         axes.set(title=named(dataset), xlabel=plain(label), ylabel=plain(metric.text))
         if log:
             axes.set_xscale("log")
@@ -269,10 +287,8 @@ def _scatter(
 
 
 def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side) -> None:
-    """A marker with its name; a model without that cost is a dashed line."""
+    """A marker with its name, of a model that has such a cost."""
     if point.x is None:
-        axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        axes.annotate(named(point.model), (0.01, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
         return
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     face = colour if point.steady else "white"
@@ -282,6 +298,12 @@ def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side
         named(point.model), (point.x, point.y), xytext=offset, textcoords="offset points", ha=across, va=down,
         fontsize=8, fontweight="bold" if bold else "normal",
     )  # fmt: skip
+
+
+def _draw_line(axes: Axes, point: Point, palette: Palette, *, across: float) -> None:
+    """A dashed line for a model without such a cost; neighbours have their names at other places along them."""
+    axes.axhline(point.y, color=palette.colour(point.model), linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate(named(point.model), (across, point.y), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
 
 
 def named(name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.figures import Palette, draw_all, reference_speeds
+from reports.figures import Palette, draw_all, reference_speeds, setting
 from reports.gallery import Gallery, make_gallery
 from reports.plots import inline, styled
 from reports.tables import BEST, caption, notes, signatures, table_ranks
@@ -68,7 +68,7 @@ def page_data(
         "speeds": [
             {"model": model, "scale": scale, "mps": row.output_mp_per_s, "ms": row.p50_ms, "gmacs": row.gmacs,
              "params": row.params, "mark": MARK if doubts(row) else "",
-             "input": f"{row.width}×{row.height} on {row.device}"}
+             "input": setting(row)}
             for scale in scales
             for model, row in reference_speeds(results.speeds, scale).items()
         ],

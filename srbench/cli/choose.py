@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.base.text import counted
 from srbench.cli.listing import grid, tell
 from srbench.cli.names import reference_of
 from srbench.cli.options import FOLDER, read_results, srbench_command
@@ -94,6 +95,9 @@ def _print(found: list[Candidate]) -> None:
         for one, mib in zip(found, memory, strict=True)
     ]  # fmt: skip
     headings = ["model", "backend", metric.text, "p50 ms", "peak MiB", "params", "budget"]
+    if len({one.speed.threads for one in found}) > 1:
+        headings.insert(2, "threads")
+        rows = [[*row[:2], str(one.speed.threads or "–"), *row[2:]] for one, row in zip(found, rows, strict=True)]
     click.echo(grid(headings, rows, keys=2, right=("peak MiB", "p50 ms")))
     if note := unsteady_note((one.speed for one in found), "On an idle machine they may take less."):
         tell(note)
@@ -102,5 +106,6 @@ def _print(found: list[Candidate]) -> None:
         tell(f"Scores are of {best.images}")
     if not best.out:
         way = best.model if speed.backend == "eager" else f"{best.model} ({speed.backend})"
-        cost = f"{marked(speed)} ms at {speed.width}x{speed.height} on {speed.device}"
+        by = f", {counted(speed.threads, 'thread')}" if speed.threads else ""
+        cost = f"{marked(speed)} ms at {speed.width}x{speed.height} on {speed.device}{by}"
         tell(f"Best within the budget: {way}, {metric.label} {metric.format(best.score)}, {cost}")

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from safetensors.numpy import save_file
 
 from reports import curves, plots
-from reports.figures import COLOURS, MARKERS, Palette, _scatter, _usual, draw_all, pareto, reference_speeds
+from reports.figures import COLOURS, MARKERS, Palette, _scatter, _usual, draw_all, pareto, reference_speeds, setting
 from reports.labels import Point, sides
 from scripts.readme_table import PACKAGES, README, measured, written
 from srbench.base.assets import Asset, digest
@@ -107,7 +107,7 @@ def test_speed_is_that_of_the_size_at_which_most_were_timed() -> None:
 
 def test_timings_of_other_settings_stand_for_no_model_that_has_the_usual_one() -> None:
     rows = [made_speed("srcnn", 9.0), made_speed("srcnn", 99.0, precision="bf16"), made_speed("srcnn", 8.0, threads=2)]
-    assert [row.p50_ms for row in _usual(rows, 4)] == [8.0]  # the last that is fp32 and eager
+    assert [row.p50_ms for row in _usual(rows, 4)] == [9.0]  # by as many threads as most; fp32, eager
 
 
 POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -249,3 +249,9 @@ def test_the_dots_of_many_images_are_pixels_in_a_small_file() -> None:
     assert "<image" in svg
     assert len(svg) < 150_000  # it was 110 bytes an image
     assert ">b</text>" in svg  # what is read stays text
+
+
+def test_timings_by_other_threads_are_not_drawn_beside_each_other() -> None:
+    slow, fast, other = made_speed("a", 20.0, threads=1), made_speed("a", 9.0, threads=2), made_speed("b", threads=2)
+    assert reference_speeds([slow, fast, other], 4) == {"a": fast, "b": other}
+    assert setting(fast) == "120×80 on cpu, 2 threads" and reference_speeds([], 4) == {}

@@ -190,7 +190,8 @@ def test_csv_files_have_the_columns_of_the_contract(tmp_path: Path) -> None:
     ]
     assert ",".join(speed[0]) == (
         "model,scale,device,precision,backend,width,height,batch,"
-        "p50_ms,p95_ms,output_mp_per_s,peak_memory_mib,gmacs,params"
+        "p50_ms,p95_ms,output_mp_per_s,peak_memory_mib,gmacs,params,"
+        "first_ms,repeats,energy_j,threads,other_work,uncounted,processor,spread,clock_moved,throttled,not_steady"
     )
     assert speed[1][:9] == ["good", "4", "cpu", "fp32", "eager", "120", "80", "1", "10.0"]
 
