@@ -75,7 +75,7 @@ def test_bytes_a_pixel(metrics: str, stated: int, tmp_path: Path, weights_folder
         subprocess.run([sys.executable, "-c", code, *command, *more], cwd=home, check=True, capture_output=True)
         peaks.append(int((home / "peak").read_text()) * 1024)
     measured = (peaks[1] - peaks[0]) / 3000**2
-    assert 0.4 * stated < measured < stated, measured  # less where the system takes unused pages back at once
+    assert 0.3 * stated < measured < stated, measured  # less where pages go back at once, or the small one compiled
 
 
 def test_what_does_not_fit_into_memory_is_refused_by_name(
