@@ -161,16 +161,21 @@ EXISTING = click.Path(path_type=Path, exists=True)
 
 
 def named_models(refs: tuple[tuple[str, ...], ...], models: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The models typed as arguments, or by `--models`; all where neither is there. Raises `UsageError` for both."""
+    """The models of `--models` and those typed as arguments, which go on with its list where commas were left out; all
+    where there are none. Raises `UsageError` for the name of a data set or a metric.
+    """
     from srbench.datasets import list_datasets, usual_name
+    from srbench.metrics import usual_name as usual_metric
 
-    if refs and models:
-        raise UsageError(f"models are named twice: {' '.join(map(','.join, refs))}, and --models {','.join(models)}")
-    named = tuple(name for names in refs for name in names)
-    sets = [name for name in named if usual_name(name) in list_datasets() and name not in entries("models")]
-    if sets and not any(Path(name).exists() for name in sets):
-        raise UsageError(f"{sets[0]} is a data set and no model. srbench run takes it as --datasets {','.join(sets)}")
-    return named or models or ("all",)
+    named = (*(models or ()), *(name for names in refs for name in names))
+    no_models = {name for name in named if name not in entries("models") and not Path(name).exists()}
+    sets = [name for name in named if name in no_models and usual_name(name) in list_datasets()]
+    metrics = [name for name in named if name in no_models and usual_metric(name).split("@")[0] in entries("metrics")]
+    for kind, option, found in (("data set", "--datasets", sets), ("metric", "--metrics", metrics)):
+        if found:
+            told = f"{found[0]} is a {kind} and no model. srbench run takes it as {option} {','.join(found)}"
+            raise UsageError(f"{told}; between several put commas: {option} A,B")
+    return named or ("all",)
 
 
 def tell_remark(spec: ModelSpec) -> None:

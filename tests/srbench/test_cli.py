@@ -233,13 +233,13 @@ def test_names_as_people_type_them(srbench: Srbench, tmp_path: Path, monkeypatch
             ("run", "--model=bicubic", "--scales", "2x"),
             ("run", "code/typednet.py:make"),
             ("run", "code/typednet.py", "--scale", "2"),
+            ("run", "--models", "bicubic", "nearest"),
         ]
     ):
         assert srbench(*few(*words), "--out", tmp_path / str(number)) == 0, (words, srbench.err)
         assert "PSNR-Y" in srbench.out
     assert (tmp_path / "5" / "samples" / "x4" / "typednet.make.json").is_file()
-    assert srbench("run", "bicubic", "--models", "nearest") == 2
-    assert srbench.err.startswith("srbench: models are named twice: bicubic, and --models nearest")
+    assert {path.stem for path in (tmp_path / "7" / "samples" / "x4").glob("*.json")} == {"bicubic", "nearest"}
 
 
 def test_results_know_names_as_people_type_them(
@@ -357,6 +357,12 @@ def test_a_file_with_several_factories_asks_which(
         (("run", "mynet.py:mke"), "mynet.py has no 'mke'. Did you mean make?"),
         (("run", "mynet.py:other"), "mynet.py has no 'other'. It defines make."),
         (("run", "bicubic", "set5"), "set5 is a data set and no model. srbench run takes it as --datasets set5"),
+        (
+            ("run", "bicubic", "--metrics", "PSNR-Y", "SSIM-Y"),
+            "SSIM-Y is a metric and no model. srbench run takes it "
+            "as --metrics SSIM-Y; between several put commas: --metrics A,B",
+        ),
+        (("run", "--metrics", "lpips", "lpips@vgg"), "lpips@vgg is a metric and no model"),
         (("run", "bicubic", "."), "or, for images, --datasets ."),
         (("run", "--data", "Set5"), "(Did you mean one of: '--data-root', '--datasets'?)"),
         (("list", "modles"), "unknown list 'modles'. Did you mean models? See: srbench list"),
