@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
-from srbench.base.errors import UsageError
+from srbench.base.errors import SrbenchError, UsageError
 from srbench.cli.options import FOLDER, data_root_option, degradation_option, now_kept, srbench_command, threads_option
-from srbench.cli.values import Device, Finite, one_value_each
+from srbench.cli.values import Device, Finite, argument_before, begun, complete, one_value_each
 
 SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) with hr, lr, split."
+
+
+def _fields(context: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    from reference_models.settings import find_recipe
+
+    try:
+        recipe = find_recipe(argument_before(context, "recipe"))
+    except SrbenchError:
+        return []
+    return begun(typed, sorted(f"{field.name}=" for field in fields(recipe)))
 
 
 @srbench_command(
@@ -30,7 +42,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
         "srbench train srresnet-quick --data DIV2K-train --val Kodak24 --out runs/mine",
     ),
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete("recipes"))
 @click.option("--data", "sources", multiple=True, metavar="DIR", help=f"{SOURCE} May be repeated.")
 @click.option(
     "--val", metavar="DIR", help=f"To validate on: {SOURCE[0].lower()}{SOURCE[1:]} Kodak24, never a test set."
@@ -43,6 +55,7 @@ SOURCE = "A folder of images, a standard set's name, or a list (.csv, .json) wit
     "settings",
     multiple=True,
     callback=one_value_each,
+    shell_complete=_fields,
     metavar="KEY=VALUE",
     help="Replace a field of the recipe.",
 )

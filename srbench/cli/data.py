@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from srbench.base.errors import InputError, UsageError
 from srbench.cli.listing import tell
 from srbench.cli.options import EXISTING, FILE, OVER, Command, data_root_option, force_option
-from srbench.cli.values import Names
+from srbench.cli.values import Names, begun
 
 if TYPE_CHECKING:
     from srbench.datasets.standard.verify import Verification
 
 MAX_LINES = 20
 """How many findings are listed for one set."""
+
+
+def _sets(context: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    from srbench.datasets.standard.table import STANDARD_SETS
+
+    return begun(typed, STANDARD_SETS)
 
 
 @click.group()
@@ -65,7 +72,7 @@ def _verdict(verification: Verification) -> str:
 
 
 @command.command("prepare", cls=Command, kept="the sets prepared so far are kept")
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=_sets)
 @click.option("--from", "source", type=EXISTING, help="A folder, zip or tar in any layout.  [default: fetched]")
 @click.option("--with-lr", is_flag=True, help="Also take the LR files that are with the HR images.")
 @force_option("Replace a set that is there already.")
@@ -97,7 +104,7 @@ def _remark(text: str) -> None:
 
 
 @command.command("verify", cls=Command)
-@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.argument("names", nargs=-1, metavar="[NAME…]", shell_complete=_sets)
 @click.option("--at", type=EXISTING, help="Hold this folder against the set, not the one under the data root.")
 @data_root_option
 def verify_command(names: tuple[str, ...], at: Path | None, data_root: Path | None) -> int:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
+from srbench.base.errors import SrbenchError
 from srbench.base.text import is_whole
 from srbench.cli.names import models_meant
 from srbench.cli.options import EXISTING, FILE, MODELS, OVER, data_root_option, force_option, srbench_command
-from srbench.cli.values import CommaList, Names, Scale, complete
+from srbench.cli.values import CommaList, Names, Scale, argument_before, begun, complete
 
 if TYPE_CHECKING:
     from srbench.analysis.figure import Crop
@@ -28,6 +30,17 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
     return tuple(found)
 
 
+def _saved(context: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    from srbench.results.store import load_results
+
+    before, comma, last = typed.rpartition(",")
+    try:
+        names = {row.image for run in load_results(argument_before(context, "results")) for row in run.rows}
+    except SrbenchError:
+        return []
+    return begun(last, sorted(names), before + comma)
+
+
 @srbench_command(
     help="Draw crops of images by each model, beside HR and with scores, from the SR images saved in RESULTS.\n\n"
     "OUTPUT ends in .png, .pdf or .tex (with its pictures in a folder beside it). Without --crop the place is shown "
@@ -39,6 +52,7 @@ def _crops(context: click.Context, param: click.Parameter, values: tuple[str, ..
     "images",
     type=CommaList(spaces=False),
     required=True,
+    shell_complete=_saved,
     help="One image or more, as their files are called.",
 )
 @click.option("--crop", "crops", multiple=True, callback=_crops, metavar="X,Y,W,H", help="One for all, or one each.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +64,22 @@ class Names(CommaList):
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
-        names = [name for name in self._names(last) if plain(name).startswith(plain(last))]
-        if not names:  # a file or a folder, perhaps: the shell knows those
-            return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(before + comma + name) for name in names]
+        found = begun(last, self._names(last), before + comma)
+        return found or [CompletionItem(incomplete, type="file")]  # or a folder, perhaps: the shell knows those
 
     def _names(self, last: str) -> list[str]:
-        """All names, and behind `psnr_y@` those of the conventions that have its channel."""
+        """All names, and behind `psnr_y@` those of the conventions that have its channel, and `lpips@vgg`."""
         from srbench.cli.kinds import KINDS
 
         base, at, _ = last.partition("@")
         names = [*self.more, *KINDS[self.kind].names()]
-        if self.kind != "metrics" or not at or registered_name("metrics", base) not in names:
+        base = registered_name("metrics", base)
+        if self.kind != "metrics" or not at or base not in names:
             return names
         channel = load("metrics", base).channel
-        fitting = (row["name"] for row in KINDS["conventions"].records(None) if channel in row["channels"])
-        return [f"{registered_name('metrics', base)}@{convention}" for convention in fitting]
+        fitting = [row["name"] for row in KINDS["conventions"].records(None) if channel in row["channels"]]
+        variants = [name.removeprefix(base + "_") for name in names if name.startswith(base + "_")]
+        return [f"{base}@{behind}" for behind in variants + fitting]
 
 
 def one_value_each(context: click.Context, param: click.Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -91,6 +91,16 @@ def one_value_each(context: click.Context, param: click.Parameter, given: tuple[
             told = f"{param.opts[-1]} {key} takes one value, and is given {first} and {value}"
             raise click.UsageError(told, context)
     return given
+
+
+def begun(typed: str, names: Iterable[str], before: str = "") -> list[CompletionItem]:
+    """The names that begin as typed, for the shell; `before` is what stands before each in the same word."""
+    return [CompletionItem(before + name) for name in names if plain(name).startswith(plain(typed))]
+
+
+def argument_before(context: click.Context, name: str) -> str:
+    """An argument typed before the option that is completed; click, with no value for that, leaves it in the rest."""
+    return str(context.params.get(name) or next(iter(context.args), ""))
 
 
 def complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from srbench.results.results import Results
 from tests.documented import ROOT
+from tests.made_results import made_run, saved
 
 PRESS_TAB = {
     "bash": """
@@ -49,6 +51,10 @@ def lines_for(shell: str) -> list[str]:
         ("srbench spe", ["speed"]),
         ("srbench run --metrics lpips_", ["lpips_squeeze", "lpips_vgg"]),
         ("srbench run BICUB", ["bicubic"]),
+        ("srbench run --metrics psnr_y,lpips@v", ["psnr_y,lpips@vgg"]),
+        ("srbench train srresnet-q", ["srresnet-quick"]),
+        ("srbench train srresnet-quick --set mi", ["milestones=", "minutes="]),
+        ("srbench data prepare Se", ["Set5", "Set14"]),
     ],
 )
 def test_a_shell_completes(shell: str, words: str, wanted: list[str]) -> None:
@@ -61,6 +67,14 @@ def test_a_shell_completes(shell: str, words: str, wanted: list[str]) -> None:
     plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-N"]}[shell]
     done = subprocess.run([program, *plain, "-c", script], capture_output=True, text=True, env=environment)
     assert [found.split("\t")[0] for found in done.stdout.split("\n") if found] == wanted, done.stderr
+
+
+def test_the_images_of_a_folder_complete(tmp_path: Path) -> None:
+    saved(tmp_path, Results((made_run("bicubic", {"psnr_y": [28.0, 29.0]}),)))
+    words = f"srbench figure {tmp_path} --image img000,IMG"
+    environment = {**os.environ, "_SRBENCH_COMPLETE": "zsh_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    done = subprocess.run([sys.executable, "-m", "srbench"], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["plain", "img000,img000", "_", "plain", "img000,img001", "_"], done.stderr
 
 
 @pytest.mark.parametrize(
