@@ -24,6 +24,9 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "torch-export": ".pt2"}
 HARDLY_ANY = 1 << 20
 """Bytes of free space below which a failure to write is the disk's."""
 
+NUMPY = "it computes with numpy, as bicubic of srbench does, and srcnn, which begins with that; srresnet does not"
+"""What exporters say of it is of their own tensors, and each says something else."""
+
 TRACED = (1, 3, 24, 32)
 PARITY = ((1, 3, 24, 32), (2, 3, 37, 29))
 """The shape that is traced, and one that differs from it in every number that may."""
@@ -39,7 +42,9 @@ def export(spec: ModelSpec, scale: int, format: str, out: Path, tolerance: float
     import torch
 
     if out.suffix != SUFFIXES[format]:
-        raise InputError(f"{out}: {format} files end in {SUFFIXES[format]}; write {out.stem}{SUFFIXES[format]}")
+        others = ", ".join(f"--format {name} for {suffix}" for name, suffix in SUFFIXES.items() if name != format)
+        told = f"{format} files end in {SUFFIXES[format]}; write {out.stem}{SUFFIXES[format]}"
+        raise InputError(f"{out}: {told}, or give {others}")
     module = as_module(spec.build(scale, torch.device("cpu")))
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = in_the_making(out.parent, out.suffix)
@@ -88,10 +93,9 @@ def write(module: nn.Module, format: str, path: Path, name: str, example: Tensor
         first: BaseException = error
         while first.__cause__ is not None:  # the exporter's own is a page of steps to take
             first = first.__cause__
-        raise InputError(
-            f"{name} cannot be written as {format} ({type(first).__name__}: {first_line(first)}). Every step of its "
-            f"forward pass must be a torch operation"
-        ) from error
+        why = NUMPY if "numpy" in str(first) else f"{type(first).__name__}: {first_line(first)}"
+        told = f"{name} cannot be written as {format} ({why})"
+        raise InputError(f"{told}. Every step of its forward pass must be a torch operation") from error
 
 
 def system_error(error: BaseException, folder: Path) -> OSError | None:
