@@ -267,6 +267,14 @@ def test_worse(srbench_check):
     srbench_check(bicubic, "baseline.json", datasets="pictures", device="cpu")
 """
 
+BASELINES_THAT_ARE_NONE = """
+import pytest
+
+@pytest.mark.parametrize("baseline", ["missing.json", "damaged.json"])
+def test_told_before_the_model_runs(srbench_check, baseline):
+    srbench_check("bicubic", baseline, datasets="nowhere")
+"""
+
 
 IN_ONE_PROCESS = """
 import sys, pytest
@@ -274,6 +282,15 @@ for words in sys.argv[1:]:
     print("=== a run of pytest", flush=True)
     pytest.main(["-q", "-p", "no:cacheprovider", *words.split()])
 """
+
+
+def test_fixture_reads_the_baseline_before_the_model_runs(tmp_path: Path) -> None:
+    (tmp_path / "test_model.py").write_text(BASELINES_THAT_ARE_NONE)
+    (tmp_path / "damaged.json").write_text("{")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "missing.json: no such baseline" in done.stdout and "Traceback" not in done.stdout
+    assert "damaged.json: not a baseline of srbench" in done.stdout and "nowhere:" not in done.stdout
 
 
 def test_fixture_in_the_test_suite_of_a_model(tmp_path: Path, pictures: Path) -> None:

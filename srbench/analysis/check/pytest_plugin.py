@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
 
     Check = Callable[..., Verdict]
 
+T = TypeVar("T")
 
 OPTION = "--srbench-update"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(OPTION, action="store_true", help="write present scores into srbench baselines")
+
+
+def _made(make: Callable[[], T]) -> T:
+    """What is made; an error of srbench fails the test with its sentence, and with the option that pytest has."""
+    from srbench.base.errors import SrbenchError
+
+    try:
+        return make()
+    except SrbenchError as error:
+        problem = str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}")
+    pytest.fail(problem, pytrace=False)  # outside of the clause above: pytest would show the error beside it
 
 
 @pytest.fixture
@@ -50,20 +62,18 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         from srbench.analysis.check.check import check_results
         from srbench.analysis.check.formats import as_text
         from srbench.analysis.check.tolerances import read_tolerances
-        from srbench.base.errors import SrbenchError
 
+        path = Path(baseline)  # read before the model runs, which may take minutes
+        stored = _made(lambda: Baseline({}) if update and not path.exists() else read_baseline(path))
+        tolerances = _made(lambda: read_tolerances(None).updated(tolerance or {}))
         results = evaluate(model, datasets, **options)
-        path = Path(baseline)
         if update:
-            write_baseline(path, (read_baseline(path) if path.exists() else Baseline({})).updated(results))
-        try:
-            expected = read_baseline(path).of_model(results.runs[0].identity.model)
-            verdict = check_results(results, expected, read_tolerances(None).updated(tolerance or {}))
-            problem = "" if verdict.passed else as_text(verdict, str(path), accept=f"pytest {OPTION}")
-        except SrbenchError as error:  # the sentence, with the option that pytest has
-            problem = str(error).replace("add --update", "--update").replace("--update", f"pytest {OPTION}")
-        if problem:  # outside of the clause above: pytest would show the error beside it, with another option
-            pytest.fail(problem, pytrace=False)
+            write_baseline(path, stored.updated(results))
+            stored = read_baseline(path)
+        model_name = results.runs[0].identity.model
+        verdict = _made(lambda: check_results(results, stored.of_model(model_name), tolerances))
+        if not verdict.passed:
+            pytest.fail(as_text(verdict, str(path), accept=f"pytest {OPTION}"), pytrace=False)
         return verdict
 
     return check
