@@ -40,7 +40,7 @@ from reference_models.validation import Validation
 from reference_models.watch import Watch
 from reference_models.weights import save_weights
 from srbench.base.errors import SrbenchError, StoppedError
-from srbench.results.environment import device_name
+from srbench.results.environment import device_name, threads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -260,6 +260,7 @@ class Session:
             "steps": self.clock.step,
             "minutes": round(self.clock.seconds / 60, 1),
             "device": device_name(str(self.fabric.device)),
+            "threads": threads(),
             "data": {"images": self.pool.images, "fingerprint": self.pool.fingerprint},
             **{f"validation_{name}": scores.get(name) for name in SCORES},
             "curve": [[value if math.isfinite(value) else None for value in row] for row in self.clock.curve],

@@ -213,7 +213,7 @@ def threads_option(function: Callable[..., Any]) -> Callable[..., Any]:
             use_threads(threads)
         return function(*args, **options)
 
-    help = "Processor threads that torch uses; kept with scores and timings.  [default: as torch finds]"
+    help = "Processor threads that torch uses; kept with scores, timings and weights.  [default: as torch finds]"
     return click.option("--threads", type=click.IntRange(min=1), help=help)(with_threads)
 
 

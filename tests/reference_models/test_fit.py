@@ -187,6 +187,7 @@ def test_a_gan_is_chosen_and_stopped_by_lpips(
     assert clock.step == 5
     best = read_weights(tmp_path / "best.safetensors").metadata
     assert (best["steps"], best["validation_lpips"]) == ("2", "0.2")
+    assert best["threads"] == str(torch.get_num_threads())
     assert {path.name for path in tmp_path.glob("best-*")} == {f"best-000000{n}.safetensors" for n in (2, 4, 5)}
 
 
