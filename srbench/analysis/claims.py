@@ -66,6 +66,11 @@ def parse_value(text: str | float) -> tuple[float, int]:
             raise ValueError
         return float(text), len(decimals)
     except ValueError:
+        share, sign, _ = str(text).partition("%")
+        if sign and is_whole(share.replace(".", "", 1)):
+            raise InputError(
+                f"{text!r} is in per cent; write {float(share) / 100:.{len(share.partition('.')[2]) + 2}f}"
+            ) from None
         raise InputError(f"{text!r} is not a number as a table prints it, such as 28.42 or .8104") from None
 
 

@@ -12,7 +12,7 @@ from srbench.base.text import counted
 from srbench.cli.listing import grid, tell
 from srbench.cli.names import reference_of
 from srbench.cli.options import FOLDER, read_results, srbench_command
-from srbench.cli.values import Scale, complete, lr_size
+from srbench.cli.values import Large, Scale, complete, lr_size
 
 if TYPE_CHECKING:
     from srbench.analysis.choose import Candidate
@@ -33,7 +33,7 @@ def _size(context: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option("--metric", default="psnr_y", show_default=True, shell_complete=complete("metrics"))
 @click.option("--max-ms", type=click.FloatRange(min=0), help="Median milliseconds of one image.")
 @click.option("--max-mib", type=click.FloatRange(min=0), help="Peak memory of one image.")
-@click.option("--max-params", type=click.FloatRange(min=0), help="Parameters, as 1500000 or 1.5e6.")
+@click.option("--max-params", type=Large(min=0), help="Parameters, as 1500000, 1.5e6 or 1.5M.")
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--size", callback=_size, metavar="WxH", help="LR size of the timings, where there are several.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)

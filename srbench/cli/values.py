@@ -118,7 +118,7 @@ def scale(text: str) -> int:
 
 def lr_size(text: str) -> tuple[int, int]:
     """`120x80`, width and height, to `(120, 80)`; raises `ValueError` for anything else."""
-    match = re.fullmatch(r"([1-9][0-9]*)[x×]([1-9][0-9]*)", text)
+    match = re.fullmatch(r"([1-9][0-9]*)[xX×]([1-9][0-9]*)", text)
     if not match:
         raise ValueError(f"write a size as WIDTHxHEIGHT, not {text!r}")
     return int(match[1]), int(match[2])
@@ -171,4 +171,13 @@ class Factor(Finite):
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         number: Any = value.strip("xX×") if isinstance(value, str) else value
+        return float(super().convert(number, param, context))
+
+
+class Large(Finite):
+    """As `Finite`, of `1500000`, `1.5e6`, `1.5M` or `1500k`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        match = re.fullmatch(r"([0-9.]+) *([kmg])", str(value).lower())
+        number: Any = match[1] + {"k": "e3", "m": "e6", "g": "e9"}[match[2]] if match else value
         return float(super().convert(number, param, context))

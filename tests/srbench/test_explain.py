@@ -137,6 +137,9 @@ def test_values_keep_their_decimals() -> None:
     for text in ("", "inf", "1e3", "nan", "28,42", "2²", "٣.٥"):
         with pytest.raises(InputError):
             parse_value(text)
+    for text, told in (("71.30%", r"0\.7130"), ("71%", r"0\.71")):
+        with pytest.raises(InputError, match=f"{text}' is in per cent; write {told}$"):
+            parse_value(text)
 
 
 def test_bad_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

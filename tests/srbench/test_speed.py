@@ -368,7 +368,8 @@ def timed_and_scored(tmp_path: Path) -> Path:
     ("budget", "best", "status"),
     [
         (["--max-ms", 50], "fine", 0), (["--max-ms", 5], "quick", 0), ([], "slow", 0),
-        (["--max-params", "1e3"], "fine", 0), (["--max-ms", 1], None, 1), (["--max-mib", 9], None, 1),
+        (["--max-params", "1e3"], "fine", 0), (["--max-params", "1k"], "fine", 0), (["--size", "120X80"], "slow", 0),
+        (["--max-params", "0.01M"], "slow", 0), (["--max-ms", 1], None, 1), (["--max-mib", 9], None, 1),
     ],
 )  # fmt: skip
 def test_choosing_by_budget(
