@@ -81,6 +81,10 @@ class Job:
         return str(self.identity.key)
 
 
+SMALL = 2**14
+"""Pixels of HR: to hand fewer to another thread costs more than to read and score them."""
+
+
 @dataclass
 class Plan:
     """The jobs, in the order of models; `skipped` says of each model left out why.
@@ -101,11 +105,25 @@ class Plan:
     broken: dict[str, str] = field(default_factory=dict)
     images: int = 0
     shard: int | None = None
+    largest: int = SMALL
 
     @property
     def workers(self) -> int:
-        """How many threads read and score beside the model."""
-        return spare_workers(self.device) if self.request.workers is None else self.request.workers
+        """How many threads read and score beside the model; `largest` is the largest image's number of HR pixels."""
+        if self.request.workers is not None:
+            return self.request.workers
+        return spare_workers(self.device) if self.largest >= SMALL else 0
+
+
+def _largest(datasets: Mapping[int, Mapping[str, Dataset]]) -> int:
+    """HR pixels of the largest image; `SMALL` or more where a data set does not tell."""
+    sizes = (
+        pixels * scale**2
+        for scale, opened in datasets.items()
+        for one in opened.values()
+        for pixels in getattr(one, "lr_pixels", ()) or (SMALL,)
+    )
+    return max(sizes, default=SMALL)
 
 
 def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
@@ -133,6 +151,7 @@ def plan(request: Request, specs: Sequence[ModelSpec] = ()) -> Plan:
         for scale in scales
     }
     if device.type == "cpu":
+        planned.largest = _largest(datasets)
         for opened in datasets.values():
             refuse_what_does_not_fit(opened.values(), planned.scorer.metrics, 1 + planned.workers, request.limit)
     for spec in specs:

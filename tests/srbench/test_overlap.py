@@ -14,6 +14,7 @@ import torch
 
 from srbench.base.errors import InputError
 from srbench.base.overlap import AHEAD, ahead, behind, pool_of, spare_workers
+from srbench.benchmark.plan import Request, plan
 from srbench.images.files import read_image, write_image
 from srbench.models.spec import ModelSpec
 from srbench.results.records import Row
@@ -175,3 +176,14 @@ def test_workers_are_spare_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         assert spare_workers(torch.device("cpu")) == expected
     assert spare_workers(torch.device("cuda")) == 2
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(124, 0), (128, 2)])
+def test_small_images_are_not_handed_over(
+    side: int, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srbench.benchmark.plan.spare_workers", lambda device: 2)
+    for name, size in (("a", 8), ("b", side)):
+        write_image(tmp_path / "set" / "HR" / f"{name}.png", np.zeros((size, size), np.uint8))
+    asked = Request(("bicubic",), datasets=(str(tmp_path / "set"),), speed=False, device="cpu", out=tmp_path / "out")
+    assert plan(asked).workers == wanted and plan(replace(asked, workers=1)).workers == 1
