@@ -12,7 +12,7 @@ from srbench.base.text import counted
 from srbench.cli.listing import grid, tell
 from srbench.cli.names import reference_of
 from srbench.cli.options import FOLDER, read_results, srbench_command
-from srbench.cli.values import Large, Scale, complete, lr_size
+from srbench.cli.values import Finite, Large, Scale, complete, lr_size
 
 if TYPE_CHECKING:
     from srbench.analysis.choose import Candidate
@@ -31,8 +31,8 @@ def _size(context: click.Context, param: click.Parameter, value: str | None) -> 
 )
 @click.argument("results", type=FOLDER)
 @click.option("--metric", default="psnr_y", show_default=True, shell_complete=complete("metrics"))
-@click.option("--max-ms", type=click.FloatRange(min=0), help="Median milliseconds of one image.")
-@click.option("--max-mib", type=click.FloatRange(min=0), help="Peak memory of one image.")
+@click.option("--max-ms", type=Finite(min=0), help="Median milliseconds of one image.")
+@click.option("--max-mib", type=Finite(min=0), help="Peak memory of one image.")
 @click.option("--max-params", type=Large(min=0), help="Parameters, as 1500000, 1.5e6 or 1.5M.")
 @click.option("--scale", type=Scale(), default=4, show_default=True)
 @click.option("--size", callback=_size, metavar="WxH", help="LR size of the timings, where there are several.")

@@ -536,6 +536,11 @@ def test_memory_of_replayed_graphs_is_what_they_set_aside(monkeypatch: pytest.Mo
     assert peak_memory_mib(run, torch.zeros(1), graphs_before=90 * MIB) == 4 + 6
 
 
+@pytest.mark.parametrize("option", ["--max-ms", "--max-mib", "--max-params"])
+def test_a_budget_of_nothing_is_refused(option: str, srbench: Srbench, tmp_path: Path) -> None:
+    assert srbench("choose", tmp_path, option, "nan") == 2 and "'nan' is not a finite number" in srbench.err
+
+
 def test_timings_of_other_weights_do_not_stand_beside_scores(srbench: Srbench, tmp_path: Path) -> None:
     """An edited network of the same name was chosen by its own time and its forerunner's score."""
     for weights in ("a" * 64, "b" * 64):
