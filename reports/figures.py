@@ -288,8 +288,7 @@ def _scatter(
 
 def _place(axes: Axes, point: Point, palette: Palette, *, bold: bool, side: Side) -> None:
     """A marker with its name, of a model that has such a cost."""
-    if point.x is None:
-        return
+    assert point.x is not None
     colour, marker = palette.colour(point.model), palette.marker(point.model)
     face = colour if point.steady else "white"
     axes.scatter([point.x], [point.y], s=46, facecolor=face, edgecolor=colour, marker=marker, zorder=3)

@@ -55,8 +55,8 @@ PANEL = _Box(-ROOM, -ROOM, WIDE + ROOM, HIGH + ROOM)
 
 
 def sides(points: Sequence[Point], *, log: bool = False) -> list[tuple[Point, Side]]:
-    """The points by x, and on which side of its marker each name stands: that where it covers least, of others the
-    first of `PLACES`; each in its turn, and again while the others move.
+    """The points that have an x, by it, and on which side of its marker each name stands: that where it covers least,
+    of others the first of `PLACES`; each in its turn, and again while the others move.
     """
     where = _spread([point for point in points if point.x], log=log)
     markers = {point: _Box(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for point, (x, y) in where.items()}
@@ -70,7 +70,7 @@ def sides(points: Sequence[Point], *, log: bool = False) -> list[tuple[Point, Si
             found[point] = min(covered, key=covered.__getitem__)
         if found == before:
             break
-    return [(point, found.get(point, "over")) for point in sorted(points, key=lambda point: point.x or 0.0)]
+    return [(point, found[point]) for point in sorted(where, key=lambda point: where[point][0])]
 
 
 def _spread(points: Iterable[Point], *, log: bool) -> dict[Point, tuple[float, float]]:

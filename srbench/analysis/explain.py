@@ -293,7 +293,7 @@ def metric_meant(typed: str) -> str:
         return typed.lower()
     bound = resolve(typed)
     if not any(bound.metric.name in family for family in FAMILIES.values()):
-        raise UsageError(f"metric {typed!r} is neither PSNR nor SSIM, the metrics that have conventions")
+        raise UsageError(f"metric {typed!r} is neither PSNR nor SSIM, which have conventions: --metric psnr_y")
     return bound.name
 
 

@@ -300,9 +300,8 @@ def _of_what_was_scored(document: SpeedDocument, runs: Sequence[Run], damaged: l
     scored = {run.identity.weights for run in runs if (run.identity.model, run.identity.scale) == timed}
     if not scored or document.weights in scored:
         return document.speeds
-    damaged.append(
-        f"{model} x{scale}: timed with other weights or code than scored. Time it again: srbench speed --out"
-    )
+    again = f"Again: srbench speed --models {model} --out"
+    damaged.append(f"{model} x{scale}: its timings are of other weights or code. {again}")
     return ()
 
 

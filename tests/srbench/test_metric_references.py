@@ -266,15 +266,13 @@ def unsaid(sr, hr): return 1.0
 unsaid.higher_is_better = "False"
 """)
     image = np.zeros((8, 8, 3), np.uint8)
-    tenth, huge, complex_one, unsaid = (f"{tmp_path / 'numbers.py'}:{name}" for name in NUMBERS)
+    names = ("tenth", "huge", "complex_one", "unsaid")
+    tenth, huge, complex_one, unsaid = (f"{tmp_path / 'numbers.py'}:{name}" for name in names)
     assert measure(image, image, [tenth, huge]) == {tenth: 0.1, huge: 1e300}
     with pytest.raises(InputError, match="returned a Tensor of shape"):
         measure(image, image, [complex_one])
     with pytest.raises(UsageError, match="has higher_is_better = 'False', expected True, False or None"):
         measure(image, image, [unsaid])
-
-
-NUMBERS = ("tenth", "huge", "complex_one", "unsaid")
 
 
 def test_names_of_distances_are_known_as_such() -> None:

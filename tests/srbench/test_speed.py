@@ -549,4 +549,4 @@ def test_timings_of_other_weights_do_not_stand_beside_scores(srbench: Srbench, t
         kept = load_results(folder)
         assert len(kept.speeds) == len(kept.runs) * (weights[0] == "b") and len(kept.damaged) == (weights[0] == "a")
     assert srbench("choose", tmp_path / "a", "--max-ms", 50) != 0
-    assert "mine x4: timed with other weights or code than scored. Time it again" in srbench.err
+    assert "mine x4: its timings are of other weights or code. Again: srbench speed --models mine" in srbench.err

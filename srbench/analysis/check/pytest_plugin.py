@@ -68,8 +68,8 @@ def srbench_check(request: pytest.FixtureRequest) -> Check:
         tolerances = _made(lambda: read_tolerances(None).updated(tolerance or {}))
         results = evaluate(model, datasets, **options)
         if update:
-            write_baseline(path, stored.updated(results))
-            stored = read_baseline(path)
+            stored = stored.updated(results)
+            write_baseline(path, stored)
         model_name = results.runs[0].identity.model
         verdict = _made(lambda: check_results(results, stored.of_model(model_name), tolerances))
         if not verdict.passed:
